@@ -1,0 +1,49 @@
+# One static library a module, one test binary a module, one link test a module.
+
+add_library(proxist_flags INTERFACE)
+target_compile_features(proxist_flags INTERFACE cxx_std_20)
+target_include_directories(proxist_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
+target_compile_options(proxist_flags INTERFACE -Wall -Wextra -Wpedantic -Werror -Wno-missing-field-initializers
+                       -fno-omit-frame-pointer)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # g++ 12 reports these falsely in inlined standard library code.
+  target_compile_options(proxist_flags INTERFACE -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds
+                         -Wno-maybe-uninitialized -Wno-stringop-overread)
+endif()
+
+add_library(proxist_sanitizer INTERFACE)
+if(PROXIST_SANITIZE)
+  target_compile_options(proxist_sanitizer INTERFACE -fsanitize=${PROXIST_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(proxist_sanitizer INTERFACE -fsanitize=${PROXIST_SANITIZE})
+endif()
+target_link_libraries(proxist_flags INTERFACE proxist_sanitizer)
+
+# proxist_module(name DEPS targets...): the library proxist_<name> of all *.cc in this folder and internal/.
+function(proxist_module name)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc ${CMAKE_CURRENT_SOURCE_DIR}/internal/*.cc)
+  if(NOT sources)
+    add_library(proxist_${name} INTERFACE)
+    return()
+  endif()
+  add_library(proxist_${name} STATIC ${sources})
+  target_link_libraries(proxist_${name} PUBLIC proxist_flags ${ARG_DEPS})
+  if(PROXIST_TESTS)
+    # Every symbol the module uses is defined by it or by what it declares.
+    file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/link_test.cc CONTENT "int main() { return 0; }\n")
+    add_executable(link_${name} ${CMAKE_CURRENT_BINARY_DIR}/link_test.cc)
+    target_link_libraries(link_${name} PRIVATE "-Wl,--whole-archive" proxist_${name} "-Wl,--no-whole-archive")
+    add_test(NAME link_${name} COMMAND link_${name})
+  endif()
+endfunction()
+
+# proxist_test(module [DEPS targets...]): tests/unit/<module>/*_test.cc as one binary, <module>_test.
+function(proxist_test module)
+  cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/${module}/*.cc)
+  add_executable(${module}_test ${sources})
+  target_include_directories(${module}_test PRIVATE ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${module}_test PRIVATE proxist_${module} ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  add_test(NAME ${module}_test COMMAND ${module}_test)
+  set_tests_properties(${module}_test PROPERTIES TIMEOUT 300)
+endfunction()

@@ -1,0 +1,83 @@
+// Files as Proxist needs them; the simulator brings its own. POSIX and io_uring stand behind
+// PosixFileSystem().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxist/base/bytes.h"
+#include "proxist/base/status.h"
+
+namespace proxist::env {
+
+/// Offsets and lengths of durable writes are multiples of this; O_DIRECT needs it on every file
+/// system used.
+inline constexpr size_t kBlockBytes = 4096;
+
+/// An open file. One thread at a time, except ReadAt, which any thread may call. Closed by the
+/// destructor. Errors: NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED (disk full), else
+/// UNAVAILABLE, each with path and errno text.
+class File {
+ public:
+  virtual ~File() = default;
+  /// Fills `out` from `offset`; returns the bytes read, fewer only at the end of the file.
+  virtual StatusOr<size_t> ReadAt(uint64_t offset, std::span<std::byte> out) const = 0;
+  virtual Status WriteAt(uint64_t offset, ByteSpan bytes) = 0;
+  virtual StatusOr<uint64_t> Size() const = 0;
+  virtual Status Truncate(uint64_t size) = 0;
+  /// fdatasync. After an error the file's unsynced content is unknown: never retry.
+  virtual Status Sync() = 0;
+};
+
+/// A preallocated file for durable overwrites, one write in flight at a time. One thread.
+class DurableFile {
+ public:
+  virtual ~DurableFile() = default;
+  /// Starts writing `bytes` (block-aligned address, offset and length, inside the preallocated
+  /// size); they must stay unchanged until Wait returns. No write may be in flight.
+  virtual Status Submit(uint64_t offset, ByteSpan bytes) = 0;
+  /// Waits for the write that is in flight; OK means that it survives power loss.
+  virtual Status Wait() = 0;
+  /// True when the file bypasses the page cache (O_DIRECT|O_DSYNC), false for the fdatasync
+  /// fallback.
+  [[nodiscard]] virtual bool direct() const = 0;
+};
+
+/// Holds an advisory lock until destroyed.
+class FileLock {
+ public:
+  virtual ~FileLock() = default;
+};
+
+/// Thread-safe. Paths are the host's. Errors as in File.
+class FileSystem {
+ public:
+  virtual ~FileSystem() = default;
+  enum class Mode { kRead, kReadWrite, kCreateNew };
+  virtual StatusOr<std::unique_ptr<File>> Open(const std::string& path, Mode mode) = 0;
+  /// Creates `path` zero-filled with `size` bytes, synced, its directory too; or opens it when it
+  /// exists with that size. Falls back from O_DIRECT where the file system refuses it.
+  virtual StatusOr<std::unique_ptr<DurableFile>> OpenDurable(const std::string& path,
+                                                             uint64_t size) = 0;
+  virtual Status CreateDirectories(const std::string& path) = 0;
+  /// Names (not paths) in `path`, sorted.
+  virtual StatusOr<std::vector<std::string>> List(const std::string& path) = 0;
+  virtual Status Rename(const std::string& from, const std::string& to) = 0;
+  virtual Status Remove(const std::string& path) = 0;
+  virtual Status SyncDirectory(const std::string& path) = 0;
+  virtual StatusOr<bool> Exists(const std::string& path) = 0;
+  /// Writes path.tmp, syncs, renames over `path`, syncs the directory.
+  virtual Status WriteAtomically(const std::string& path, ByteSpan bytes) = 0;
+  virtual StatusOr<std::vector<std::byte>> ReadAll(const std::string& path, uint64_t max_bytes) = 0;
+  /// FAILED_PRECONDITION when another process holds it.
+  virtual StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
+};
+
+/// The host's file system; lives as long as the process.
+FileSystem& PosixFileSystem();
+
+}  // namespace proxist::env

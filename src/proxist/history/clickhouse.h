@@ -1,0 +1,49 @@
+// A connection to ClickHouse's HTTP interface through libcurl.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxist/base/bytes.h"
+#include "proxist/base/status.h"
+#include "proxist/base/time.h"
+
+namespace proxist::history {
+
+struct ClickHouseAddress {
+  std::string url;  // "http://127.0.0.1:8123"
+  std::string user = "default";
+  std::string password;
+};
+
+/// "http://[user[:password]@]host[:port]"; INVALID_ARGUMENT says what is wrong. The password is
+/// percent-decoded.
+StatusOr<ClickHouseAddress> ParseAddress(std::string_view url);
+
+/// One keep-alive HTTP connection. One thread at a time. Errors carry ClickHouse's exception code
+/// and text: UNAVAILABLE (refused, reset, too many parts, memory), DEADLINE_EXCEEDED,
+/// PERMISSION_DENIED (wrong user or password), NOT_FOUND (no such table or database),
+/// FAILED_PRECONDITION (schema does not fit), else INTERNAL.
+class Connection {
+ public:
+  explicit Connection(ClickHouseAddress address);
+  ~Connection();
+  Connection(Connection&&) noexcept;
+
+  using Settings = std::map<std::string, std::string>;
+  /// Runs `sql`; returns the body, whole (wait_end_of_query=1). More than `max_bytes` is
+  /// RESOURCE_EXHAUSTED.
+  StatusOr<std::string> Query(std::string_view sql, const Settings& settings, Duration timeout,
+                              size_t max_bytes = 1u << 30);
+  /// Runs `sql` (an INSERT ... FORMAT Native) with `body` as its data.
+  Status Insert(std::string_view sql, ByteSpan body, const Settings& settings, Duration timeout);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace proxist::history

@@ -1,0 +1,37 @@
+// A real ClickHouse server as a supervised child process (proxist-clickhouse over libchdb.so).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "proxist/base/status.h"
+#include "proxist/base/time.h"
+#include "proxist/history/clickhouse.h"
+
+namespace proxist::history {
+
+struct EmbeddedOptions {
+  std::string launcher;    // path of proxist-clickhouse
+  std::string directory;   // its data, configuration, password and log live below
+  uint16_t http_port = 0;  // 0: a free one
+  Duration start_timeout = Duration::Seconds(60);
+};
+
+/// Starts the child, waits until it answers with credentials, restarts it with backoff when it
+/// dies. The child ends with this process, also when this process is killed. Thread-safe.
+class EmbeddedServer {
+ public:
+  static StatusOr<std::unique_ptr<EmbeddedServer>> Start(const EmbeddedOptions& options);
+  ~EmbeddedServer();  // stops it cleanly, then by SIGKILL after a bound
+
+  [[nodiscard]] const ClickHouseAddress& address() const;  // stays the same across restarts
+  [[nodiscard]] int pid() const;                           // 0 while it is down
+  [[nodiscard]] uint64_t restarts() const;
+
+ private:
+  struct Impl;
+  explicit EmbeddedServer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace proxist::history

@@ -1,0 +1,211 @@
+// Today's rows in memory: one Store per shard, one writer, any number of readers without locks.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxist/base/ids.h"
+#include "proxist/base/status.h"
+#include "proxist/base/time.h"
+#include "proxist/column/batch.h"
+#include "proxist/column/dictionary.h"
+#include "proxist/column/schema.h"
+
+namespace proxist::hot {
+
+inline constexpr size_t kChunkRows = 512;
+
+/// Rows in columns, immutable where published. A chunk or an overlay; readers see it through
+/// RowRun.
+class RowBlock;
+
+/// Rows [begin, end) of a block, sorted by (ts, seq), all visible to the reader that got it.
+struct RowRun {
+  const RowBlock* block = nullptr;
+  uint32_t begin = 0;
+  uint32_t end = 0;
+};
+
+/// Raw access to a block's columns. `column` indexes the schema's columns; a column that the block
+/// is older than reads as all null. Addresses are of row 0.
+const int64_t* TimestampsOf(const RowBlock& block);
+const uint64_t* SeqsOf(const RowBlock& block);
+/// nullptr when the block has no such column. Symbols: uint32 codes of the store's dictionary.
+/// Strings: const std::byte* each, to a uint32 length and the bytes.
+const std::byte* ValuesOf(const RowBlock& block, size_t column);
+bool IsValid(const RowBlock& block, size_t column, uint32_t row);
+/// True when every row of [begin, end) has a value.
+bool AllValid(const RowBlock& block, size_t column, uint32_t begin, uint32_t end);
+Lsn LsnOf(const RowBlock& block, uint32_t row);
+column::Op OpOf(const RowBlock& block, uint32_t row);
+
+/// A row of a series that lies at or below its floor and is not in history yet, or a version of
+/// one.
+struct LateRow {
+  const RowBlock* block = nullptr;
+  uint32_t row = 0;
+};
+
+/// What one reader sees of one series, captured at one moment; valid while the ReadGuard lives. One
+/// thread.
+class SeriesSnapshot {
+ public:
+  /// Exclusive: memory holds every row with ts > floor. Timestamp::Min() when nothing was evicted.
+  [[nodiscard]] Timestamp floor() const { return floor_; }
+  [[nodiscard]] uint32_t symbol_code() const { return key_[0]; }
+  /// Codes of the series columns, in the schema's series order.
+  [[nodiscard]] std::span<const uint32_t> series_codes() const { return {key_ + 1, key_count_}; }
+
+  /// Appends runs that cover, in order, the resolved rows (no superseded version, no cancelled row)
+  /// with from <= ts < to and ts > floor. `to` may be Timestamp::Max(), which includes it.
+  void Runs(Timestamp from, Timestamp to, std::vector<RowRun>* out) const;
+  /// The greatest x such that at least `rows` resolved rows have x <= ts <= at, with ts > floor;
+  /// nothing when there are fewer than `rows` above the floor (the caller then reads all of them
+  /// and goes below it).
+  [[nodiscard]] std::optional<Timestamp> StepBack(Timestamp at, size_t rows) const;
+  /// The least x such that at least `rows` resolved rows have at <= ts <= x; nothing when there are
+  /// fewer.
+  [[nodiscard]] std::optional<Timestamp> StepForward(Timestamp at, size_t rows) const;
+  /// The rows at the greatest ts at or below the floor, resolved, when memory knows them; nothing
+  /// when it does not (read history). An empty list means that there is no row at or below the
+  /// floor.
+  [[nodiscard]] std::optional<std::span<const RowRun>> Boundary() const;
+  /// Versions with ts <= floor and lsn > `persisted`, sorted by (ts, seq, lsn), cancels included:
+  /// what the stitcher lays over history. from <= ts <= to.
+  void LateRows(Timestamp from, Timestamp to, Lsn persisted, std::vector<LateRow>* out) const;
+
+ private:
+  friend class ReadGuard;
+  friend class Store;
+  const void* state_ = nullptr;
+  Lsn cut_;
+  Timestamp floor_ = Timestamp::Min();
+  uint32_t key_[1 + column::kMaxSeriesColumns] = {};
+  uint32_t key_count_ = 0;
+};
+
+class Store;
+
+/// Pins an epoch, so that what a snapshot shows stays in memory, and fixes the cut P. One thread at
+/// a time; short-lived: memory that eviction frees waits for it.
+class ReadGuard {
+ public:
+  ~ReadGuard();
+  ReadGuard(ReadGuard&&) noexcept;
+  ReadGuard(const ReadGuard&) = delete;
+  [[nodiscard]] Lsn cut() const { return cut_; }
+  /// All series of `symbol` (a dictionary code) in `table`, ordered by series values' text.
+  /// Appends.
+  void SeriesOf(TableId table, uint32_t symbol, std::vector<SeriesSnapshot>* out) const;
+  /// Codes of all symbols that have a series in `table`, unordered. Appends.
+  void SymbolsOf(TableId table, std::vector<uint32_t>* out) const;
+  /// The store's persisted LSN, loaded now. Load it after the snapshots that it is used with: every
+  /// row of them with a greater LSN is then still in memory.
+  [[nodiscard]] Lsn persisted() const;
+
+ private:
+  friend class Store;
+  ReadGuard(const Store* store, size_t slot, Lsn cut) : store_(store), slot_(slot), cut_(cut) {}
+  const Store* store_;
+  size_t slot_;
+  Lsn cut_;
+};
+
+/// What scattering a batch found out, for the flush.
+struct ScatterResult {
+  /// Days in which the batch may rewrite a key that already exists or existed (corrections,
+  /// cancels, rows at or below the floor); sorted, without repeats.
+  std::vector<Day> rewritten_days;
+  /// Series that did not exist before.
+  uint32_t new_series = 0;
+};
+
+struct EvictResult {
+  uint64_t rows = 0;
+  uint64_t bytes = 0;
+  uint64_t series = 0;  // whose floor rose
+};
+
+/// A series by its strings, with its floor: the series manifest that outlives memory.
+struct SeriesRecord {
+  std::string symbol;
+  std::vector<std::string> series;  // in the schema's series order
+  Timestamp floor = Timestamp::Min();
+};
+
+struct TableStats {
+  uint64_t rows = 0;   // in memory, superseded versions included
+  uint64_t bytes = 0;  // of chunks and overlays
+  uint64_t series = 0;
+  uint64_t overlay_rows = 0;
+  Timestamp max_ts = Timestamp::Min();
+};
+
+struct StoreOptions {
+  size_t overlay_compact_rows = 2048;  // per series, beyond which the overlay is merged into chunks
+  size_t max_readers = 256;            // guards alive at once; Read() waits for a slot beyond it
+  bool huge_pages = true;
+};
+
+/// Writer methods belong to one thread (the shard's); Read, stats and the dictionary to any.
+class Store {
+ public:
+  explicit Store(const StoreOptions& options);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // Writer.
+  /// Adds a table or takes a newer schema version of one.
+  void SetSchema(const column::SchemaPtr& schema);
+  /// Recreates a series with its floor (no rows yet): at recovery, before replay.
+  void RestoreSeries(TableId table, const SeriesRecord& series);
+  /// Copies the batch's rows, LSNs `first`.., past what readers see. `now` is the publication time
+  /// that hot retention counts from. With assigned seq, seq is the row's LSN. The batch passed
+  /// ValidateBatch. Rows with ts <= floor and lsn <= persisted() are skipped (replay of what was
+  /// evicted).
+  ScatterResult Scatter(const column::Batch& batch, Lsn first, Timestamp now);
+  /// Makes every scattered row with lsn <= `last` visible at once. Never moves down.
+  void Publish(Lsn last);
+  /// Everything at or below `lsn` is in history. Never moves down.
+  void SetPersisted(Lsn lsn);
+  /// The floors that eviction would raise: for each series whose floor can rise, at most to just
+  /// below `before` and below its least unpersisted row, over rows published at or before
+  /// `published`. Changes nothing. Record the plan in metadata, then Evict it.
+  [[nodiscard]] std::vector<SeriesRecord> PlanEviction(TableId table, Timestamp before,
+                                                       Timestamp published) const;
+  /// Raises floors as planned (never down, never over an unpersisted row) and frees what no reader
+  /// needs, now or later. Each series' boundary becomes its last resolved row(s) that left, if any
+  /// did.
+  EvictResult Evict(TableId table, std::span<const SeriesRecord> plan);
+  /// Compacts overlays that are due, drops late rows that are persisted and unpinned, reclaims
+  /// retired memory. Bounded work per call; true while there is more to do.
+  bool Maintain();
+  /// The least LSN that memory still holds with ts above its series' floor or not persisted, or
+  /// Lsn::Max() when there is none: log segments below it are not needed by replay.
+  [[nodiscard]] Lsn LeastHeldLsn() const;
+  /// All series of a table with their floors, for the manifest.
+  [[nodiscard]] std::vector<SeriesRecord> Manifest(TableId table) const;
+
+  // Any thread.
+  [[nodiscard]] ReadGuard Read() const;
+  [[nodiscard]] Lsn published() const;
+  [[nodiscard]] Lsn persisted() const;
+  [[nodiscard]] const column::Dictionary& dictionary() const;
+  [[nodiscard]] column::SchemaPtr SchemaOf(TableId table) const;
+  [[nodiscard]] TableStats StatsOf(TableId table) const;
+  [[nodiscard]] uint64_t bytes() const;
+
+ private:
+  friend class ReadGuard;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace proxist::hot

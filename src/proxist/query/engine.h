@@ -1,0 +1,88 @@
+// Runs plans over memory and history, stitched at the seam.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "proxist/base/ids.h"
+#include "proxist/base/status.h"
+#include "proxist/base/time.h"
+#include "proxist/env/clock.h"
+#include "proxist/exec/frame.h"
+#include "proxist/history/history.h"
+#include "proxist/hot/store.h"
+#include "proxist/meta/catalog.h"
+#include "proxist/query/plan.h"
+
+namespace proxist::query {
+
+/// A shard as queries see it. Any thread.
+class ShardView {
+ public:
+  virtual ~ShardView() = default;
+  virtual ShardId id() const = 0;
+  virtual const hot::Store& store() const = 0;
+  /// As shard::Shard::RewriteHandedToFlush.
+  virtual Lsn RewriteHandedToFlush(TableId table) const = 0;
+};
+
+/// Part of an answer: columns of equal length. `symbols` resolves symbol codes of this batch.
+struct ResultBatch {
+  std::vector<exec::NamedColumn> columns;
+  std::shared_ptr<const exec::Symbols> symbols;
+  std::vector<std::shared_ptr<const void>> keepalive;
+  [[nodiscard]] size_t rows() const { return columns.empty() ? 0 : columns[0].column.rows(); }
+};
+
+/// What --explain shows.
+struct Explain {
+  struct Seam {
+    ShardId shard;
+    std::string table;
+    Lsn cut;
+    Lsn persisted;
+    Timestamp floor;  // the greatest floor among the series read
+  };
+  std::vector<Seam> seams;
+  uint64_t rows_hot = 0;
+  uint64_t rows_cold = 0;
+  uint64_t history_reads = 0;
+  uint32_t attempts = 1;  // more than one: a correction was flushed during the cold read
+  Duration plan, hot, cold, compute;
+};
+
+struct QueryOptions {
+  Duration deadline = Duration::Seconds(60);
+  uint64_t memory_bytes = 2ull << 30;  // of rows held at once; RESOURCE_EXHAUSTED beyond
+  uint64_t batch_rows = 65536;         // at most in one ResultBatch
+};
+
+/// Thread-safe; Run may be called from many threads at once.
+class Engine {
+ public:
+  struct Ports {
+    const meta::Catalog* catalog;
+    history::History* history;  // nullptr: there is none
+    const env::Clock* clock;
+    /// The shard that owns a slot, and all shards.
+    std::function<const ShardView*(SlotId)> shard_of;
+    std::vector<const ShardView*> shards;
+  };
+  explicit Engine(Ports ports);
+  ~Engine();
+
+  /// Calls `sink` with the answer in order, at least once (an empty answer has a batch with its
+  /// columns and no rows). An error from `sink` stops the query. Columns are symbol, ts, seq, then
+  /// as the plan says.
+  Status Run(const Plan& plan, const QueryOptions& options,
+             const std::function<Status(ResultBatch)>& sink, Explain* explain);
+
+ private:
+  Ports ports_;
+};
+
+}  // namespace proxist::query

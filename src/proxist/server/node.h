@@ -1,0 +1,107 @@
+// One running Proxist: shards on their threads, the flush, the query engine, over one data
+// directory.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxist/base/ids.h"
+#include "proxist/base/status.h"
+#include "proxist/base/time.h"
+#include "proxist/column/batch.h"
+#include "proxist/column/schema.h"
+#include "proxist/hot/store.h"
+#include "proxist/query/engine.h"
+#include "proxist/shard/flusher.h"
+#include "proxist/shard/shard.h"
+
+namespace proxist::server {
+
+struct NodeOptions {
+  std::string data_directory;
+  std::string history = "embedded";  // embedded, none, or http://[user[:password]@]host:port
+  std::string launcher;              // of the embedded ClickHouse; empty: beside this executable
+  uint32_t shards = 0;  // 0: one per two cores; fixed when the data directory is created
+  uint64_t segment_bytes = 64ull << 20;
+  uint64_t max_backlog_bytes = 4ull << 30;  // of the node, divided among its shards
+  Duration flush_min_interval = Duration::Millis(5);
+  Duration flush_max_interval = Duration::Millis(50);
+  uint64_t flush_max_rows = 500'000;  // of one round
+  size_t max_queued_batches = 1024;   // per shard; beyond it writes are RESOURCE_EXHAUSTED
+  bool adopt = false;                 // an empty data directory may take over a filled history
+};
+
+/// A producer's batch for the whole node.
+struct WriteCall {
+  std::string producer;  // empty: no dedup
+  BatchNumber number;
+  column::Batch batch;  // decoded, not yet validated
+};
+struct WriteResult {
+  Status status;
+  std::vector<history::LsnRange> ranges;  // one for each shard that got rows, ascending
+  bool duplicate = false;                 // every shard had it already
+};
+
+struct HistoryState {
+  std::string kind;  // embedded, url, none
+  std::string url;   // without password
+  bool reachable = false;
+  uint64_t restarts = 0;
+  shard::FlushStats flush;
+  Duration flush_lag;  // age of the oldest unpersisted row since its publication
+};
+struct TableState {
+  column::SchemaPtr schema;
+  hot::TableStats stats;        // summed over shards
+  Timestamp persisted_through;  // the least of the shards
+};
+struct NodeState {
+  std::string incarnation;
+  Timestamp started_at;
+  std::vector<TableState> tables;
+  std::vector<std::pair<ShardId, shard::ShardStats>> shards;
+  HistoryState history;
+  uint64_t resident_bytes = 0;
+  /// What an operator should look at, in plain sentences; empty: healthy.
+  std::vector<std::string> problems;
+};
+
+/// Thread-safe.
+class Node {
+ public:
+  /// Locks the directory, opens metadata, starts history, recovers the shards (all in parallel),
+  /// starts the threads. FAILED_PRECONDITION: directory of another layout version, in use, or an
+  /// empty directory over a filled history without `adopt`.
+  static StatusOr<std::unique_ptr<Node>> Open(const NodeOptions& options);
+  /// Stops taking writes, drains the queues, stops the threads. What is not flushed stays in the
+  /// log.
+  ~Node();
+
+  /// Validates, splits by shard and queues. `done` is called once, on a shard's thread or the
+  /// caller's: do little in it. A gap in the producer's numbers is FAILED_PRECONDITION and changes
+  /// nothing. Writes of one producer are applied in the order of their calls.
+  void Write(WriteCall call, std::function<void(WriteResult)> done);
+
+  query::Engine& engine();
+  const meta::Catalog& catalog() const;
+  StatusOr<column::SchemaPtr> ApplyTable(column::TableSchema declared, const std::string& author);
+  /// Wakes the flush. With a timeout above zero: returns when everything acked before the call is
+  /// in history (DEADLINE_EXCEEDED with what is missing). FAILED_PRECONDITION without history.
+  Status Flush(Duration timeout);
+  StatusOr<hot::EvictResult> Evict(const column::SchemaPtr& table, Timestamp before);
+  /// Waits until each range's rows are visible here; UNAVAILABLE when they are not by `deadline`
+  /// from now.
+  Status AwaitVisible(const std::vector<history::LsnRange>& ranges, Duration deadline);
+  NodeState State() const;
+
+ private:
+  struct Impl;
+  explicit Node(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace proxist::server

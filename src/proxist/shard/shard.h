@@ -1,0 +1,131 @@
+// One shard as a state machine: dedup, log, scatter, publish, and the backlog that the flush
+// drains.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "proxist/base/ids.h"
+#include "proxist/base/status.h"
+#include "proxist/column/batch.h"
+#include "proxist/env/clock.h"
+#include "proxist/env/file_system.h"
+#include "proxist/history/history.h"
+#include "proxist/hot/store.h"
+#include "proxist/meta/catalog.h"
+#include "proxist/meta/store.h"
+
+namespace proxist::shard {
+
+struct ShardOptions {
+  ShardId id;
+  std::string wal_directory;
+  uint64_t segment_bytes = 64ull << 20;
+  uint64_t max_frame_bytes = 32ull << 20;
+  uint64_t max_backlog_bytes = 4ull << 30;  // published, not yet persisted
+  uint64_t max_producers = 1u << 20;
+  uint64_t incarnation = 0;
+  hot::StoreOptions store;
+};
+
+enum class DurabilityLevel : uint8_t { kDurable = 1 };
+
+/// What a producer learns about its batch from one shard.
+struct Ack {
+  Status status;
+  ShardId shard;
+  Lsn first;  // first - 1 == last when the shard got no rows or knew the batch only as older than
+              // its last
+  Lsn last;
+  bool duplicate = false;  // applied earlier; nothing was written now
+};
+
+/// The part of a producer's batch that belongs to one shard.
+struct Write {
+  std::string producer;  // empty: no dedup
+  BatchNumber number;
+  column::Batch batch;            // validated; all its symbols belong to this shard
+  std::function<void(Ack)> done;  // called once, on the shard's thread
+};
+
+struct ShardStats {
+  Lsn published, durable, persisted;
+  uint64_t backlog_rows = 0, backlog_bytes = 0;
+  uint64_t log_live_bytes = 0;
+  uint64_t groups = 0, batches = 0, rows = 0, duplicates = 0;
+  bool direct_io = false;
+  std::string poisoned;  // why writes are refused; empty: they are not
+};
+
+/// What recovery did.
+struct RecoveryReport {
+  uint64_t records = 0, rows = 0, segments_bytes = 0;
+  bool torn_tail = false;
+  Duration elapsed;
+};
+
+/// All methods on the shard's one thread unless said otherwise. Owns no thread; I/O goes through
+/// the ports.
+class Shard {
+ public:
+  struct Ports {
+    env::FileSystem* files;
+    const env::Clock* clock;
+    meta::MetadataStore* metadata;
+    const meta::Catalog* catalog;
+  };
+  /// Opens a new epoch: loads watermarks, manifests and producers from metadata, replays the log.
+  static StatusOr<std::unique_ptr<Shard>> Open(const ShardOptions& options, const Ports& ports,
+                                               RecoveryReport* report);
+  ~Shard();
+
+  /// One group commit: takes writes from the front of `writes` as far as one frame holds, logs them
+  /// with one device write, scatters them while it is in flight, publishes, and calls every `done`.
+  /// Returns how many it took. After a failed write the shard is poisoned: writes are refused,
+  /// reads go on.
+  size_t Commit(std::span<Write> writes);
+
+  /// Rows with LSN in (persisted, durable] that no flush has taken yet, oldest first, at most about
+  /// `max_rows`; they count as taken. The batches stay in the backlog until Persisted.
+  std::vector<history::SourceBatch> TakeForFlush(uint64_t max_rows);
+  /// Published batches that overlap `range`: rebuilds an intent after a restart.
+  std::vector<history::SourceBatch> Find(Lsn first, Lsn last) const;
+  /// Everything at or below `lsn` is in history and metadata says so: drops it from the backlog.
+  void Persisted(Lsn lsn);
+
+  /// Days that rows in (persisted, ...] of `table` with LSN in [first, last] may rewrite, for dirty
+  /// marks.
+  std::vector<Day> RewrittenDays(TableId table, Lsn first, Lsn last) const;
+
+  void SetSchema(const column::SchemaPtr& schema);
+  /// Records the raised floors in metadata, then evicts. `before`, `published`: as
+  /// hot::Store::PlanEviction.
+  StatusOr<hot::EvictResult> Evict(TableId table, Timestamp before, Timestamp published);
+  /// Overlay compaction, hot retention, log recycling: bounded work; true while there is more.
+  StatusOr<bool> Maintain();
+
+  // Any thread.
+  [[nodiscard]] ShardId id() const;
+  [[nodiscard]] const hot::Store& store() const;
+  [[nodiscard]] ShardStats Stats() const;
+  /// The greatest LSN of a possible rewrite (correction, cancel, row at or below a floor) of
+  /// `table` that any flush has taken: a cold read whose cut lies below it repeats.
+  [[nodiscard]] Lsn RewriteHandedToFlush(TableId table) const;
+  /// The last batch number applied for `producer`; 0 when it is unknown.
+  [[nodiscard]] BatchNumber LastBatch(std::string_view producer) const;
+  /// least ts of any unpersisted row of `table` - 1 ns, as a running maximum; Timestamp::Min()
+  /// before any row.
+  [[nodiscard]] Timestamp PersistedThrough(TableId table) const;
+
+ private:
+  struct Impl;
+  explicit Shard(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace proxist::shard

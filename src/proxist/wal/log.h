@@ -1,0 +1,91 @@
+// A shard's write-ahead log: opaque records in checksummed frames in preallocated segments.
+// FORMAT.md has the bytes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxist/base/bytes.h"
+#include "proxist/base/ids.h"
+#include "proxist/base/status.h"
+#include "proxist/env/file_system.h"
+
+namespace proxist::wal {
+
+struct LogOptions {
+  std::string directory;
+  uint64_t segment_bytes = 64ull << 20;    // a multiple of env::kBlockBytes
+  uint64_t max_frame_bytes = 32ull << 20;  // one device write
+  uint64_t incarnation = 0;  // of the data directory; a segment of another one is refused
+  ShardId shard;
+  Epoch epoch;  // of this opening
+};
+
+/// One record as replay sees it.
+struct LogRecord {
+  ByteSpan payload;  // valid while `owner` lives
+  std::shared_ptr<const void> owner;
+  Epoch epoch;
+  Lsn first;
+  Lsn last;  // first - 1 when the record holds no rows
+  uint64_t segment = 0;
+  uint64_t frame_offset = 0;  // of the frame in its segment
+};
+
+/// What recovery found at the end of the log.
+struct ReplayReport {
+  uint64_t records = 0;
+  uint64_t frames = 0;
+  uint64_t bytes = 0;
+  Lsn last;                // highest LSN replayed
+  bool torn_tail = false;  // an unfinished last write was found and cut off
+  uint64_t torn_segment = 0;
+  uint64_t torn_offset = 0;
+};
+
+/// The writer's half. One thread. States: open, then poisoned after the first failed write (all
+/// later Submits are FAILED_PRECONDITION; reads of memory go on).
+class Log {
+ public:
+  /// Replays every record in order through `apply` (an error from it stops and is returned), cuts a
+  /// torn tail, and is then ready to append after the last frame. Damage before the tail is
+  /// DATA_LOSS naming segment file and offset; nothing is changed.
+  static StatusOr<std::unique_ptr<Log>> Open(env::FileSystem* files, const LogOptions& options,
+                                             const std::function<Status(const LogRecord&)>& apply,
+                                             ReplayReport* report);
+  ~Log();
+  Log(const Log&) = delete;
+  Log& operator=(const Log&) = delete;
+
+  /// Copies `payload` into the frame being built. Records of one frame become durable together.
+  /// RESOURCE_EXHAUSTED when the frame would pass max_frame_bytes: submit first.
+  Status AddRecord(ByteSpan payload, Lsn first, Lsn last);
+  /// Bytes that the frame being built would write; 0 when it is empty.
+  [[nodiscard]] uint64_t pending_bytes() const;
+  /// Seals the frame and starts its one device write (opens the next segment first when it does not
+  /// fit).
+  Status Submit();
+  /// Waits for it. OK: every record added before Submit survives power loss.
+  Status Wait();
+
+  /// Segments whose records all have last <= `lsn` and that are not the open one move to the free
+  /// list and are overwritten later. Returns how many moved.
+  StatusOr<uint64_t> Recycle(Lsn lsn);
+  [[nodiscard]] bool direct() const;          // false: the fdatasync fallback is in use
+  [[nodiscard]] uint64_t live_bytes() const;  // of segments that are not free
+
+ private:
+  struct Impl;
+  explicit Log(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+/// Reads a log without writing anything (pxinspect): `visit` sees every record in order. Any
+/// thread.
+Status ReadLog(env::FileSystem* files, const std::string& directory,
+               const std::function<Status(const LogRecord&)>& visit, ReplayReport* report);
+
+}  // namespace proxist::wal
