@@ -67,7 +67,7 @@ inline constexpr Timestamp kMaxRowTimestamp{5'648'745'600'000'000'000 - 1};
 
 /// The UTC day that holds `ts`; floors, so it is right for negative times too.
 Day DayOf(Timestamp ts);
-/// The first nanosecond of `day`.
+/// The first nanosecond of `day`, or Timestamp::Min() or Max() when that does not fit.
 Timestamp StartOf(Day day);
 
 /// "2013-10-09T14:00:00.123456789Z", always nine digits and UTC.
@@ -75,14 +75,15 @@ std::string FormatIso8601(Timestamp ts);
 /// "2013-10-09".
 std::string FormatDay(Day day);
 
-/// Reads ISO-8601 with 0 to 9 fraction digits and an offset ("Z", "+hh:mm", "-hhmm"; a date alone
-/// is its midnight UTC; no offset means UTC), an integer (ns since the epoch), or "now"
+/// Reads ISO-8601 ("T" or a space before the hour; seconds may be missing) with 0 to 9 fraction
+/// digits and an offset ("Z", "+hh:mm", "-hhmm"; a date alone is its midnight UTC; no offset means
+/// UTC), an integer (ns since the epoch), or "now"
 /// (Timestamp::Max()). INVALID_ARGUMENT names the text and what was expected.
 StatusOr<Timestamp> ParseTimestamp(std::string_view text);
 
 /// Reads "250ns", "10us", "5ms", "3s", "1m", "2h", "1d" and sums of them ("1h30m"); not negative.
 StatusOr<Duration> ParseDuration(std::string_view text);
-/// The shortest form that ParseDuration reads back ("1h30m", "0s").
+/// Largest units first, as ParseDuration reads it back ("1h30m", "0s"); negative ones get a "-".
 std::string FormatDuration(Duration d);
 
 /// A wall-clock time in `zone` (an IANA name, looked up in the system's zone files) as UTC. A time

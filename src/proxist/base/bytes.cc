@@ -1,0 +1,29 @@
+// Aligned buffers and the checksum that every durable format uses.
+#include "proxist/base/bytes.h"
+
+#include <cstdlib>
+
+#include <xxhash.h>
+
+#include "proxist/base/check.h"
+
+namespace proxist {
+
+void AlignedDelete::operator()(std::byte* p) const { std::free(p); }
+
+AlignedBytes AllocateAligned(size_t size, size_t alignment) {
+  PX_CHECK(std::has_single_bit(alignment) && alignment >= sizeof(void*));
+  PX_CHECK(size <= std::numeric_limits<size_t>::max() - alignment);
+  // aligned_alloc takes only multiples of the alignment, and not zero.
+  const size_t rounded = size == 0 ? alignment : (size + alignment - 1) / alignment * alignment;
+  auto* bytes = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
+  PX_CHECK(bytes != nullptr);
+  std::memset(bytes, 0, rounded);
+  return AlignedBytes(bytes);
+}
+
+uint64_t Checksum(ByteSpan bytes, uint64_t seed) {
+  return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+
+}  // namespace proxist
