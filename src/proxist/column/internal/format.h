@@ -1,0 +1,19 @@
+// Constants of the durable encodings; FORMAT.md repeats them and a test compares the two.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace proxist::column {
+
+inline constexpr uint32_t kSchemaMagic = 0x43535850;  // "PXSC"
+inline constexpr uint16_t kSchemaFormat = 1;
+
+inline constexpr uint16_t kBatchFormat = 1;
+inline constexpr size_t kBatchHeaderBytes = 8;
+inline constexpr size_t kColumnHeaderBytes = 12;
+inline constexpr uint8_t kBatchHasSeq = 1;
+inline constexpr uint8_t kBatchHasOps = 2;
+inline constexpr uint8_t kColumnHasValidity = 1;
+
+}  // namespace proxist::column

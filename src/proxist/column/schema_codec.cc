@@ -1,0 +1,106 @@
+// The durable encoding of a schema; FORMAT.md describes it byte by byte.
+#include <algorithm>
+
+#include "proxist/base/bytes.h"
+#include "proxist/column/internal/format.h"
+#include "proxist/column/schema.h"
+
+namespace proxist::column {
+namespace {
+
+StatusOr<ColumnDef> ReadColumn(ByteReader* in) {
+  ColumnDef column;
+  PX_ASSIGN_OR_RETURN(const uint32_t id, in->Get<uint32_t>());
+  PX_ASSIGN_OR_RETURN(const uint8_t kind, in->Get<uint8_t>());
+  PX_ASSIGN_OR_RETURN(column.type.scale, in->Get<uint8_t>());
+  PX_ASSIGN_OR_RETURN(const uint8_t nullable, in->Get<uint8_t>());
+  PX_ASSIGN_OR_RETURN(const std::string_view name, in->GetString());
+  if (id == 0) return DataLoss("schema: column '{}' has id 0", name);
+  column.id = ColumnId(id);
+  column.type.kind = static_cast<TypeKind>(kind);
+  column.nullable = nullable != 0;
+  column.name = name;
+  return column;
+}
+
+StatusOr<TableSchema> ReadFields(ByteReader* in) {
+  TableSchema schema;
+  PX_ASSIGN_OR_RETURN(const uint32_t id, in->Get<uint32_t>());
+  PX_ASSIGN_OR_RETURN(const uint32_t version, in->Get<uint32_t>());
+  PX_ASSIGN_OR_RETURN(const uint8_t seq, in->Get<uint8_t>());
+  PX_ASSIGN_OR_RETURN(const int64_t hot_retain, in->Get<int64_t>());
+  PX_ASSIGN_OR_RETURN(const std::string_view tenant, in->GetString());
+  PX_ASSIGN_OR_RETURN(const std::string_view name, in->GetString());
+  schema.id = TableId(id);
+  schema.version = SchemaVersion(version);
+  schema.seq = static_cast<SeqMode>(seq);
+  schema.hot_retain = Duration(hot_retain);
+  schema.tenant = tenant;
+  schema.name = name;
+  PX_ASSIGN_OR_RETURN(const uint16_t columns, in->Get<uint16_t>());
+  for (uint16_t i = 0; i < columns; ++i) {
+    PX_ASSIGN_OR_RETURN(ColumnDef column, ReadColumn(in));
+    schema.columns.push_back(std::move(column));
+  }
+  PX_ASSIGN_OR_RETURN(const uint8_t series, in->Get<uint8_t>());
+  for (uint8_t i = 0; i < series; ++i) {
+    PX_ASSIGN_OR_RETURN(const uint16_t index, in->Get<uint16_t>());
+    schema.series.push_back(index);
+  }
+  if (in->remaining() != 0) return DataLoss("schema: {} bytes follow its end", in->remaining());
+  return schema;
+}
+
+}  // namespace
+
+std::vector<std::byte> EncodeSchema(const TableSchema& schema) {
+  std::vector<std::byte> bytes;
+  ByteWriter out(&bytes);
+  out.Put(kSchemaMagic);
+  out.Put(kSchemaFormat);
+  out.Put(schema.id.value());
+  out.Put(schema.version.value());
+  out.Put(static_cast<uint8_t>(schema.seq));
+  out.Put(schema.hot_retain.ns());
+  out.PutString(schema.tenant);
+  out.PutString(schema.name);
+  out.Put(static_cast<uint16_t>(schema.columns.size()));
+  for (const ColumnDef& column : schema.columns) {
+    out.Put(column.id.value());
+    out.Put(static_cast<uint8_t>(column.type.kind));
+    out.Put(column.type.scale);
+    out.Put(static_cast<uint8_t>(column.nullable));
+    out.PutString(column.name);
+  }
+  out.Put(static_cast<uint8_t>(schema.series.size()));
+  for (size_t index : schema.series) out.Put(static_cast<uint16_t>(index));
+  out.Put(Checksum(bytes));
+  return bytes;
+}
+
+StatusOr<TableSchema> DecodeSchema(std::span<const std::byte> bytes) {
+  constexpr size_t kFrame = sizeof kSchemaMagic + sizeof kSchemaFormat + sizeof(uint64_t);
+  if (bytes.size() < kFrame) {
+    return DataLoss("schema: {} bytes, at least {} expected", bytes.size(), kFrame);
+  }
+  const ByteSpan body = bytes.first(bytes.size() - sizeof(uint64_t));
+  if (LoadAt<uint32_t>(bytes.data(), 0) != kSchemaMagic) {
+    return DataLoss("schema: the bytes do not start with a schema's magic");
+  }
+  if (LoadAt<uint64_t>(body.data() + body.size(), 0) != Checksum(body)) {
+    return DataLoss("schema: the checksum does not match");
+  }
+  ByteReader in(body, "schema");
+  PX_RETURN_IF_ERROR(in.GetBytes(sizeof kSchemaMagic).status());
+  PX_ASSIGN_OR_RETURN(const uint16_t format, in.Get<uint16_t>());
+  if (format != kSchemaFormat) {
+    return FailedPrecondition("schema: format {} is not known, this program reads format {}",
+                              format, kSchemaFormat);
+  }
+  PX_ASSIGN_OR_RETURN(TableSchema schema, ReadFields(&in));
+  const Status valid = Validate(schema);
+  if (!valid.ok()) return DataLoss("schema: {}", Message(valid));
+  return schema;
+}
+
+}  // namespace proxist::column
