@@ -1,0 +1,44 @@
+# The commands of this project. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev build test lint lint-full fmt demo bench accept clean
+JOBS := $(shell nproc)
+# Stages of `make test`, all when empty: rules process asan tsan fuzz
+STAGES :=
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+setup: ## install what building and running need (Debian packages, the ClickHouse library)
+	@tools/setup.sh run
+
+setup-dev: ## install what tests and lint need as well
+	@tools/setup.sh dev
+
+build: setup ## build the release binaries into build/release/bin/
+	@cmake --preset release >/dev/null
+	@cmake --build --preset release --parallel $(JOBS)
+
+test: setup-dev ## run all tests: real processes, sanitizers, fuzzers (STAGES="asan tsan" runs some)
+	@python3 tools/run_tests.py $(STAGES)
+
+lint: setup-dev ## check format, tidy rules, scripts, and changed files with clang-tidy
+	@python3 tools/lint.py
+
+lint-full: setup-dev ## check every file with all of clang-tidy, and that each header compiles alone
+	@python3 tools/lint.py --full
+
+fmt: setup-dev ## format the C++ sources
+	@git ls-files -z --cached --others --exclude-standard '*.h' '*.cc' | xargs -0 clang-format-16 -i
+
+demo: build ## simulate a market for 20 seconds, query it, kill -9, compare the answers
+	@tools/demo.sh
+
+bench: build ## measure acks, ingest and queries, each beside its floor
+	@tools/bench.sh
+
+accept: build setup-dev ## verify a day of real ticks from ../shared/data against a naive model
+	@python3 tests/process/run.py --accept
+
+clean: ## remove everything that was built (node_modules stays)
+	@rm -rf build

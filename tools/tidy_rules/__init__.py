@@ -1,0 +1,1 @@
+"""One file a rule; each has check(tree), which yields (path, line, text)."""
