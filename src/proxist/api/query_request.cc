@@ -1,0 +1,245 @@
+// Query plans between the wire and the domain.
+#include "proxist/api/query_request.h"
+
+#include <utility>
+
+#include "proxist/column/schema.h"
+#include "proxist/v1/proxist.pb.h"
+
+namespace proxist::api {
+namespace {
+
+using google::protobuf::RepeatedPtrField;
+
+std::vector<std::string> Strings(const RepeatedPtrField<std::string>& field) {
+  return {field.begin(), field.end()};
+}
+void SetStrings(const std::vector<std::string>& strings, RepeatedPtrField<std::string>* field) {
+  field->Assign(strings.begin(), strings.end());
+}
+
+StatusOr<query::Selection> DecodeSelection(const v1::Selection& message, std::string_view what) {
+  if (message.table().empty()) return InvalidArgument("{}: no table is named", what);
+  query::Selection selection;
+  selection.tenant =
+      message.tenant().empty() ? std::string(column::kDefaultTenant) : message.tenant();
+  selection.table = message.table();
+  selection.symbols = Strings(message.symbols());
+  selection.where = message.where();
+  return selection;
+}
+
+void EncodeSelection(const query::Selection& selection, v1::Selection* message) {
+  message->set_tenant(selection.tenant);
+  message->set_table(selection.table);
+  SetStrings(selection.symbols, message->mutable_symbols());
+  message->set_where(selection.where);
+}
+
+template <typename Message, typename Op>
+void DecodeSpan(const Message& message, Op* op) {
+  if (message.has_begin()) op->begin = Timestamp(message.begin());
+  if (message.has_end()) op->end = Timestamp(message.end());
+}
+
+template <typename Op, typename Message>
+void EncodeSpan(const Op& op, Message* message) {
+  if (op.begin != Timestamp::Min()) message->set_begin(op.begin.ns());
+  if (op.end != Timestamp::Max()) message->set_end(op.end.ns());
+}
+
+template <typename Message, typename Op>
+void DecodePriceAndSize(const Message& message, Op* op) {
+  if (!message.price().empty()) op->price = message.price();
+  if (!message.size().empty()) op->size = message.size();
+}
+
+StatusOr<query::LastBy> Decode(const v1::LastBy& message) {
+  query::LastBy op;
+  PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "last_by"));
+  op.first = message.first();
+  if (message.has_at()) op.at = Timestamp(message.at());
+  op.by = Strings(message.by());
+  op.columns = Strings(message.columns());
+  return op;
+}
+
+StatusOr<query::Range> Decode(const v1::Range& message) {
+  query::Range op;
+  PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "range"));
+  DecodeSpan(message, &op);
+  op.columns = Strings(message.columns());
+  return op;
+}
+
+StatusOr<query::Asof> Decode(const v1::Asof& message) {
+  query::Asof op;
+  PX_ASSIGN_OR_RETURN(op.left, DecodeSelection(message.left(), "asof, left"));
+  PX_ASSIGN_OR_RETURN(op.right, DecodeSelection(message.right(), "asof, right"));
+  DecodeSpan(message, &op);
+  op.columns = Strings(message.columns());
+  op.right_columns = Strings(message.right_columns());
+  op.by = Strings(message.by());
+  op.forward = message.forward();
+  op.strict = message.strict();
+  if (message.has_tolerance_ns()) {
+    if (message.tolerance_ns() < 0) {
+      return InvalidArgument("asof: a tolerance of {} ns is negative", message.tolerance_ns());
+    }
+    op.tolerance = Duration(message.tolerance_ns());
+  }
+  return op;
+}
+
+StatusOr<query::Bars> Decode(const v1::Bars& message) {
+  query::Bars op;
+  PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "bars"));
+  if (message.interval_ns() <= 0) {
+    return InvalidArgument("bars: an interval of {} ns is not above 0", message.interval_ns());
+  }
+  DecodeSpan(message, &op);
+  DecodePriceAndSize(message, &op);
+  op.interval = Duration(message.interval_ns());
+  op.aggregates = Strings(message.aggregates());
+  op.by = Strings(message.by());
+  op.fill_previous = message.fill_previous();
+  return op;
+}
+
+StatusOr<query::Rolling> Decode(const v1::Rolling& message) {
+  query::Rolling op;
+  PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "rolling"));
+  if (message.has_window_ns() == message.has_window_rows()) {
+    return InvalidArgument("rolling: give either a window in time or one in rows");
+  }
+  if (message.has_window_ns()) {
+    if (message.window_ns() < 0) {
+      return InvalidArgument("rolling: a window of {} ns is negative", message.window_ns());
+    }
+    op.window = Duration(message.window_ns());
+  } else {
+    if (message.window_rows() == 0) return InvalidArgument("rolling: a window of 0 rows");
+    op.window_rows = message.window_rows();
+  }
+  DecodeSpan(message, &op);
+  DecodePriceAndSize(message, &op);
+  op.aggregates = Strings(message.aggregates());
+  op.columns = Strings(message.columns());
+  op.by = Strings(message.by());
+  return op;
+}
+
+struct PlanEncoder {
+  v1::QueryRequest* request;
+
+  void operator()(const query::LastBy& op) const {
+    v1::LastBy* out = request->mutable_last_by();
+    EncodeSelection(op.from, out->mutable_from());
+    out->set_first(op.first);
+    if (op.at != Timestamp::Max()) out->set_at(op.at.ns());
+    SetStrings(op.by, out->mutable_by());
+    SetStrings(op.columns, out->mutable_columns());
+  }
+  void operator()(const query::Range& op) const {
+    v1::Range* out = request->mutable_range();
+    EncodeSelection(op.from, out->mutable_from());
+    EncodeSpan(op, out);
+    SetStrings(op.columns, out->mutable_columns());
+  }
+  void operator()(const query::Asof& op) const {
+    v1::Asof* out = request->mutable_asof();
+    EncodeSelection(op.left, out->mutable_left());
+    EncodeSelection(op.right, out->mutable_right());
+    EncodeSpan(op, out);
+    SetStrings(op.columns, out->mutable_columns());
+    SetStrings(op.right_columns, out->mutable_right_columns());
+    SetStrings(op.by, out->mutable_by());
+    out->set_forward(op.forward);
+    out->set_strict(op.strict);
+    if (op.tolerance) out->set_tolerance_ns(op.tolerance->ns());
+  }
+  void operator()(const query::Bars& op) const {
+    v1::Bars* out = request->mutable_bars();
+    EncodeSelection(op.from, out->mutable_from());
+    EncodeSpan(op, out);
+    out->set_interval_ns(op.interval.ns());
+    SetStrings(op.aggregates, out->mutable_aggregates());
+    SetStrings(op.by, out->mutable_by());
+    out->set_price(op.price);
+    out->set_size(op.size);
+    out->set_fill_previous(op.fill_previous);
+  }
+  void operator()(const query::Rolling& op) const {
+    v1::Rolling* out = request->mutable_rolling();
+    EncodeSelection(op.from, out->mutable_from());
+    EncodeSpan(op, out);
+    if (op.window) out->set_window_ns(op.window->ns());
+    if (op.window_rows) out->set_window_rows(*op.window_rows);
+    SetStrings(op.aggregates, out->mutable_aggregates());
+    SetStrings(op.columns, out->mutable_columns());
+    SetStrings(op.by, out->mutable_by());
+    out->set_price(op.price);
+    out->set_size(op.size);
+  }
+};
+
+template <typename Message>
+Status DecodeInto(const Message& message, query::Plan* plan) {
+  PX_ASSIGN_OR_RETURN(plan->op, Decode(message));
+  return OkStatus();
+}
+
+}  // namespace
+
+StatusOr<query::Plan> DecodePlan(const v1::QueryRequest& request) {
+  query::Plan plan;
+  if (request.has_limit()) plan.limit = request.limit();
+  Status status;
+  switch (request.op_case()) {
+    case v1::QueryRequest::kLastBy:
+      status = DecodeInto(request.last_by(), &plan);
+      break;
+    case v1::QueryRequest::kRange:
+      status = DecodeInto(request.range(), &plan);
+      break;
+    case v1::QueryRequest::kAsof:
+      status = DecodeInto(request.asof(), &plan);
+      break;
+    case v1::QueryRequest::kBars:
+      status = DecodeInto(request.bars(), &plan);
+      break;
+    case v1::QueryRequest::kRolling:
+      status = DecodeInto(request.rolling(), &plan);
+      break;
+    case v1::QueryRequest::OP_NOT_SET:
+      status = InvalidArgument("the query has no operator that this server knows");
+  }
+  PX_RETURN_IF_ERROR(status);
+  return plan;
+}
+
+void EncodePlan(const query::Plan& plan, v1::QueryRequest* request) {
+  std::visit(PlanEncoder{request}, plan.op);
+  if (plan.limit) request->set_limit(*plan.limit);
+}
+
+std::string_view OperatorName(const query::Plan& plan) {
+  static constexpr std::string_view kNames[] = {"last-by", "range", "asof", "bars", "rolling"};
+  const auto* last_by = std::get_if<query::LastBy>(&plan.op);
+  if (last_by != nullptr && last_by->first) return "first-by";
+  return kNames[plan.op.index()];
+}
+
+std::string TablesOf(const query::Plan& plan) {
+  return std::visit(
+      [](const auto& op) {
+        if constexpr (requires { op.right; }) {
+          return op.left.table + "," + op.right.table;
+        } else {
+          return op.from.table;
+        }
+      },
+      plan.op);
+}
+
+}  // namespace proxist::api
