@@ -9,12 +9,17 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports these falsely in inlined standard library code.
   target_compile_options(proxist_flags INTERFACE -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds
                          -Wno-maybe-uninitialized -Wno-stringop-overread)
+else()
+  target_compile_options(proxist_flags INTERFACE -Wthread-safety)
 endif()
 
 add_library(proxist_sanitizer INTERFACE)
 if(PROXIST_SANITIZE)
   target_compile_options(proxist_sanitizer INTERFACE -fsanitize=${PROXIST_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(proxist_sanitizer INTERFACE -fsanitize=${PROXIST_SANITIZE})
+endif()
+if(PROXIST_FUZZERS)
+  target_compile_options(proxist_sanitizer INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 target_link_libraries(proxist_flags INTERFACE proxist_sanitizer)
 
