@@ -31,7 +31,6 @@ struct NodeOptions {
   Duration flush_max_interval = Duration::Millis(50);
   uint64_t flush_max_rows = 500'000;  // of one round
   size_t max_queued_batches = 1024;   // per shard; beyond it writes are RESOURCE_EXHAUSTED
-  bool adopt = false;                 // an empty data directory may take over a filled history
 };
 
 /// A producer's batch for the whole node.
@@ -75,7 +74,7 @@ class Node {
  public:
   /// Locks the directory, opens metadata, starts history, recovers the shards (all in parallel),
   /// starts the threads. FAILED_PRECONDITION: directory of another layout version, in use, or an
-  /// empty directory over a filled history without `adopt`.
+  /// empty directory over a history that belongs to another one.
   static StatusOr<std::unique_ptr<Node>> Open(const NodeOptions& options);
   /// Stops taking writes, drains the queues, stops the threads. What is not flushed stays in the
   /// log.
@@ -97,6 +96,8 @@ class Node {
   /// from now.
   Status AwaitVisible(const std::vector<history::LsnRange>& ranges, Duration deadline);
   NodeState State() const;
+  /// What recovery did, per shard.
+  const std::vector<shard::RecoveryReport>& recovery() const;
 
  private:
   struct Impl;

@@ -23,10 +23,8 @@ class ShardPort {
  public:
   virtual ~ShardPort() = default;
   virtual ShardId id() const = 0;
-  virtual std::vector<history::SourceBatch> TakeForFlush(uint64_t max_rows) = 0;
+  virtual FlushTake TakeForFlush(uint64_t max_rows) = 0;
   virtual std::vector<history::SourceBatch> Find(Lsn first, Lsn last) = 0;
-  virtual std::vector<Day> RewrittenDays(TableId table, Lsn first, Lsn last) = 0;
-  virtual std::vector<hot::SeriesRecord> Manifest(TableId table) = 0;
   virtual void Persisted(Lsn lsn) = 0;
 };
 

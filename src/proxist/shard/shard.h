@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proxist/base/ids.h"
@@ -59,12 +60,23 @@ struct ShardStats {
   uint64_t log_live_bytes = 0;
   uint64_t groups = 0, batches = 0, rows = 0, duplicates = 0;
   bool direct_io = false;
+  Timestamp oldest_unpersisted =
+      Timestamp::Max();  // its publication time; Max: nothing is unpersisted
   std::string poisoned;  // why writes are refused; empty: they are not
+};
+
+/// What a flush gets from a shard. All of `series` and the marks are in metadata before a row is
+/// sent.
+struct FlushTake {
+  std::vector<history::SourceBatch> batches;
+  std::vector<meta::Mutation> series;  // names of series that metadata does not know yet
+  std::vector<std::pair<TableId, Day>>
+      rewritten_days;  // that the rows may hold new versions of old keys for
 };
 
 /// What recovery did.
 struct RecoveryReport {
-  uint64_t records = 0, rows = 0, segments_bytes = 0;
+  uint64_t records = 0, rows = 0, log_bytes = 0;
   bool torn_tail = false;
   Duration elapsed;
 };
@@ -90,17 +102,13 @@ class Shard {
   /// reads go on.
   size_t Commit(std::span<Write> writes);
 
-  /// Rows with LSN in (persisted, durable] that no flush has taken yet, oldest first, at most about
-  /// `max_rows`; they count as taken. The batches stay in the backlog until Persisted.
-  std::vector<history::SourceBatch> TakeForFlush(uint64_t max_rows);
-  /// Published batches that overlap `range`: rebuilds an intent after a restart.
-  std::vector<history::SourceBatch> Find(Lsn first, Lsn last) const;
+  /// The oldest published batches that no flush has taken yet, about `max_rows` rows (at least one
+  /// batch); they count as taken and stay in the backlog until Persisted.
+  FlushTake TakeForFlush(uint64_t max_rows);
+  /// Unpersisted batches that overlap [first, last]: rebuilds an intent after a restart.
+  [[nodiscard]] std::vector<history::SourceBatch> Find(Lsn first, Lsn last) const;
   /// Everything at or below `lsn` is in history and metadata says so: drops it from the backlog.
   void Persisted(Lsn lsn);
-
-  /// Days that rows in (persisted, ...] of `table` with LSN in [first, last] may rewrite, for dirty
-  /// marks.
-  std::vector<Day> RewrittenDays(TableId table, Lsn first, Lsn last) const;
 
   void SetSchema(const column::SchemaPtr& schema);
   /// Records the raised floors in metadata, then evicts. `before`, `published`: as
@@ -109,6 +117,9 @@ class Shard {
   /// Overlay compaction, hot retention, log recycling: bounded work; true while there is more.
   StatusOr<bool> Maintain();
 
+  /// The last batch number applied for each producer.
+  [[nodiscard]] std::vector<std::pair<std::string, BatchNumber>> LastBatches() const;
+
   // Any thread.
   [[nodiscard]] ShardId id() const;
   [[nodiscard]] const hot::Store& store() const;
@@ -116,8 +127,6 @@ class Shard {
   /// The greatest LSN of a possible rewrite (correction, cancel, row at or below a floor) of
   /// `table` that any flush has taken: a cold read whose cut lies below it repeats.
   [[nodiscard]] Lsn RewriteHandedToFlush(TableId table) const;
-  /// The last batch number applied for `producer`; 0 when it is unknown.
-  [[nodiscard]] BatchNumber LastBatch(std::string_view producer) const;
   /// least ts of any unpersisted row of `table` - 1 ns, as a running maximum; Timestamp::Min()
   /// before any row.
   [[nodiscard]] Timestamp PersistedThrough(TableId table) const;

@@ -1,0 +1,150 @@
+#include "proxist/server/ingest_router.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace proxist::server {
+namespace {
+
+// Gathers the answers of the shards that a batch went to.
+class Join {
+ public:
+  Join(size_t parts, std::function<void(WriteResult)> done)
+      : waiting_(parts), done_(std::move(done)) {
+    result_.duplicate = true;
+  }
+
+  void Add(shard::Ack ack) {
+    {
+      MutexLock lock(&mutex_);
+      if (!ack.status.ok() && result_.status.ok()) result_.status = ack.status;
+      result_.duplicate = result_.duplicate && ack.duplicate;
+      result_.ranges.push_back({ack.shard, ack.first, ack.last});
+      if (--waiting_ > 0) return;
+      std::sort(result_.ranges.begin(), result_.ranges.end(),
+                [](const auto& a, const auto& b) { return a.shard < b.shard; });
+    }
+    done_(std::move(result_));
+  }
+
+ private:
+  Mutex mutex_;
+  size_t waiting_;
+  WriteResult result_;
+  std::function<void(WriteResult)> done_;
+};
+
+Status CheckSize(const column::Batch& batch) {
+  if (batch.rows == 0) {
+    return InvalidArgument("table '{}': the batch has no rows", batch.schema->name);
+  }
+  if (batch.rows > kMaxBatchRows) {
+    return InvalidArgument("table '{}': the batch has {} rows, the bound is {}: send smaller ones",
+                           batch.schema->name, batch.rows, kMaxBatchRows);
+  }
+  if (const uint64_t bytes = column::SizeBytes(batch); bytes > kMaxBatchBytes) {
+    return InvalidArgument("table '{}': the batch has {} bytes, the bound is {}: send smaller ones",
+                           batch.schema->name, bytes, kMaxBatchBytes);
+  }
+  return column::ValidateBatch(batch);
+}
+
+}  // namespace
+
+IngestRouter::IngestRouter(std::vector<ShardRunner*> runners, SlotMap slots, Limits limits)
+    : runners_(std::move(runners)), slots_(std::move(slots)), limits_(limits) {
+  for (ShardRunner* runner : runners_) {
+    for (const auto& [producer, last] : runner->shard().LastBatches()) {
+      BatchNumber& next = next_[producer];
+      next = std::max(next, last.Next());
+    }
+  }
+}
+
+void IngestRouter::Write(WriteCall call, std::function<void(WriteResult)> done) {
+  WriteResult refused;
+  refused.status = CheckSize(call.batch);
+  if (refused.status.ok() && !call.producer.empty() && call.number.value() == 0) {
+    refused.status =
+        InvalidArgument("producer '{}': batch numbers start at 1, got 0", call.producer);
+  }
+  if (!refused.status.ok()) return done(std::move(refused));
+  std::vector<std::vector<uint32_t>> rows;
+  if (runners_.size() > 1) rows = RowsByShard(call.batch);
+  std::vector<std::pair<ShardRunner*, column::Batch>> parts;
+  if (runners_.size() == 1) parts.emplace_back(runners_[0], std::move(call.batch));
+  for (size_t shard = 0; shard < rows.size(); ++shard) {
+    if (rows[shard].empty()) continue;
+    parts.emplace_back(runners_[shard], rows[shard].size() == call.batch.rows
+                                            ? call.batch
+                                            : column::Gather(call.batch, rows[shard]));
+  }
+  auto join = std::make_shared<Join>(parts.size(), done);
+  {
+    MutexLock lock(&mutex_);
+    refused.status = Admit(call);
+    if (refused.status.ok()) {
+      for (auto& [runner, batch] : parts) {
+        shard::Write write;
+        write.producer = call.producer;
+        write.number = call.number;
+        write.batch = std::move(batch);
+        write.done = [join](shard::Ack ack) { join->Add(std::move(ack)); };
+        runner->Enqueue(std::move(write));
+      }
+      return;
+    }
+  }
+  done(std::move(refused));
+}
+
+Status IngestRouter::Admit(const WriteCall& call) {
+  for (const ShardRunner* runner : runners_) {
+    if (runner->queued() >= limits_.max_queued_batches) {
+      return ResourceExhausted(
+          "shard {}: {} batches are queued, the bound is {}: retry after 10 ms",
+          runner->id().value(), runner->queued(), limits_.max_queued_batches);
+    }
+    const uint64_t backlog = runner->shard().Stats().backlog_bytes + runner->queued_bytes();
+    if (backlog > limits_.max_backlog_bytes) {
+      return ResourceExhausted(
+          "shard {}: {} bytes wait for history, the bound is {}: retry after 1 s",
+          runner->id().value(), backlog, limits_.max_backlog_bytes);
+    }
+  }
+  if (call.producer.empty()) return OkStatus();
+  auto next = next_.find(call.producer);
+  if (next == next_.end()) {
+    if (next_.size() >= limits_.max_producers) {
+      return ResourceExhausted("{} producers are known, the bound is {}", next_.size(),
+                               limits_.max_producers);
+    }
+    if (call.number.value() != 1) {
+      return FailedPrecondition("producer '{}' is new: its first batch is 1, got {}", call.producer,
+                                call.number.value());
+    }
+    next = next_.emplace(call.producer, BatchNumber(1)).first;
+  }
+  if (call.number > next->second) {
+    return FailedPrecondition("producer '{}': batch {} is expected next, got {}", call.producer,
+                              next->second.value(), call.number.value());
+  }
+  if (call.number == next->second) next->second = call.number.Next();
+  return OkStatus();
+}
+
+std::vector<std::vector<uint32_t>> IngestRouter::RowsByShard(const column::Batch& batch) const {
+  const auto& dictionary = batch.symbol.dictionary;
+  std::vector<uint16_t> shard_of_code(dictionary.size());
+  for (size_t code = 0; code < dictionary.size(); ++code) {
+    const SlotId slot = column::SlotOf(batch.schema->tenant, dictionary[code]);
+    shard_of_code[code] = slots_.shard_of[slot.value()].value();
+  }
+  std::vector<std::vector<uint32_t>> rows(runners_.size());
+  for (uint32_t row = 0; row < batch.rows; ++row) {
+    rows[shard_of_code[batch.symbol.At<uint32_t>(row)]].push_back(row);
+  }
+  return rows;
+}
+
+}  // namespace proxist::server

@@ -1,0 +1,306 @@
+#include "proxist/server/node.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <future>
+#include <thread>
+
+#include <unistd.h>
+
+#include "proxist/env/clock.h"
+#include "proxist/history/embedded.h"
+#include "proxist/server/data_directory.h"
+#include "proxist/server/flush_loop.h"
+#include "proxist/server/ingest_router.h"
+#include "proxist/server/shard_runner.h"
+
+namespace proxist::server {
+namespace {
+
+constexpr uint64_t kMaxFrameBytes = 48ull << 20;
+constexpr auto kVisiblePoll = std::chrono::milliseconds(1);
+
+std::string ExecutableDirectory() {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? "." : path.parent_path().string();
+}
+
+uint64_t ResidentBytes() {
+  std::FILE* statm = std::fopen("/proc/self/statm", "r");
+  if (statm == nullptr) return 0;
+  unsigned long long total = 0;
+  unsigned long long resident = 0;
+  const int fields = std::fscanf(statm, "%llu %llu", &total, &resident);
+  std::fclose(statm);
+  return fields == 2 ? resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+}  // namespace
+
+struct Node::Impl {
+  Status OpenShards(const NodeOptions& options);
+  Status ConnectHistory(const NodeOptions& options);
+  Status RefuseForeignHistory();
+  void StartThreads(const NodeOptions& options);
+  [[nodiscard]] std::vector<std::string> Problems() const;
+  [[nodiscard]] HistoryState History() const;
+
+  const env::Clock& clock = env::SystemClock();
+  Timestamp started_at = clock.Now();
+  DataDirectory directory;
+  std::string history_kind;
+  std::string history_url;
+  std::unique_ptr<history::EmbeddedServer> embedded;
+  std::unique_ptr<history::History> history;
+  std::vector<std::unique_ptr<ShardRunner>> runners;
+  std::vector<shard::RecoveryReport> recovery;
+  std::unique_ptr<IngestRouter> router;
+  std::unique_ptr<query::Engine> engine;
+  std::unique_ptr<FlushLoop> flush;
+  uint64_t max_backlog_bytes = 0;  // per shard
+};
+
+StatusOr<std::unique_ptr<Node>> Node::Open(const NodeOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  const uint32_t default_shards = std::max(1u, std::thread::hardware_concurrency() / 2);
+  PX_ASSIGN_OR_RETURN(impl->directory,
+                      OpenDataDirectory(&env::PosixFileSystem(), options.data_directory,
+                                        options.shards, default_shards));
+  // History takes a moment to start; the shards recover meanwhile.
+  auto history = std::async(std::launch::async, [&] { return impl->ConnectHistory(options); });
+  const Status shards = impl->OpenShards(options);
+  PX_RETURN_IF_ERROR(history.get());
+  PX_RETURN_IF_ERROR(shards);
+  PX_RETURN_IF_ERROR(impl->RefuseForeignHistory());
+  impl->StartThreads(options);
+  return std::unique_ptr<Node>(new Node(std::move(impl)));
+}
+
+Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Node::~Node() {
+  impl_->flush.reset();
+  for (auto& runner : impl_->runners) runner->Stop();
+  impl_->engine.reset();
+  impl_->history.reset();
+  impl_->embedded.reset();
+}
+
+Status Node::Impl::ConnectHistory(const NodeOptions& options) {
+  history::ClickHouseAddress address;
+  if (options.history == "none") {
+    history_kind = "none";
+    return OkStatus();
+  }
+  if (options.history == "embedded") {
+    history_kind = "embedded";
+    history::EmbeddedOptions embedded_options;
+    embedded_options.launcher =
+        options.launcher.empty() ? ExecutableDirectory() + "/proxist-clickhouse" : options.launcher;
+    embedded_options.directory = directory.path + "/clickhouse";
+    PX_ASSIGN_OR_RETURN(embedded, history::EmbeddedServer::Start(embedded_options));
+    address = embedded->address();
+  } else {
+    history_kind = "url";
+    PX_ASSIGN_OR_RETURN(address, history::ParseAddress(options.history));
+  }
+  history_url = address.url;
+  history = history::MakeClickHouseHistory(address);
+  return OkStatus();
+}
+
+Status Node::Impl::RefuseForeignHistory() {
+  if (history == nullptr || !directory.fresh) return OkStatus();
+  const auto stored = history->Incarnation(directory.IncarnationText());
+  // History that is away now is checked again before the first row is sent.
+  if (!stored.ok() || *stored == directory.IncarnationText()) return OkStatus();
+  return FailedPrecondition(
+      "history at {} belongs to data directory {}, and '{}' is a new one: give the data directory "
+      "that it belongs to, or another ClickHouse",
+      history_url, *stored, directory.path);
+}
+
+Status Node::Impl::OpenShards(const NodeOptions& options) {
+  max_backlog_bytes = options.max_backlog_bytes / directory.shards;
+  recovery.resize(directory.shards);
+  std::vector<StatusOr<std::unique_ptr<shard::Shard>>> opened;
+  for (uint32_t i = 0; i < directory.shards; ++i) opened.emplace_back(Unavailable("not opened"));
+  std::vector<std::thread> threads;
+  for (uint32_t i = 0; i < directory.shards; ++i) {
+    threads.emplace_back([&, i] {
+      shard::ShardOptions shard;
+      shard.id = ShardId(static_cast<uint16_t>(i));
+      shard.wal_directory = directory.WalOf(shard.id);
+      shard.segment_bytes = std::max(options.segment_bytes, kMaxFrameBytes + (1u << 20));
+      shard.max_frame_bytes = kMaxFrameBytes;
+      shard.incarnation = directory.incarnation;
+      const shard::Shard::Ports ports{&env::PosixFileSystem(), &clock, directory.metadata.get(),
+                                      directory.catalog.get()};
+      opened[i] = shard::Shard::Open(shard, ports, &recovery[i]);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (auto& shard : opened) {
+    PX_RETURN_IF_ERROR(shard.status());
+    runners.push_back(std::make_unique<ShardRunner>(std::move(*shard)));
+  }
+  return OkStatus();
+}
+
+void Node::Impl::StartThreads(const NodeOptions& options) {
+  std::vector<ShardRunner*> all;
+  query::Engine::Ports ports;
+  for (const auto& runner : runners) {
+    all.push_back(runner.get());
+    ports.shards.push_back(runner.get());
+  }
+  router = std::make_unique<IngestRouter>(
+      all, directory.slots, IngestRouter::Limits{options.max_queued_batches, max_backlog_bytes});
+  ports.catalog = directory.catalog.get();
+  ports.history = history.get();
+  ports.clock = &clock;
+  ports.shard_of = [this](SlotId slot) -> const query::ShardView* {
+    return runners[directory.slots.shard_of[slot.value()].value()].get();
+  };
+  engine = std::make_unique<query::Engine>(std::move(ports));
+  for (ShardRunner* runner : all) runner->Start();
+  if (history == nullptr) return;
+  flush = std::make_unique<FlushLoop>(
+      shard::Flusher::Ports{directory.metadata.get(), directory.catalog.get(), history.get(),
+                            &clock},
+      all, directory.IncarnationText(),
+      FlushLoop::Options{options.flush_min_interval, options.flush_max_interval,
+                         options.flush_max_rows});
+  flush->Start();
+}
+
+void Node::Write(WriteCall call, std::function<void(WriteResult)> done) {
+  impl_->router->Write(std::move(call), std::move(done));
+}
+
+query::Engine& Node::engine() { return *impl_->engine; }
+const meta::Catalog& Node::catalog() const { return *impl_->directory.catalog; }
+const std::vector<shard::RecoveryReport>& Node::recovery() const { return impl_->recovery; }
+
+StatusOr<column::SchemaPtr> Node::ApplyTable(column::TableSchema declared,
+                                             const std::string& author) {
+  PX_ASSIGN_OR_RETURN(column::SchemaPtr schema,
+                      impl_->directory.catalog->Apply(std::move(declared), author));
+  for (const auto& runner : impl_->runners) {
+    runner->Run([&](shard::Shard& shard) { shard.SetSchema(schema); });
+  }
+  return schema;
+}
+
+Status Node::Flush(Duration timeout) {
+  if (impl_->flush == nullptr) {
+    return FailedPrecondition("this server runs with --history none: there is nothing to flush to");
+  }
+  impl_->flush->Wake();
+  return timeout.ns() > 0 ? impl_->flush->WaitPersisted(timeout) : OkStatus();
+}
+
+StatusOr<hot::EvictResult> Node::Evict(const column::SchemaPtr& table, Timestamp before) {
+  hot::EvictResult sum;
+  for (const auto& runner : impl_->runners) {
+    StatusOr<hot::EvictResult> one = Internal("not run");
+    runner->Run(
+        [&](shard::Shard& shard) { one = shard.Evict(table->id, before, Timestamp::Max()); });
+    PX_RETURN_IF_ERROR(one.status());
+    sum.rows += one->rows;
+    sum.bytes += one->bytes;
+    sum.series += one->series;
+  }
+  return sum;
+}
+
+Status Node::AwaitVisible(const std::vector<history::LsnRange>& ranges, Duration deadline) {
+  const Duration end(impl_->clock.Monotonic().ns() + deadline.ns());
+  for (const history::LsnRange& range : ranges) {
+    if (range.shard.value() >= impl_->runners.size()) {
+      return InvalidArgument("the token names shard {}, this node has {}", range.shard.value(),
+                             impl_->runners.size());
+    }
+    const hot::Store& store = impl_->runners[range.shard.value()]->store();
+    while (store.published() < range.last) {
+      if (impl_->clock.Monotonic() >= end) {
+        return Unavailable("shard {}: LSN {} is not visible yet, {} is", range.shard.value(),
+                           range.last.value(), store.published().value());
+      }
+      std::this_thread::sleep_for(kVisiblePoll);
+    }
+  }
+  return OkStatus();
+}
+
+std::vector<std::string> Node::Impl::Problems() const {
+  std::vector<std::string> problems;
+  for (const auto& runner : runners) {
+    const shard::ShardStats stats = runner->shard().Stats();
+    if (!stats.poisoned.empty()) problems.push_back(stats.poisoned);
+    if (stats.backlog_bytes > max_backlog_bytes / 5 * 4) {
+      problems.push_back(fmt::format("shard {}: {} of {} backlog bytes wait for history",
+                                     runner->id().value(), stats.backlog_bytes, max_backlog_bytes));
+    }
+  }
+  if (flush == nullptr) return problems;
+  if (const std::string halted = flush->halted(); !halted.empty()) problems.push_back(halted);
+  if (const auto stats = flush->Stats(); !stats.last_error.empty()) {
+    problems.push_back("history: " + stats.last_error);
+  }
+  return problems;
+}
+
+HistoryState Node::Impl::History() const {
+  HistoryState state;
+  state.kind = history_kind;
+  state.url = history_url;
+  if (flush == nullptr) return state;
+  state.reachable = flush->reachable();
+  state.restarts = embedded == nullptr ? 0 : embedded->restarts();
+  state.flush = flush->Stats();
+  Timestamp oldest = Timestamp::Max();
+  for (const auto& runner : runners) {
+    oldest = std::min(oldest, runner->shard().Stats().oldest_unpersisted);
+  }
+  const Timestamp now = clock.Now();
+  if (oldest < now) state.flush_lag = Duration(now.ns() - oldest.ns());
+  return state;
+}
+
+NodeState Node::State() const {
+  NodeState state;
+  state.incarnation = impl_->directory.IncarnationText();
+  state.started_at = impl_->started_at;
+  for (const auto& runner : impl_->runners) {
+    state.shards.emplace_back(runner->id(), runner->shard().Stats());
+  }
+  for (const auto& schema : impl_->directory.catalog->Tables()) {
+    TableState table;
+    table.schema = schema;
+    table.persisted_through = Timestamp::Max();
+    for (const auto& runner : impl_->runners) {
+      const hot::TableStats stats = runner->store().StatsOf(schema->id);
+      table.stats.rows += stats.rows;
+      table.stats.bytes += stats.bytes;
+      table.stats.series += stats.series;
+      table.stats.overlay_rows += stats.overlay_rows;
+      table.stats.max_ts = std::max(table.stats.max_ts, stats.max_ts);
+      // A shard without rows of the table holds nothing back.
+      if (stats.series == 0) continue;
+      table.persisted_through =
+          std::min(table.persisted_through, runner->shard().PersistedThrough(schema->id));
+    }
+    if (table.stats.series == 0) table.persisted_through = Timestamp::Min();
+    state.tables.push_back(std::move(table));
+  }
+  state.history = impl_->History();
+  state.resident_bytes = ResidentBytes();
+  state.problems = impl_->Problems();
+  return state;
+}
+
+}  // namespace proxist::server

@@ -1,0 +1,30 @@
+// A fixed number of threads behind a bounded queue: where requests that may block run.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "proxist/base/status.h"
+
+namespace proxist::server {
+
+/// Thread-safe.
+class WorkPool {
+ public:
+  /// `name` stands in errors: "queries".
+  WorkPool(std::string name, size_t threads, size_t max_waiting);
+  /// Runs what is queued, then joins.
+  ~WorkPool();
+
+  /// Runs `work` on a thread of the pool. RESOURCE_EXHAUSTED, with when to retry, when the queue is
+  /// full; `work` is then not called.
+  Status Submit(std::function<void()> work);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace proxist::server

@@ -1,0 +1,54 @@
+// Published batches that history does not have yet, oldest first.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <vector>
+
+#include "proxist/base/ids.h"
+#include "proxist/base/time.h"
+#include "proxist/history/history.h"
+
+namespace proxist::shard::internal {
+
+/// One thread.
+class Backlog {
+ public:
+  struct Entry {
+    column::Batch batch;
+    Lsn first;
+    Lsn last;
+    Timestamp published;
+    std::vector<Day> rewritten_days;
+    Timestamp min_ts;  // of the batch's rows
+    Timestamp max_ts;
+    uint64_t bytes = 0;
+  };
+
+  void Add(column::Batch batch, Lsn first, Timestamp published, std::vector<Day> rewritten_days);
+  /// A batch that history holds already (replay): counts for what its table is persisted through.
+  void AddPersisted(const column::Batch& batch);
+  /// The entries not taken yet, up to about `max_rows` rows and at least one; they count as taken.
+  std::vector<const Entry*> Take(uint64_t max_rows);
+  [[nodiscard]] std::vector<const Entry*> Find(Lsn first, Lsn last) const;
+  /// Drops entries with last <= lsn; raises what each of their tables is persisted through.
+  void Drop(Lsn lsn);
+
+  [[nodiscard]] uint64_t rows() const { return rows_; }
+  [[nodiscard]] uint64_t bytes() const { return bytes_; }
+  [[nodiscard]] Timestamp oldest_published() const;
+  /// Per table, the running maximum of (least ts of an unpersisted row) - 1 ns; with nothing
+  /// unpersisted, of the greatest ts persisted.
+  [[nodiscard]] const std::map<TableId, Timestamp>& persisted_through() const { return through_; }
+
+ private:
+  std::deque<Entry> entries_;
+  size_t taken_ = 0;  // entries at the front that a flush has
+  uint64_t rows_ = 0;
+  uint64_t bytes_ = 0;
+  std::map<TableId, Timestamp> greatest_;  // ts persisted
+  std::map<TableId, Timestamp> through_;
+};
+
+}  // namespace proxist::shard::internal

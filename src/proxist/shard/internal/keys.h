@@ -1,0 +1,65 @@
+// Metadata keys of shards and the flush, and the encodings of their values (FORMAT.md).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxist/base/ids.h"
+#include "proxist/base/status.h"
+#include "proxist/history/history.h"
+#include "proxist/hot/store.h"
+
+namespace proxist::shard::internal {
+
+std::string EpochKey(ShardId shard);
+std::string PersistedKey(ShardId shard);
+std::string ProducersKey(ShardId shard);
+/// One part of a table's series names; parts are only added.
+std::string SeriesKey(ShardId shard, TableId table, uint64_t part);
+std::string SeriesPrefix(ShardId shard);
+std::string FloorsKey(ShardId shard, TableId table);
+std::string FloorsPrefix(ShardId shard);
+std::string DirtyKey(TableId table, Day day);
+inline constexpr std::string_view kRoundKey = "flush/round";
+
+/// The number at the end of "prefix/<number>/..." after `prefix`, or DATA_LOSS.
+StatusOr<uint64_t> NumberAfter(std::string_view key, std::string_view prefix);
+
+std::string EncodeNumber(uint64_t value);
+StatusOr<uint64_t> DecodeNumber(std::string_view value, std::string_view what);
+
+std::string EncodeSeries(const std::vector<hot::SeriesRecord>& series);
+StatusOr<std::vector<hot::SeriesRecord>> DecodeSeries(std::string_view value);
+
+/// Last batch of a producer in one shard.
+struct ProducerState {
+  BatchNumber last;
+  Lsn first_lsn;
+  Lsn last_lsn;
+  /// A later batch than this one is refused: this one was, and it has to come again first. 0: none.
+  BatchNumber refused;
+};
+using Producers = std::map<std::string, ProducerState, std::less<>>;
+std::string EncodeProducers(const Producers& producers);
+StatusOr<Producers> DecodeProducers(std::string_view value);
+
+/// A flush round as metadata holds it while its inserts are under way.
+struct RoundRecord {
+  struct Intent {
+    std::string token;
+    TableId table;
+    SchemaVersion schema_version;
+    Day day;
+    bool operator==(const Intent&) const = default;
+  };
+  std::vector<history::LsnRange>
+      ranges;  // of every intent: all rows of the shards in them are covered
+  std::vector<Intent> intents;
+};
+std::string EncodeRound(const RoundRecord& round);
+StatusOr<RoundRecord> DecodeRound(std::string_view value);
+
+}  // namespace proxist::shard::internal
