@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,8 +20,8 @@ namespace proxist::env {
 inline constexpr size_t kBlockBytes = 4096;
 
 /// An open file. One thread at a time, except ReadAt, which any thread may call. Closed by the
-/// destructor. Errors: NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED (disk full), else
-/// UNAVAILABLE, each with path and errno text.
+/// destructor. Errors: NOT_FOUND, ALREADY_EXISTS, PERMISSION_DENIED, RESOURCE_EXHAUSTED (disk full,
+/// too many open files), else UNAVAILABLE, each with path and errno text.
 class File {
  public:
   virtual ~File() = default;
@@ -38,12 +39,13 @@ class DurableFile {
  public:
   virtual ~DurableFile() = default;
   /// Starts writing `bytes` (block-aligned address, offset and length, inside the preallocated
-  /// size); they must stay unchanged until Wait returns. No write may be in flight.
+  /// size, at most 1 GiB); they must stay unchanged until Wait returns. No write may be in flight.
+  /// INVALID_ARGUMENT, OUT_OF_RANGE: nothing was started, Wait must not be called.
   virtual Status Submit(uint64_t offset, ByteSpan bytes) = 0;
   /// Waits for the write that is in flight; OK means that it survives power loss.
   virtual Status Wait() = 0;
-  /// True when the file bypasses the page cache (O_DIRECT|O_DSYNC), false for the fdatasync
-  /// fallback.
+  /// True when the file bypasses the page cache (O_DIRECT|O_DSYNC), false for the fallback through
+  /// it (O_DSYNC: each write carries an fdatasync).
   [[nodiscard]] virtual bool direct() const = 0;
 };
 
@@ -59,10 +61,13 @@ class FileSystem {
   virtual ~FileSystem() = default;
   enum class Mode { kRead, kReadWrite, kCreateNew };
   virtual StatusOr<std::unique_ptr<File>> Open(const std::string& path, Mode mode) = 0;
-  /// Creates `path` zero-filled with `size` bytes, synced, its directory too; or opens it when it
-  /// exists with that size. Falls back from O_DIRECT where the file system refuses it.
+  /// Creates `path` zero-filled with `size` bytes (a multiple of kBlockBytes), synced, its
+  /// directory too; or opens it when it exists with that size (FAILED_PRECONDITION: it has
+  /// another). While it is filled it is called path.tmp. Falls back from O_DIRECT where the file
+  /// system refuses it.
   virtual StatusOr<std::unique_ptr<DurableFile>> OpenDurable(const std::string& path,
                                                              uint64_t size) = 0;
+  /// With all parents, durably; OK when it is there already.
   virtual Status CreateDirectories(const std::string& path) = 0;
   /// Names (not paths) in `path`, sorted.
   virtual StatusOr<std::vector<std::string>> List(const std::string& path) = 0;
@@ -72,8 +77,9 @@ class FileSystem {
   virtual StatusOr<bool> Exists(const std::string& path) = 0;
   /// Writes path.tmp, syncs, renames over `path`, syncs the directory.
   virtual Status WriteAtomically(const std::string& path, ByteSpan bytes) = 0;
+  /// RESOURCE_EXHAUSTED when the file is larger than `max_bytes`.
   virtual StatusOr<std::vector<std::byte>> ReadAll(const std::string& path, uint64_t max_bytes) = 0;
-  /// FAILED_PRECONDITION when another process holds it.
+  /// Creates `path` when it is missing. FAILED_PRECONDITION naming the process that holds it.
   virtual StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
 };
 

@@ -1,0 +1,14 @@
+// Preallocated files that are overwritten durably, one write at a time.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "proxist/env/file_system.h"
+
+namespace proxist::env {
+
+/// FileSystem::OpenDurable on the host's files.
+StatusOr<std::unique_ptr<DurableFile>> OpenDurablePosixFile(const std::string& path, uint64_t size);
+
+}  // namespace proxist::env
