@@ -1,0 +1,286 @@
+// Sliding kernels: integers add and subtract in 128 bits, floats in an ExactSum.
+#include "proxist/exec/aggregate.h"
+
+#include <cmath>
+#include <deque>
+#include <limits>
+
+#include "proxist/base/check.h"
+#include "proxist/exec/exact_sum.h"
+#include "proxist/exec/internal/numbers.h"
+
+namespace proxist::exec {
+namespace {
+
+using column::Type;
+using column::TypeKind;
+using internal::Int128;
+using internal::Numbers;
+
+Column Outputs(Type type, size_t n) {
+  Column out(type);
+  out.Extend(n);
+  return out;
+}
+
+/// Calls enter(row) and leave(row) so that each slice's rows are in when done(k) is called. Rows
+/// that no later slice holds leave first; slices need not overlap.
+template <typename Enter, typename Leave, typename Done>
+void Slide(const Slices& slices, Enter enter, Leave leave, Done done) {
+  size_t in_begin = 0;
+  size_t in_end = 0;
+  for (size_t k = 0; k < slices.size(); ++k) {
+    for (; in_begin < std::min<size_t>(slices.begin[k], in_end); ++in_begin) {
+      leave(slices.order[in_begin]);
+    }
+    if (in_begin < slices.begin[k]) in_begin = in_end = slices.begin[k];
+    for (; in_end < slices.end[k]; ++in_end) enter(slices.order[in_end]);
+    done(k);
+  }
+}
+
+Column PickValue(const Slices& slices, const Column& values, bool first) {
+  std::vector<int64_t> rows(slices.size(), -1);
+  for (size_t k = 0; k < slices.size(); ++k) {
+    const uint32_t n = slices.end[k] - slices.begin[k];
+    for (uint32_t i = 0; i < n; ++i) {
+      const uint32_t row = slices.order[first ? slices.begin[k] + i : slices.end[k] - 1 - i];
+      if (!values.IsValid(row)) continue;
+      rows[k] = row;
+      break;
+    }
+  }
+  Column out(values.type());
+  out.AppendGather(values, rows.data(), rows.size());
+  return out;
+}
+
+/// Extremes through a queue of candidates: its front is the extreme, each next one the extreme of
+/// the rows after the one before.
+Column Extreme(const Slices& slices, const Column& values, bool greatest) {
+  const Numbers numbers(values);
+  const auto better = [&](uint32_t a, uint32_t b) {
+    if (numbers.is_float()) {
+      return greatest ? numbers.Float(a) > numbers.Float(b) : numbers.Float(a) < numbers.Float(b);
+    }
+    return greatest ? numbers.Int(a) > numbers.Int(b) : numbers.Int(a) < numbers.Int(b);
+  };
+  std::deque<uint32_t> candidates;
+  std::deque<uint32_t> nans;
+  std::vector<int64_t> rows(slices.size(), -1);
+  Slide(
+      slices,
+      [&](uint32_t row) {
+        if (!values.IsValid(row)) return;
+        if (numbers.is_float() && std::isnan(numbers.Float(row))) {
+          nans.push_back(row);
+          return;
+        }
+        while (!candidates.empty() && better(row, candidates.back())) candidates.pop_back();
+        candidates.push_back(row);
+      },
+      [&](uint32_t row) {
+        if (!candidates.empty() && candidates.front() == row) candidates.pop_front();
+        if (!nans.empty() && nans.front() == row) nans.pop_front();
+      },
+      [&](size_t k) {
+        if (!candidates.empty()) {
+          rows[k] = candidates.front();
+        } else if (!nans.empty()) {
+          rows[k] = nans.front();
+        }
+      });
+  Column out(values.type());
+  out.AppendGather(values, rows.data(), rows.size());
+  return out;
+}
+
+Status DoesNotFit(std::string_view name, Type type) {
+  return OutOfRange("{} does not fit {}", name, column::FormatType(type));
+}
+
+bool Fits(Int128 sum, Type type) {
+  if (type.kind == TypeKind::kDecimal) {
+    return sum > -column::kDecimalLimit && sum < column::kDecimalLimit;
+  }
+  return sum >= std::numeric_limits<int64_t>::min() && sum <= std::numeric_limits<int64_t>::max();
+}
+
+/// What sums keep while they slide; one of the two totals is used.
+struct Total {
+  Int128 integer = 0;
+  ExactSum real;
+  int64_t count = 0;
+  void Change(const Numbers& numbers, uint32_t row, int sign) {
+    if (!numbers.IsValid(row)) return;
+    count += sign;
+    if (!numbers.is_float()) {
+      integer += sign * numbers.Int(row);
+    } else if (sign > 0) {
+      real.Add(numbers.Float(row));
+    } else {
+      real.Subtract(numbers.Float(row));
+    }
+  }
+};
+
+}  // namespace
+
+Type SumType(Type input) {
+  if (input.kind == TypeKind::kDecimal) return input;
+  return {column::IsFloat(input.kind) ? TypeKind::kFloat64 : TypeKind::kInt64, 0};
+}
+
+Column CountRows(const Slices& slices) {
+  Column out = Outputs({TypeKind::kInt64, 0}, slices.size());
+  for (size_t k = 0; k < slices.size(); ++k) {
+    out.data<int64_t>()[k] = int64_t{slices.end[k]} - int64_t{slices.begin[k]};
+  }
+  return out;
+}
+
+Column FirstValue(const Slices& slices, const Column& values) {
+  return PickValue(slices, values, true);
+}
+Column LastValue(const Slices& slices, const Column& values) {
+  return PickValue(slices, values, false);
+}
+Column MinValue(const Slices& slices, const Column& values) {
+  return Extreme(slices, values, false);
+}
+Column MaxValue(const Slices& slices, const Column& values) {
+  return Extreme(slices, values, true);
+}
+
+StatusOr<Column> Sum(const Slices& slices, const Column& values, std::string_view name) {
+  const Numbers numbers(values);
+  const Type type = SumType(values.type());
+  Column out = Outputs(type, slices.size());
+  Total total;
+  bool fits = true;
+  Slide(
+      slices, [&](uint32_t row) { total.Change(numbers, row, 1); },
+      [&](uint32_t row) { total.Change(numbers, row, -1); },
+      [&](size_t k) {
+        if (total.count == 0) {
+          out.SetNull(k);
+        } else if (numbers.is_float()) {
+          out.data<double>()[k] = total.real.Value();
+        } else {
+          fits = fits && Fits(total.integer, type);
+          out.data<int64_t>()[k] = static_cast<int64_t>(total.integer);
+        }
+      });
+  if (!fits) return DoesNotFit(name, type);
+  return out;
+}
+
+StatusOr<Column> Mean(const Slices& slices, const Column& values, std::string_view /*name*/) {
+  const Numbers numbers(values);
+  Column out = Outputs({TypeKind::kFloat64, 0}, slices.size());
+  Total total;
+  Slide(
+      slices, [&](uint32_t row) { total.Change(numbers, row, 1); },
+      [&](uint32_t row) { total.Change(numbers, row, -1); },
+      [&](size_t k) {
+        if (total.count == 0) {
+          out.SetNull(k);
+        } else if (numbers.is_float()) {
+          out.data<double>()[k] = total.real.Value() / static_cast<double>(total.count);
+        } else {
+          out.data<double>()[k] = internal::Quotient(total.integer, total.count, numbers.scale());
+        }
+      });
+  return out;
+}
+
+namespace {
+
+StatusOr<Column> IntegerVwap(const Slices& slices, const Numbers& price, const Numbers& size,
+                             std::string_view name) {
+  Column out = Outputs({TypeKind::kFloat64, 0}, slices.size());
+  Int128 products = 0;
+  Int128 sizes = 0;
+  bool fits = true;
+  const auto change = [&](uint32_t row, bool add) {
+    if (!price.IsValid(row) || !size.IsValid(row)) return;
+    Int128 product = 0;
+    fits = fits && !__builtin_mul_overflow(price.Int(row), size.Int(row), &product);
+    fits = fits && !(add ? __builtin_add_overflow(products, product, &products)
+                         : __builtin_sub_overflow(products, product, &products));
+    sizes += add ? size.Int(row) : -size.Int(row);
+  };
+  Slide(
+      slices, [&](uint32_t row) { change(row, true); }, [&](uint32_t row) { change(row, false); },
+      [&](size_t k) {
+        if (sizes == 0) {
+          out.SetNull(k);
+        } else {
+          out.data<double>()[k] = internal::Quotient(products, sizes, price.scale());
+        }
+      });
+  if (!fits) return OutOfRange("{}: the sum of price times size does not fit 128 bits", name);
+  return out;
+}
+
+}  // namespace
+
+StatusOr<Column> Vwap(const Slices& slices, const Column& price_column, const Column& size_column,
+                      std::string_view name) {
+  const Numbers price(price_column);
+  const Numbers size(size_column);
+  if (!price.is_float() && !size.is_float()) return IntegerVwap(slices, price, size, name);
+  Column out = Outputs({TypeKind::kFloat64, 0}, slices.size());
+  ExactSum products;
+  ExactSum sizes;
+  int64_t count = 0;
+  const auto change = [&](uint32_t row, bool add) {
+    if (!price.IsValid(row) || !size.IsValid(row)) return;
+    const double weight = size.Real(row);
+    const double product = price.Real(row) * weight;
+    count += add ? 1 : -1;
+    if (add) {
+      products.Add(product);
+      sizes.Add(weight);
+    } else {
+      products.Subtract(product);
+      sizes.Subtract(weight);
+    }
+  };
+  Slide(
+      slices, [&](uint32_t row) { change(row, true); }, [&](uint32_t row) { change(row, false); },
+      [&](size_t k) {
+        const double weight = sizes.Value();
+        if (count == 0 || weight == 0) {
+          out.SetNull(k);
+        } else {
+          out.data<double>()[k] = products.Value() / weight;
+        }
+      });
+  return out;
+}
+
+Column Ema(const Slices& slices, const Column& values, std::span<const uint32_t> group,
+           size_t first_row, double alpha) {
+  const Numbers numbers(values);
+  Column out = Outputs({TypeKind::kFloat64, 0}, slices.size());
+  bool seeded = false;
+  double average = 0;
+  for (size_t k = 0; k < slices.size(); ++k) {
+    const uint32_t row = slices.order[k];
+    if (k == 0 || group[row] != group[slices.order[k - 1]]) seeded = false;
+    if (row >= first_row && numbers.IsValid(row)) {
+      const double value = numbers.Real(row);
+      average = seeded ? alpha * value + (1 - alpha) * average : value;
+      seeded = true;
+    }
+    if (seeded) {
+      out.data<double>()[k] = average;
+    } else {
+      out.SetNull(k);
+    }
+  }
+  return out;
+}
+
+}  // namespace proxist::exec

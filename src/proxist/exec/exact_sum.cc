@@ -1,0 +1,123 @@
+// A superaccumulator; the idea: U. Kulisch, "Computer Arithmetic and Validity".
+#include "proxist/exec/exact_sum.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "proxist/base/check.h"
+#include "proxist/exec/internal/int128.h"
+
+namespace proxist::exec {
+namespace {
+
+using internal::Int128;
+using internal::Uint128;
+
+constexpr int kLimbBits = 32;
+constexpr int64_t kLimbMask = 0xffffffff;
+// Each change adds less than 2^32 to a limb, so this many stay far from 2^63.
+constexpr uint32_t kSettleEvery = 1u << 28;
+constexpr int kLeastExponent = -1074;
+
+}  // namespace
+
+void ExactSum::Change(double value, int sign) {
+  const auto bits = std::bit_cast<uint64_t>(value);
+  const auto exponent = static_cast<uint32_t>((bits >> 52) & 0x7ff);
+  uint64_t mantissa = bits & ((uint64_t{1} << 52) - 1);
+  if (exponent == 0x7ff) {
+    if (mantissa != 0) {
+      nans_ += sign;
+    } else if ((bits >> 63) != 0) {
+      negative_infinities_ += sign;
+    } else {
+      infinities_ += sign;
+    }
+    return;
+  }
+  if (exponent != 0) mantissa |= uint64_t{1} << 52;
+  if (mantissa == 0) return;
+  if ((bits >> 63) != 0) sign = -sign;
+  const uint32_t position = exponent == 0 ? 0 : exponent - 1;
+  const size_t limb = position / kLimbBits;
+  const auto wide = static_cast<Uint128>(mantissa) << (position % kLimbBits);
+  limbs_[limb] += sign * static_cast<int64_t>(wide & kLimbMask);
+  limbs_[limb + 1] += sign * static_cast<int64_t>((wide >> 32) & kLimbMask);
+  limbs_[limb + 2] += sign * static_cast<int64_t>((wide >> 64) & kLimbMask);
+  low_ = std::min(low_, limb);
+  high_ = std::max(high_, limb + 2);
+  if (++unsettled_ == kSettleEvery) Settle();
+}
+
+void ExactSum::Settle() {
+  unsettled_ = 0;
+  if (low_ > high_) return;
+  int64_t carry = 0;
+  for (size_t i = low_; i < kLimbs; ++i) {
+    const int64_t total = limbs_[i] + carry;
+    if (i > high_ && total == 0) break;
+    high_ = std::max(high_, i);
+    if (i + 1 == kLimbs) {
+      limbs_[i] = total;
+      break;
+    }
+    carry = total >> kLimbBits;  // floors, so what stays is in [0, 2^32)
+    limbs_[i] = total & kLimbMask;
+  }
+}
+
+double ExactSum::Value() const {
+  if (nans_ > 0 || (infinities_ > 0 && negative_infinities_ > 0)) {
+    return std::numeric_limits<double>::quiet_NaN();
+  }
+  if (infinities_ > 0) return std::numeric_limits<double>::infinity();
+  if (negative_infinities_ > 0) return -std::numeric_limits<double>::infinity();
+  if (low_ > high_) return 0.0;
+  // The limbs with carries settled, as a magnitude and a sign.
+  std::array<int64_t, kLimbs> digits;
+  bool negative = false;
+  for (int pass = 0; pass < 2; ++pass) {
+    int64_t carry = 0;
+    for (size_t i = low_; i < kLimbs; ++i) {
+      const int64_t limb = i <= high_ ? limbs_[i] : 0;
+      const int64_t total = (negative ? -limb : limb) + carry;
+      digits[i] = total & kLimbMask;
+      carry = total >> kLimbBits;
+    }
+    if (carry == 0) break;
+    PX_CHECK(pass == 0);
+    negative = true;
+  }
+  size_t top = kLimbs;
+  while (top > low_ && digits[top - 1] == 0) --top;
+  if (top == low_) return 0.0;
+  --top;
+  // The upper 128 bits (less when there are fewer), and whether anything lies below them.
+  Uint128 head = 0;
+  size_t taken = 0;
+  for (size_t i = top + 1; i > low_ && taken < 4; ++taken) {
+    head = (head << kLimbBits) | static_cast<uint64_t>(digits[--i]);
+  }
+  const size_t lowest = top + 1 - taken;
+  bool rest = false;
+  for (size_t i = low_; i < lowest; ++i) rest = rest || digits[i] != 0;
+  // Round head to 53 bits, or fewer where the result is subnormal (its bit 0 is 2^-1074 or above,
+  // so nothing lies below a subnormal's last bit).
+  const auto upper = static_cast<uint64_t>(head >> 64);
+  const auto lower = static_cast<uint64_t>(head);
+  const int width = upper != 0 ? 128 - std::countl_zero(upper) : 64 - std::countl_zero(lower);
+  int shift = std::max(width - 53, 0);
+  uint64_t mantissa = static_cast<uint64_t>(head >> shift);
+  if (shift > 0) {
+    const Uint128 half = static_cast<Uint128>(1) << (shift - 1);
+    const Uint128 tail = head & ((half << 1) - 1);
+    if (tail > half || (tail == half && (rest || (mantissa & 1) != 0))) ++mantissa;
+  }
+  const int exponent = shift + static_cast<int>(lowest) * kLimbBits + kLeastExponent;
+  const double magnitude = std::ldexp(static_cast<double>(mantissa), exponent);
+  return negative ? -magnitude : magnitude;
+}
+
+}  // namespace proxist::exec

@@ -1,0 +1,37 @@
+// Sums of float64 without rounding, so that order and history do not change the result.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace proxist::exec {
+
+/// A multiset of doubles that knows its exact sum. Adding and subtracting in any order gives the
+/// same value, so a window may slide. A fixed-point superaccumulator: 32 bits of the sum in each
+/// limb, carries kept in the limb's upper half and settled now and then.
+class ExactSum {
+ public:
+  void Add(double value) { Change(value, 1); }
+  /// Takes back a value that was added.
+  void Subtract(double value) { Change(value, -1); }
+  /// The sum rounded once to nearest, ties to even; an overflow is infinite, no values give 0. NaN
+  /// when a NaN, or both infinities, are in.
+  [[nodiscard]] double Value() const;
+
+ private:
+  // Bit 0 of limb 0 is 2^-1074; the greatest double ends at bit 2098, the rest holds carries.
+  static constexpr size_t kLimbs = 69;
+  void Change(double value, int sign);
+  void Settle();
+
+  std::array<int64_t, kLimbs> limbs_{};
+  size_t low_ = kLimbs;  // limbs outside [low_, high_] are zero
+  size_t high_ = 0;
+  uint32_t unsettled_ = 0;
+  int64_t nans_ = 0;
+  int64_t infinities_ = 0;
+  int64_t negative_infinities_ = 0;
+};
+
+}  // namespace proxist::exec

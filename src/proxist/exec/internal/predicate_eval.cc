@@ -1,0 +1,330 @@
+// Evaluates a predicate column by column: each node gives one truth value a row.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <unordered_set>
+
+#include "proxist/base/check.h"
+#include "proxist/exec/internal/numbers.h"
+#include "proxist/exec/internal/predicate_node.h"
+
+namespace proxist::exec::internal {
+namespace {
+
+using column::TypeKind;
+using Node = Predicate::Node;
+using Truth = std::vector<uint8_t>;
+constexpr uint8_t kFalse = 0;
+constexpr uint8_t kUnknown = 1;
+constexpr uint8_t kTrue = 2;
+
+uint8_t TruthOf(bool holds) { return holds ? kTrue : kFalse; }
+
+/// A column of the input: its values, and where its nulls are.
+struct View {
+  TypeKind kind = TypeKind::kInt64;
+  const std::byte* values = nullptr;
+  const Column* column = nullptr;  // nullptr: no nulls
+  std::vector<uint32_t> symbol;    // backs `values` of the symbol column
+
+  template <typename T>
+  [[nodiscard]] const T* As() const {
+    return reinterpret_cast<const T*>(values);
+  }
+};
+
+View ViewOf(const PredicateInput& input, size_t column, column::Type type) {
+  View view;
+  view.kind = type.kind;
+  const Frame& frame = *input.frame;
+  if (column == kSymbolColumn) {
+    view.symbol.assign(frame.rows(), input.symbol);
+    view.values = reinterpret_cast<const std::byte*>(view.symbol.data());
+  } else if (column == kTsColumn) {
+    view.values = reinterpret_cast<const std::byte*>(frame.ts.data());
+  } else if (column == kSeqColumn) {
+    view.values = reinterpret_cast<const std::byte*>(frame.seq.data());
+  } else {
+    const int slot = input.slots[column - kFirstTableColumn];
+    PX_CHECK(slot >= 0);
+    view.column = &frame.columns[static_cast<size_t>(slot)];
+    view.values = view.column->data<std::byte>();
+  }
+  return view;
+}
+
+void MarkNulls(const View& view, Truth* truth) {
+  if (view.column == nullptr || !view.column->has_nulls()) return;
+  for (size_t row = 0; row < truth->size(); ++row) {
+    if (!view.column->IsValid(row)) (*truth)[row] = kUnknown;
+  }
+}
+
+template <typename Order>
+bool Holds(Node::Op op, const Order& a, const Order& b) {
+  switch (op) {
+    case Node::Op::kEqual:
+      return a == b;
+    case Node::Op::kNotEqual:
+      return a != b;
+    case Node::Op::kLess:
+      return a < b;
+    case Node::Op::kLessEqual:
+      return a <= b;
+    case Node::Op::kGreater:
+      return a > b;
+    case Node::Op::kGreaterEqual:
+      return a >= b;
+  }
+  return false;
+}
+
+/// Integers that satisfy `x op threshold` as a closed range; `negate` turns it around.
+struct IntegerRange {
+  Int128 low;
+  Int128 high;
+  bool negate = false;
+};
+
+IntegerRange RangeOf(Node::Op op, const Threshold& t) {
+  constexpr Int128 kFar = static_cast<Int128>(1) << 100;
+  switch (op) {
+    case Node::Op::kEqual:
+    case Node::Op::kNotEqual:
+      return {t.exact ? t.floor : 1, t.exact ? t.floor : 0, op == Node::Op::kNotEqual};
+    case Node::Op::kLess:
+      return {-kFar, t.exact ? t.floor - 1 : t.floor};
+    case Node::Op::kLessEqual:
+      return {-kFar, t.floor};
+    case Node::Op::kGreater:
+      return {t.floor + 1, kFar};
+    case Node::Op::kGreaterEqual:
+      return {t.exact ? t.floor : t.floor + 1, kFar};
+  }
+  return {1, 0};
+}
+
+template <typename T>
+void InRange(const T* values, const IntegerRange& range, Truth* truth) {
+  constexpr auto kLeast = static_cast<Int128>(std::numeric_limits<T>::min());
+  constexpr auto kMost = static_cast<Int128>(std::numeric_limits<T>::max());
+  const Int128 low = std::max(range.low, kLeast);
+  const Int128 high = std::min(range.high, kMost);
+  const auto inside = range.negate ? kFalse : kTrue;
+  const auto outside = range.negate ? kTrue : kFalse;
+  if (low > high) {
+    std::fill(truth->begin(), truth->end(), outside);
+    return;
+  }
+  const T a = static_cast<T>(low);
+  const T b = static_cast<T>(high);
+  uint8_t* out = truth->data();
+  for (size_t row = 0; row < truth->size(); ++row) {
+    out[row] = values[row] >= a && values[row] <= b ? inside : outside;
+  }
+}
+
+void CompareText(const Node& node, const View& view, const PredicateInput& input, Truth* truth) {
+  const std::string& text = node.literals[0].text;
+  if (view.kind == TypeKind::kString) {
+    const auto* values = view.As<std::string_view>();
+    for (size_t row = 0; row < truth->size(); ++row) {
+      (*truth)[row] = TruthOf(Holds<std::string_view>(node.op, values[row], text));
+    }
+    return;
+  }
+  const auto* codes = view.As<uint32_t>();
+  if (node.op == Node::Op::kEqual || node.op == Node::Op::kNotEqual) {
+    const uint32_t code = input.symbols->Code(text);
+    for (size_t row = 0; row < truth->size(); ++row) {
+      (*truth)[row] = TruthOf(Holds(node.op, codes[row], code));
+    }
+    return;
+  }
+  for (size_t row = 0; row < truth->size(); ++row) {
+    if (view.column != nullptr && !view.column->IsValid(row)) continue;
+    (*truth)[row] =
+        TruthOf(Holds<std::string_view>(node.op, input.symbols->Text(codes[row]), text));
+  }
+}
+
+Truth CompareLiteral(const Node& node, const PredicateInput& input) {
+  Truth truth(input.frame->rows(), kFalse);
+  const View view = ViewOf(input, node.column, node.type);
+  if (column::IsText(view.kind)) {
+    CompareText(node, view, input, &truth);
+  } else {
+    VisitFixed(view.kind, [&]<typename T>(T /*tag*/) {
+      if constexpr (std::is_floating_point_v<T>) {
+        for (size_t row = 0; row < truth.size(); ++row) {
+          truth[row] = TruthOf(
+              Holds(node.op, static_cast<double>(view.As<T>()[row]), node.literals[0].real));
+        }
+      } else {
+        InRange(view.As<T>(), RangeOf(node.op, node.literals[0].threshold), &truth);
+      }
+    });
+  }
+  MarkNulls(view, &truth);
+  return truth;
+}
+
+Truth InLiterals(const Node& node, const PredicateInput& input) {
+  Truth truth(input.frame->rows(), kFalse);
+  const View view = ViewOf(input, node.column, node.type);
+  if (view.kind == TypeKind::kSymbol) {
+    std::unordered_set<uint32_t> codes;
+    for (const Node::Literal& literal : node.literals) {
+      codes.insert(input.symbols->Code(literal.text));
+    }
+    for (size_t row = 0; row < truth.size(); ++row) {
+      truth[row] = TruthOf(codes.contains(view.As<uint32_t>()[row]));
+    }
+  } else if (view.kind == TypeKind::kString) {
+    std::unordered_set<std::string_view> texts;
+    for (const Node::Literal& literal : node.literals) texts.insert(literal.text);
+    for (size_t row = 0; row < truth.size(); ++row) {
+      truth[row] = TruthOf(texts.contains(view.As<std::string_view>()[row]));
+    }
+  } else {
+    VisitFixed(view.kind, [&]<typename T>(T /*tag*/) {
+      std::vector<T> sorted;
+      for (const Node::Literal& literal : node.literals) {
+        if constexpr (std::is_floating_point_v<T>) {
+          const T narrow = static_cast<T>(literal.real);
+          if (static_cast<double>(narrow) == literal.real) sorted.push_back(narrow);
+        } else {
+          const Threshold& t = literal.threshold;
+          if (t.exact && t.floor >= std::numeric_limits<T>::min() &&
+              t.floor <= std::numeric_limits<T>::max()) {
+            sorted.push_back(static_cast<T>(t.floor));
+          }
+        }
+      }
+      std::sort(sorted.begin(), sorted.end());
+      for (size_t row = 0; row < truth.size(); ++row) {
+        const T value = view.As<T>()[row];
+        const auto at = std::lower_bound(sorted.begin(), sorted.end(), value);
+        truth[row] = TruthOf(at != sorted.end() && *at == value);
+      }
+    });
+  }
+  MarkNulls(view, &truth);
+  return truth;
+}
+
+/// Two numeric cells: exactly unless a float meets a decimal with a fraction.
+bool NumbersHold(Node::Op op, const Numbers& a, const Numbers& b, size_t row) {
+  if (!a.is_float() && !b.is_float()) {
+    const uint8_t scale = std::max(a.scale(), b.scale());
+    const auto factor = [&](const Numbers& n) {
+      return static_cast<Int128>(PowerOfTen(static_cast<uint8_t>(scale - n.scale())));
+    };
+    return Holds(op, a.Int(row) * factor(a), b.Int(row) * factor(b));
+  }
+  if (a.is_float() && b.is_float()) return Holds(op, a.Float(row), b.Float(row));
+  const Numbers& real = a.is_float() ? a : b;
+  const Numbers& whole = a.is_float() ? b : a;
+  const double x = real.Float(row);
+  if (std::isnan(x)) return op == Node::Op::kNotEqual;
+  int sign = 0;  // of whole - real
+  if (whole.scale() == 0) {
+    sign = CompareIntegerToReal(whole.Int(row), x);
+  } else {
+    const double y = whole.Real(row);
+    sign = static_cast<int>(y > x) - static_cast<int>(y < x);
+  }
+  return a.is_float() ? Holds(op, 0, sign) : Holds(op, sign, 0);
+}
+
+Truth CompareColumns(const Node& node, const PredicateInput& input) {
+  Truth truth(input.frame->rows(), kFalse);
+  const View a = ViewOf(input, node.column, node.type);
+  const View b = ViewOf(input, node.other, node.other_type);
+  const auto valid = [](const View& view, size_t row) {
+    return view.column == nullptr || view.column->IsValid(row);
+  };
+  if (column::IsText(a.kind)) {
+    const auto text = [&](const View& view, size_t row) {
+      return view.kind == TypeKind::kString ? view.As<std::string_view>()[row]
+                                            : input.symbols->Text(view.As<uint32_t>()[row]);
+    };
+    for (size_t row = 0; row < truth.size(); ++row) {
+      if (valid(a, row) && valid(b, row)) {
+        truth[row] = TruthOf(Holds(node.op, text(a, row), text(b, row)));
+      }
+    }
+  } else {
+    // ts and seq live outside the frame's columns; they are copied to look alike.
+    const auto as_column = [&](const View& view, column::Type type) {
+      Column copy(type);
+      copy.Extend(truth.size());
+      if (!truth.empty()) {
+        std::copy_n(view.values, truth.size() * copy.stride(), copy.data<std::byte>());
+      }
+      return copy;
+    };
+    const Column a_column = as_column(a, node.type);
+    const Column b_column = as_column(b, node.other_type);
+    const Numbers a_numbers(a_column);
+    const Numbers b_numbers(b_column);
+    for (size_t row = 0; row < truth.size(); ++row) {
+      truth[row] = TruthOf(NumbersHold(node.op, a_numbers, b_numbers, row));
+    }
+  }
+  MarkNulls(a, &truth);
+  MarkNulls(b, &truth);
+  return truth;
+}
+
+}  // namespace
+
+std::vector<uint8_t> Evaluate(const Predicate::Node& node, const PredicateInput& input) {
+  switch (node.kind) {
+    case Node::Kind::kAnd:
+    case Node::Kind::kOr: {
+      Truth truth = Evaluate(node.children[0], input);
+      for (size_t i = 1; i < node.children.size(); ++i) {
+        const Truth more = Evaluate(node.children[i], input);
+        for (size_t row = 0; row < truth.size(); ++row) {
+          truth[row] = node.kind == Node::Kind::kAnd ? std::min(truth[row], more[row])
+                                                     : std::max(truth[row], more[row]);
+        }
+      }
+      return truth;
+    }
+    case Node::Kind::kNot: {
+      Truth truth = Evaluate(node.children[0], input);
+      for (uint8_t& value : truth) value = static_cast<uint8_t>(kTrue - value);
+      return truth;
+    }
+    case Node::Kind::kConstant:
+      return Truth(input.frame->rows(), TruthOf(node.constant));
+    case Node::Kind::kTrueColumn: {
+      Truth truth(input.frame->rows(), kFalse);
+      const View view = ViewOf(input, node.column, node.type);
+      for (size_t row = 0; row < truth.size(); ++row) {
+        truth[row] = TruthOf(view.As<uint8_t>()[row] != 0);
+      }
+      MarkNulls(view, &truth);
+      return truth;
+    }
+    case Node::Kind::kIsNull: {
+      Truth truth(input.frame->rows(), kFalse);
+      const View view = ViewOf(input, node.column, node.type);
+      for (size_t row = 0; row < truth.size() && view.column != nullptr; ++row) {
+        truth[row] = TruthOf(!view.column->IsValid(row));
+      }
+      return truth;
+    }
+    case Node::Kind::kCompareLiteral:
+      return CompareLiteral(node, input);
+    case Node::Kind::kCompareColumns:
+      return CompareColumns(node, input);
+    case Node::Kind::kIn:
+      return InLiterals(node, input);
+  }
+  return {};
+}
+
+}  // namespace proxist::exec::internal
