@@ -17,8 +17,10 @@ namespace proxist::wal {
 
 struct LogOptions {
   std::string directory;
-  uint64_t segment_bytes = 64ull << 20;    // a multiple of env::kBlockBytes
-  uint64_t max_frame_bytes = 32ull << 20;  // one device write
+  uint64_t segment_bytes = 64ull << 20;    // a multiple of env::kBlockBytes, at least two of them
+  uint64_t max_frame_bytes = 32ull << 20;  // one device write; at most what a segment can hold
+  uint64_t max_free_segments = 8;          // kept for reuse; further ones are removed
+  bool prepare_next = true;                // zero-fill the next new file on a thread of its own
   uint64_t incarnation = 0;  // of the data directory; a segment of another one is refused
   ShardId shard;
   Epoch epoch;  // of this opening
@@ -40,7 +42,7 @@ struct ReplayReport {
   uint64_t records = 0;
   uint64_t frames = 0;
   uint64_t bytes = 0;
-  Lsn last;                // highest LSN replayed
+  Lsn last;                // highest LSN replayed, or that recycled segments held
   bool torn_tail = false;  // an unfinished last write was found and cut off
   uint64_t torn_segment = 0;
   uint64_t torn_offset = 0;
@@ -51,8 +53,11 @@ struct ReplayReport {
 class Log {
  public:
   /// Replays every record in order through `apply` (an error from it stops and is returned), cuts a
-  /// torn tail, and is then ready to append after the last frame. Damage before the tail is
-  /// DATA_LOSS naming segment file and offset; nothing is changed.
+  /// torn tail, and is then ready to append after the last frame, in the same segment; a missing
+  /// directory is created. Damage before the tail is DATA_LOSS naming segment file and offset;
+  /// nothing is changed. FAILED_PRECONDITION: the log belongs to another data directory or shard,
+  /// was written under a higher epoch, or has another format version. INVALID_ARGUMENT: options.
+  /// One last frame that is damaged cannot be told from an unfinished write and is cut.
   static StatusOr<std::unique_ptr<Log>> Open(env::FileSystem* files, const LogOptions& options,
                                              const std::function<Status(const LogRecord&)>& apply,
                                              ReplayReport* report);
@@ -60,19 +65,21 @@ class Log {
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
-  /// Copies `payload` into the frame being built. Records of one frame become durable together.
-  /// RESOURCE_EXHAUSTED when the frame would pass max_frame_bytes: submit first.
+  /// Copies `payload` into the frame being built, also while a write is in flight. Records of one
+  /// frame become durable together. RESOURCE_EXHAUSTED when the frame would pass max_frame_bytes:
+  /// submit first. INVALID_ARGUMENT for a record that fits no frame, or whose LSNs do not ascend
+  /// (`first` above every LSN before, `last` at least `first` - 1).
   Status AddRecord(ByteSpan payload, Lsn first, Lsn last);
   /// Bytes that the frame being built would write; 0 when it is empty.
   [[nodiscard]] uint64_t pending_bytes() const;
   /// Seals the frame and starts its one device write (opens the next segment first when it does not
-  /// fit).
+  /// fit); nothing to do for an empty frame. No write may be in flight. Any error poisons.
   Status Submit();
-  /// Waits for it. OK: every record added before Submit survives power loss.
+  /// Waits for it. OK: every record added before Submit survives power loss. Any error poisons.
   Status Wait();
 
   /// Segments whose records all have last <= `lsn` and that are not the open one move to the free
-  /// list and are overwritten later. Returns how many moved.
+  /// list and are overwritten later. Returns how many moved. No write may be in flight.
   StatusOr<uint64_t> Recycle(Lsn lsn);
   [[nodiscard]] bool direct() const;          // false: the fdatasync fallback is in use
   [[nodiscard]] uint64_t live_bytes() const;  // of segments that are not free

@@ -1,0 +1,43 @@
+// Looking at a log without writing to it: segments, frames and records as they stand in the files.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "proxist/wal/log.h"
+
+namespace proxist::wal {
+
+struct SegmentInfo {
+  std::string path;
+  uint64_t number = 0;
+  uint64_t incarnation = 0;
+  ShardId shard;
+  Epoch epoch;                 // of the opening that made it
+  uint64_t segment_bytes = 0;  // as its header says
+  bool recycled = false;       // its file held an earlier segment
+};
+
+struct FrameInfo {
+  uint64_t segment = 0;
+  uint64_t offset = 0;  // in the segment
+  uint64_t bytes = 0;   // header and records, without padding
+  uint64_t records = 0;
+  Epoch epoch;
+  Lsn first;  // first - 1 == last when no record holds rows
+  Lsn last;
+};
+
+/// Called in the log's order; an empty member is skipped, an error stops and is returned.
+struct LogVisitor {
+  std::function<Status(const SegmentInfo&)> segment;
+  std::function<Status(const FrameInfo&)> frame;
+  std::function<Status(const LogRecord&)> record;
+};
+
+/// Like ReadLog, with segments and frames as well: each is visited before what it holds.
+Status InspectLog(env::FileSystem* files, const std::string& directory, const LogVisitor& visitor,
+                  ReplayReport* report);
+
+}  // namespace proxist::wal

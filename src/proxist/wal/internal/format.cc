@@ -1,0 +1,167 @@
+// Encoding and decoding of segment headers, frames and records.
+#include "proxist/wal/internal/format.h"
+
+#include <cstring>
+
+#include "proxist/base/check.h"
+
+namespace proxist::wal {
+namespace {
+
+template <typename T>
+void Store(std::byte* base, const Field& field, T value) {
+  PX_CHECK(field.size == sizeof value);
+  std::memcpy(base + field.offset, &value, sizeof value);
+}
+
+template <typename T>
+T Load(const std::byte* base, const Field& field) {
+  PX_CHECK(field.size == sizeof(T));
+  T value;
+  std::memcpy(&value, base + field.offset, sizeof value);
+  return value;
+}
+
+bool ParseHex16(std::string_view text, uint64_t* number) {
+  if (text.size() != 16) return false;
+  uint64_t value = 0;
+  for (const char c : text) {
+    const bool digit = c >= '0' && c <= '9';
+    if (!digit && !(c >= 'a' && c <= 'f')) return false;
+    value = value << 4 | static_cast<uint64_t>(digit ? c - '0' : c - 'a' + 10);
+  }
+  *number = value;
+  return true;
+}
+
+constexpr std::string_view kSuffix = ".wal";
+constexpr std::string_view kFreePrefix = "free-";
+
+}  // namespace
+
+void EncodeSegmentHeader(SegmentHeader* header, std::byte* block) {
+  namespace f = segment_field;
+  Store(block, f::kMagic, kSegmentMagic);
+  Store(block, f::kVersion, kFormatVersion);
+  Store(block, f::kEpoch, header->epoch.value());
+  Store(block, f::kIncarnation, header->incarnation);
+  Store(block, f::kNumber, header->number);
+  Store(block, f::kBytes, header->segment_bytes);
+  Store(block, f::kShard, header->shard.value());
+  Store(block, f::kFlags, header->recycled ? kRecycledFlag : uint16_t{0});
+  Store(block, f::kPrevious, header->previous);
+  Store(block, f::kLastLsn, header->last_lsn.value());
+  header->checksum = Checksum({block, f::kChecksum.offset});
+  Store(block, f::kChecksum, header->checksum);
+}
+
+StatusOr<SegmentHeader> DecodeSegmentHeader(ByteSpan block) {
+  namespace f = segment_field;
+  PX_CHECK(block.size() >= kSegmentHeaderBytes);
+  const std::byte* base = block.data();
+  if (Load<uint64_t>(base, f::kMagic) != kSegmentMagic) {
+    return DataLoss("it does not start with a segment header");
+  }
+  SegmentHeader header;
+  header.checksum = Load<uint64_t>(base, f::kChecksum);
+  if (header.checksum != Checksum({base, f::kChecksum.offset})) {
+    return DataLoss("the checksum of its segment header does not match");
+  }
+  if (const auto version = Load<uint32_t>(base, f::kVersion); version != kFormatVersion) {
+    return FailedPrecondition("it has log format version {}, this program reads version {}",
+                              version, kFormatVersion);
+  }
+  header.epoch = Epoch(Load<uint32_t>(base, f::kEpoch));
+  header.incarnation = Load<uint64_t>(base, f::kIncarnation);
+  header.number = Load<uint64_t>(base, f::kNumber);
+  header.segment_bytes = Load<uint64_t>(base, f::kBytes);
+  if (header.segment_bytes < kSegmentHeaderBytes || header.segment_bytes % env::kBlockBytes != 0) {
+    return DataLoss("its segment header gives an impossible size of {} bytes",
+                    header.segment_bytes);
+  }
+  header.shard = ShardId(Load<uint16_t>(base, f::kShard));
+  header.recycled = (Load<uint16_t>(base, f::kFlags) & kRecycledFlag) != 0;
+  header.previous = Load<uint64_t>(base, f::kPrevious);
+  header.last_lsn = Lsn(Load<uint64_t>(base, f::kLastLsn));
+  return header;
+}
+
+uint64_t FrameChecksum(ByteSpan frame) {
+  const uint64_t seed = Checksum(frame.first(frame_field::kChecksum.offset));
+  return Checksum(frame.subspan(kFrameHeaderBytes), seed);
+}
+
+uint64_t SealFrame(const FrameHeader& header, std::span<std::byte> frame) {
+  namespace f = frame_field;
+  PX_CHECK(frame.size() == header.length && frame.size() >= kFrameHeaderBytes);
+  std::byte* base = frame.data();
+  std::memset(base, 0, kFrameHeaderBytes);
+  Store(base, f::kMagic, kFrameMagic);
+  Store(base, f::kVersion, kFormatVersion);
+  Store(base, f::kRecords, header.records);
+  Store(base, f::kIncarnation, header.incarnation);
+  Store(base, f::kSegment, header.segment);
+  Store(base, f::kOffset, header.offset);
+  Store(base, f::kLength, header.length);
+  Store(base, f::kEpoch, header.epoch.value());
+  Store(base, f::kShard, header.shard.value());
+  Store(base, f::kFirst, header.first.value());
+  Store(base, f::kLast, header.last.value());
+  Store(base, f::kPrevious, header.previous);
+  const uint64_t checksum = FrameChecksum(frame);
+  Store(base, f::kChecksum, checksum);
+  return checksum;
+}
+
+bool DecodeFrameHeader(ByteSpan block, FrameHeader* out) {
+  namespace f = frame_field;
+  PX_CHECK(block.size() >= kFrameHeaderBytes);
+  const std::byte* base = block.data();
+  if (Load<uint64_t>(base, f::kMagic) != kFrameMagic ||
+      Load<uint32_t>(base, f::kVersion) != kFormatVersion) {
+    return false;
+  }
+  out->records = Load<uint32_t>(base, f::kRecords);
+  out->incarnation = Load<uint64_t>(base, f::kIncarnation);
+  out->segment = Load<uint64_t>(base, f::kSegment);
+  out->offset = Load<uint64_t>(base, f::kOffset);
+  out->length = Load<uint32_t>(base, f::kLength);
+  out->epoch = Epoch(Load<uint32_t>(base, f::kEpoch));
+  out->shard = ShardId(Load<uint16_t>(base, f::kShard));
+  out->first = Lsn(Load<uint64_t>(base, f::kFirst));
+  out->last = Lsn(Load<uint64_t>(base, f::kLast));
+  out->previous = Load<uint64_t>(base, f::kPrevious);
+  out->checksum = Load<uint64_t>(base, f::kChecksum);
+  return true;
+}
+
+void EncodeRecord(ByteSpan payload, Lsn first, Lsn last, std::byte* out) {
+  namespace f = record_field;
+  Store(out, f::kLength, static_cast<uint32_t>(payload.size()));
+  Store(out, f::kZero, uint32_t{0});
+  Store(out, f::kFirst, first.value());
+  Store(out, f::kLast, last.value());
+  if (!payload.empty()) std::memcpy(out + kRecordHeaderBytes, payload.data(), payload.size());
+  const size_t end = kRecordHeaderBytes + payload.size();
+  std::memset(out + end, 0, RecordBytes(payload.size()) - end);
+}
+
+std::string SegmentFileName(uint64_t number) { return fmt::format("{:016x}{}", number, kSuffix); }
+
+std::string FreeFileName(uint64_t number) {
+  return fmt::format("{}{:016x}{}", kFreePrefix, number, kSuffix);
+}
+
+bool ParseSegmentFileName(std::string_view name, uint64_t* number) {
+  if (!name.ends_with(kSuffix)) return false;
+  name.remove_suffix(kSuffix.size());
+  return ParseHex16(name, number);
+}
+
+bool ParseFreeFileName(std::string_view name, uint64_t* number) {
+  if (!name.starts_with(kFreePrefix)) return false;
+  name.remove_prefix(kFreePrefix.size());
+  return ParseSegmentFileName(name, number);
+}
+
+}  // namespace proxist::wal

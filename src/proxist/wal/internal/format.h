@@ -1,0 +1,139 @@
+// The bytes of segments, frames and records. FORMAT.md is the page that describes them.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "proxist/base/bytes.h"
+#include "proxist/base/ids.h"
+#include "proxist/base/status.h"
+#include "proxist/env/file_system.h"
+
+namespace proxist::wal {
+
+inline constexpr uint64_t kSegmentMagic = 0x4745534c41575850;  // "PXWALSEG"
+inline constexpr uint64_t kFrameMagic = 0x4d52464c41575850;    // "PXWALFRM"
+inline constexpr uint32_t kFormatVersion = 1;
+inline constexpr size_t kSegmentHeaderBytes = env::kBlockBytes;
+inline constexpr size_t kFrameHeaderBytes = 88;
+inline constexpr size_t kRecordHeaderBytes = 24;
+inline constexpr size_t kRecordAlignment = 8;
+/// Set in a segment whose file held an earlier segment: stale bytes may follow its last frame.
+inline constexpr uint16_t kRecycledFlag = 1;
+
+struct Field {
+  std::string_view name;
+  size_t offset;
+  size_t size;
+};
+
+namespace segment_field {
+inline constexpr Field kMagic{"magic", 0, 8};
+inline constexpr Field kVersion{"version", 8, 4};
+inline constexpr Field kEpoch{"epoch", 12, 4};
+inline constexpr Field kIncarnation{"incarnation", 16, 8};
+inline constexpr Field kNumber{"number", 24, 8};
+inline constexpr Field kBytes{"segment_bytes", 32, 8};
+inline constexpr Field kShard{"shard", 40, 2};
+inline constexpr Field kFlags{"flags", 42, 2};
+inline constexpr Field kZero{"zero", 44, 4};
+inline constexpr Field kPrevious{"previous", 48, 8};
+inline constexpr Field kLastLsn{"last_lsn", 56, 8};
+inline constexpr Field kChecksum{"checksum", 64, 8};
+inline constexpr std::array kAll{kMagic, kVersion, kEpoch, kIncarnation, kNumber,  kBytes,
+                                 kShard, kFlags,   kZero,  kPrevious,    kLastLsn, kChecksum};
+}  // namespace segment_field
+
+namespace frame_field {
+inline constexpr Field kMagic{"magic", 0, 8};
+inline constexpr Field kVersion{"version", 8, 4};
+inline constexpr Field kRecords{"records", 12, 4};
+inline constexpr Field kIncarnation{"incarnation", 16, 8};
+inline constexpr Field kSegment{"segment", 24, 8};
+inline constexpr Field kOffset{"offset", 32, 8};
+inline constexpr Field kLength{"length", 40, 4};
+inline constexpr Field kEpoch{"epoch", 44, 4};
+inline constexpr Field kShard{"shard", 48, 2};
+inline constexpr Field kZero{"zero", 50, 6};
+inline constexpr Field kFirst{"first_lsn", 56, 8};
+inline constexpr Field kLast{"last_lsn", 64, 8};
+inline constexpr Field kPrevious{"previous", 72, 8};
+inline constexpr Field kChecksum{"checksum", 80, 8};
+inline constexpr std::array kAll{kMagic,  kVersion, kRecords,  kIncarnation, kSegment,
+                                 kOffset, kLength,  kEpoch,    kShard,       kZero,
+                                 kFirst,  kLast,    kPrevious, kChecksum};
+}  // namespace frame_field
+
+namespace record_field {
+inline constexpr Field kLength{"length", 0, 4};
+inline constexpr Field kZero{"zero", 4, 4};
+inline constexpr Field kFirst{"first_lsn", 8, 8};
+inline constexpr Field kLast{"last_lsn", 16, 8};
+inline constexpr std::array kAll{kLength, kZero, kFirst, kLast};
+}  // namespace record_field
+
+struct SegmentHeader {
+  uint64_t incarnation = 0;
+  uint64_t number = 0;
+  uint64_t segment_bytes = 0;
+  ShardId shard;
+  Epoch epoch;
+  bool recycled = false;
+  uint64_t previous = 0;  // chain value of the segment before; 0 for a log's first
+  Lsn last_lsn;           // highest LSN before this segment
+  uint64_t checksum = 0;  // chain value that the first frame continues
+};
+
+struct FrameHeader {
+  uint32_t records = 0;
+  uint64_t incarnation = 0;
+  uint64_t segment = 0;
+  uint64_t offset = 0;  // of this frame in its segment
+  uint32_t length = 0;  // header and records, without the padding to a block
+  Epoch epoch;
+  ShardId shard;
+  Lsn first;
+  Lsn last;
+  uint64_t previous = 0;
+  uint64_t checksum = 0;
+};
+
+/// `bytes` rounded up to whole blocks.
+constexpr uint64_t PaddedToBlock(uint64_t bytes) {
+  return (bytes + env::kBlockBytes - 1) / env::kBlockBytes * env::kBlockBytes;
+}
+/// What a record with `payload` bytes takes in a frame.
+constexpr uint64_t RecordBytes(uint64_t payload) {
+  return kRecordHeaderBytes +
+         (payload + kRecordAlignment - 1) / kRecordAlignment * kRecordAlignment;
+}
+
+/// Writes `header` into a zeroed block, and its checksum both there and into `header`.
+void EncodeSegmentHeader(SegmentHeader* header, std::byte* block);
+/// `block` has kSegmentHeaderBytes. DATA_LOSS for bytes that are no segment header or a damaged
+/// one, FAILED_PRECONDITION for another format version.
+StatusOr<SegmentHeader> DecodeSegmentHeader(ByteSpan block);
+
+/// Writes `header` over the first kFrameHeaderBytes of `frame` (header and records, `length`
+/// bytes), with the checksum of both; returns the checksum.
+uint64_t SealFrame(const FrameHeader& header, std::span<std::byte> frame);
+/// True when `block` starts with the magic and version of a frame; only then is `out` filled.
+/// Nothing in it may be believed yet.
+bool DecodeFrameHeader(ByteSpan block, FrameHeader* out);
+/// Of the header without its checksum, then the records.
+uint64_t FrameChecksum(ByteSpan frame);
+
+/// Writes a record with its header and padding to `out`, which has RecordBytes(payload.size()).
+void EncodeRecord(ByteSpan payload, Lsn first, Lsn last, std::byte* out);
+
+/// "%016x.wal" and "free-%016x.wal".
+std::string SegmentFileName(uint64_t number);
+std::string FreeFileName(uint64_t number);
+/// The number in such a name; false for any other name.
+bool ParseSegmentFileName(std::string_view name, uint64_t* number);
+bool ParseFreeFileName(std::string_view name, uint64_t* number);
+
+}  // namespace proxist::wal

@@ -1,0 +1,211 @@
+// Walks a log's segments in order, believes what is whole and says where appending goes on.
+#include "proxist/wal/internal/replay.h"
+
+#include <algorithm>
+
+namespace proxist::wal {
+namespace {
+
+Status Damaged(const std::string& path, uint64_t offset, std::string_view why) {
+  return DataLoss(
+      "{}: damaged at offset {}: {}. Nothing was changed. Keep a copy of the log directory, then "
+      "put this file back from a backup or another copy; 'pxinspect wal' shows what is still "
+      "readable before it",
+      path, offset, why);
+}
+
+/// `next` as DATA_LOSS text at a segment's start, other codes as they are.
+Status AtStart(const std::string& path, const Status& status) {
+  if (status.code() != absl::StatusCode::kDataLoss) return status;
+  return Damaged(path, 0, Message(status));
+}
+
+class Replayer {
+ public:
+  Replayer(env::FileSystem* files, std::string directory, std::optional<LogIdentity> identity,
+           const LogVisitor& visitor, ReplayReport* report)
+      : files_(files),
+        directory_(std::move(directory)),
+        identity_(identity),
+        visitor_(visitor),
+        report_(report) {}
+
+  StatusOr<LogState> Run() {
+    PX_RETURN_IF_ERROR(FindFiles());
+    for (size_t i = 0; i < state_.segments.size(); ++i) {
+      PX_RETURN_IF_ERROR(ReplaySegment(i));
+    }
+    report_->last = state_.last;
+    return std::move(state_);
+  }
+
+ private:
+  Status FindFiles();
+  Status ReplaySegment(size_t index);
+  Status CheckStart(size_t index, const SegmentReader& reader);
+  Status CheckEnd(size_t index, const SegmentReader& reader);
+  Status ReplayFrame(const SegmentReader& reader, const Frame& frame);
+
+  env::FileSystem* const files_;
+  const std::string directory_;
+  std::optional<LogIdentity> identity_;
+  const LogVisitor& visitor_;
+  ReplayReport* const report_;
+  LogState state_;
+  std::string last_path_;  // of the segment before the current one
+};
+
+Status Replayer::FindFiles() {
+  PX_ASSIGN_OR_RETURN(const std::vector<std::string> names, files_->List(directory_));
+  for (const std::string& name : names) {
+    uint64_t number = 0;
+    if (ParseSegmentFileName(name, &number)) {
+      state_.segments.push_back({.number = number});
+    } else if (ParseFreeFileName(name, &number)) {
+      state_.free_numbers.push_back(number);
+    } else {
+      continue;
+    }
+    if (number == 0 || number == ~uint64_t{0}) {
+      return DataLoss("{}/{}: no segment has this number", directory_, name);
+    }
+    state_.next_number = std::max(state_.next_number, number + 1);
+  }
+  std::ranges::sort(state_.segments, {}, &LiveSegment::number);
+  std::ranges::sort(state_.free_numbers);
+  for (size_t i = 1; i < state_.segments.size(); ++i) {
+    const uint64_t expected = state_.segments[i - 1].number + 1;
+    if (state_.segments[i].number == expected) continue;
+    return Damaged(directory_ + "/" + SegmentFileName(expected), 0,
+                   "the file is missing between its neighbours");
+  }
+  return OkStatus();
+}
+
+Status Replayer::ReplaySegment(size_t index) {
+  LiveSegment& segment = state_.segments[index];
+  const std::string path = directory_ + "/" + SegmentFileName(segment.number);
+  StatusOr<std::unique_ptr<SegmentReader>> opened =
+      SegmentReader::Open(files_, path, segment.number);
+  if (!opened.ok()) return AtStart(path, opened.status());
+  SegmentReader& reader = **opened;
+  PX_RETURN_IF_ERROR(CheckStart(index, reader));
+  const SegmentHeader& header = reader.header();
+  segment.bytes = header.segment_bytes;
+  state_.epoch = std::max(state_.epoch, header.epoch);
+  if (visitor_.segment) {
+    PX_RETURN_IF_ERROR(visitor_.segment({.path = path,
+                                         .number = header.number,
+                                         .incarnation = header.incarnation,
+                                         .shard = header.shard,
+                                         .epoch = header.epoch,
+                                         .segment_bytes = header.segment_bytes,
+                                         .recycled = header.recycled}));
+  }
+  while (true) {
+    PX_ASSIGN_OR_RETURN(const std::optional<Frame> frame, reader.Next());
+    if (!frame.has_value()) break;
+    PX_RETURN_IF_ERROR(ReplayFrame(reader, *frame));
+  }
+  segment.last = state_.last;
+  PX_RETURN_IF_ERROR(CheckEnd(index, reader));
+  state_.end = reader.end();
+  state_.chain = reader.chain();
+  last_path_ = path;
+  return OkStatus();
+}
+
+Status Replayer::CheckStart(size_t index, const SegmentReader& reader) {
+  const SegmentHeader& header = reader.header();
+  if (!identity_.has_value()) identity_ = LogIdentity{header.incarnation, header.shard};
+  if (header.incarnation != identity_->incarnation || header.shard != identity_->shard) {
+    return FailedPrecondition(
+        "{}: belongs to shard {} of data directory incarnation {:016x}, expected shard {} of "
+        "{:016x}: the file comes from another data directory",
+        reader.path(), header.shard.value(), header.incarnation, identity_->shard.value(),
+        identity_->incarnation);
+  }
+  if (index == 0) {
+    state_.last = header.last_lsn;
+    return OkStatus();
+  }
+  if (header.previous != state_.chain || header.last_lsn != state_.last) {
+    return Damaged(
+        last_path_, state_.end.offset,
+        fmt::format("frames that segment {:016x} continues are missing here", header.number));
+  }
+  return OkStatus();
+}
+
+Status Replayer::CheckEnd(size_t index, const SegmentReader& reader) {
+  const SegmentEnd& end = reader.end();
+  const bool is_last = index + 1 == state_.segments.size();
+  using Kind = SegmentEnd::Kind;
+  if (end.kind == Kind::kDamaged || (end.kind == Kind::kTorn && !is_last)) {
+    return Damaged(reader.path(), end.offset, end.why);
+  }
+  // A short file before the last one is judged by the chain value of the next.
+  if (is_last && (end.kind == Kind::kTorn || end.kind == Kind::kShort)) {
+    report_->torn_tail = true;
+    report_->torn_segment = reader.header().number;
+    report_->torn_offset = end.offset;
+  }
+  return OkStatus();
+}
+
+Status Replayer::ReplayFrame(const SegmentReader& reader, const Frame& frame) {
+  const FrameHeader& header = frame.header;
+  const auto damaged = [&](std::string_view why) {
+    return Damaged(reader.path(), header.offset, why);
+  };
+  if (header.epoch < state_.epoch) return damaged("its epoch is lower than one before it");
+  state_.epoch = header.epoch;
+  if (visitor_.frame) {
+    PX_RETURN_IF_ERROR(visitor_.frame({.segment = header.segment,
+                                       .offset = header.offset,
+                                       .bytes = header.length,
+                                       .records = header.records,
+                                       .epoch = header.epoch,
+                                       .first = header.first,
+                                       .last = header.last}));
+  }
+  ByteReader in(ByteSpan(*frame.bytes).subspan(kFrameHeaderBytes), "frame");
+  LogRecord record{.owner = frame.bytes,
+                   .epoch = header.epoch,
+                   .segment = header.segment,
+                   .frame_offset = header.offset};
+  for (uint32_t i = 0; i < header.records; ++i) {
+    if (in.remaining() < kRecordHeaderBytes) return damaged("a record passes the frame's end");
+    const uint32_t length = in.Get<uint32_t>().value();
+    if (in.Get<uint32_t>().value() != 0) return damaged("a record's zero field is not zero");
+    record.first = Lsn(in.Get<uint64_t>().value());
+    record.last = Lsn(in.Get<uint64_t>().value());
+    const StatusOr<ByteSpan> payload = in.GetBytes(length);
+    if (!payload.ok() || !in.SkipTo(kRecordAlignment).ok()) {
+      return damaged("a record passes the frame's end");
+    }
+    record.payload = *payload;
+    if (record.first <= state_.last || record.last.value() < record.first.value() - 1) {
+      return damaged(fmt::format("a record's LSNs {} to {} do not follow {}", record.first.value(),
+                                 record.last.value(), state_.last.value()));
+    }
+    state_.last = std::max(state_.last, record.last);
+    if (visitor_.record) PX_RETURN_IF_ERROR(visitor_.record(record));
+    ++report_->records;
+  }
+  if (in.remaining() != 0) return damaged("bytes stand behind its last record");
+  ++report_->frames;
+  report_->bytes += header.length;
+  return OkStatus();
+}
+
+}  // namespace
+
+StatusOr<LogState> ReplayLog(env::FileSystem* files, const std::string& directory,
+                             std::optional<LogIdentity> identity, const LogVisitor& visitor,
+                             ReplayReport* report) {
+  *report = ReplayReport();
+  return Replayer(files, directory, identity, visitor, report).Run();
+}
+
+}  // namespace proxist::wal

@@ -1,0 +1,146 @@
+// The live and the free files of one log: opening the next segment, cutting the tail, recycling.
+#include "proxist/wal/internal/segment_files.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace proxist::wal {
+namespace {
+
+constexpr uint64_t kZeroingBytes = uint64_t{1} << 20;
+
+Status WriteDurably(env::DurableFile* file, uint64_t offset, ByteSpan bytes) {
+  PX_RETURN_IF_ERROR(file->Submit(offset, bytes));
+  return file->Wait();
+}
+
+}  // namespace
+
+StatusOr<OpenSegment> SegmentFiles::OpenLast() {
+  if (state_.segments.empty()) return OpenNext(state_.chain, state_.last);
+  const LiveSegment& last = state_.segments.back();
+  const SegmentEnd& end = state_.end;
+  const std::string path = Path(SegmentFileName(last.number));
+  PX_ASSIGN_OR_RETURN(std::unique_ptr<env::File> file,
+                      files_->Open(path, env::FileSystem::Mode::kReadWrite));
+  PX_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+  if (size < last.bytes) {
+    // Such a file takes no durable overwrites: it stays as it is up to its last frame.
+    PX_RETURN_IF_ERROR(file->Truncate(end.offset));
+    PX_RETURN_IF_ERROR(file->Sync());
+    return OpenNext(state_.chain, state_.last);
+  }
+  file = nullptr;
+  OpenSegment open{
+      .number = last.number, .bytes = last.bytes, .offset = end.offset, .chain = state_.chain};
+  PX_ASSIGN_OR_RETURN(open.file, files_->OpenDurable(path, last.bytes));
+  if (end.kind == SegmentEnd::Kind::kTorn) PX_RETURN_IF_ERROR(ZeroTail(open.file.get()));
+  return open;
+}
+
+// Back to front, so that the torn frame's header goes last: until then it is still seen as torn.
+Status SegmentFiles::ZeroTail(env::DurableFile* file) const {
+  const uint64_t begin = state_.end.offset;
+  uint64_t left = state_.end.torn_bytes;
+  const uint64_t chunk = std::min(left, kZeroingBytes);
+  const AlignedBytes zeros = AllocateAligned(chunk, env::kBlockBytes);
+  while (left > 0) {
+    const uint64_t count = std::min(left, chunk);
+    left -= count;
+    PX_RETURN_IF_ERROR(WriteDurably(file, begin + left, {zeros.get(), count}));
+  }
+  return OkStatus();
+}
+
+StatusOr<uint64_t> SegmentFiles::TakeFree() {
+  while (!state_.free_numbers.empty()) {
+    const uint64_t number = state_.free_numbers.front();
+    const std::string path = Path(FreeFileName(number));
+    PX_ASSIGN_OR_RETURN(std::unique_ptr<env::File> file,
+                        files_->Open(path, env::FileSystem::Mode::kRead));
+    PX_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
+    state_.free_numbers.erase(state_.free_numbers.begin());
+    if (size == options_.segment_bytes) return number;
+    PX_RETURN_IF_ERROR(files_->Remove(path));
+  }
+  return 0;
+}
+
+StatusOr<OpenSegment> SegmentFiles::OpenNext(uint64_t chain, Lsn last) {
+  FinishPreparing();
+  const uint64_t number = state_.next_number;
+  PX_ASSIGN_OR_RETURN(uint64_t source, TakeFree());
+  const bool recycled = source != 0 && source != fresh_number_;
+  if (source == 0) source = number;
+  fresh_number_ = 0;
+  const std::string free_path = Path(FreeFileName(source));
+  const std::string path = Path(SegmentFileName(number));
+  SegmentHeader header{.incarnation = options_.incarnation,
+                       .number = number,
+                       .segment_bytes = options_.segment_bytes,
+                       .shard = options_.shard,
+                       .epoch = options_.epoch,
+                       .recycled = recycled,
+                       .previous = chain,
+                       .last_lsn = last};
+  const AlignedBytes block = AllocateAligned(kSegmentHeaderBytes, env::kBlockBytes);
+  EncodeSegmentHeader(&header, block.get());
+  {
+    PX_ASSIGN_OR_RETURN(const std::unique_ptr<env::DurableFile> file,
+                        files_->OpenDurable(free_path, options_.segment_bytes));
+    PX_RETURN_IF_ERROR(WriteDurably(file.get(), 0, {block.get(), kSegmentHeaderBytes}));
+  }
+  PX_RETURN_IF_ERROR(files_->Rename(free_path, path));
+  PX_RETURN_IF_ERROR(files_->SyncDirectory(options_.directory));
+  state_.next_number = number + 1;
+  state_.segments.push_back({.number = number, .bytes = options_.segment_bytes, .last = last});
+  OpenSegment open{.number = number,
+                   .bytes = options_.segment_bytes,
+                   .offset = kSegmentHeaderBytes,
+                   .chain = header.checksum};
+  PX_ASSIGN_OR_RETURN(open.file, files_->OpenDurable(path, options_.segment_bytes));
+  return open;
+}
+
+void SegmentFiles::PrepareNext() {
+  if (preparing_.valid() || !state_.free_numbers.empty()) return;
+  preparing_number_ = state_.next_number;
+  preparing_ = std::async(
+      std::launch::async,
+      [files = files_, path = Path(FreeFileName(preparing_number_)),
+       bytes = options_.segment_bytes] { return files->OpenDurable(path, bytes).status(); });
+}
+
+void SegmentFiles::FinishPreparing() {
+  if (!preparing_.valid()) return;
+  // After a failure the file is made in the foreground, which reports what is wrong.
+  if (!preparing_.get().ok()) return;
+  fresh_number_ = preparing_number_;
+  state_.free_numbers.insert(state_.free_numbers.begin(), preparing_number_);
+}
+
+StatusOr<uint64_t> SegmentFiles::Recycle(Lsn lsn) {
+  uint64_t moved = 0;
+  // Oldest first and each made durable by itself: a crash never leaves a gap.
+  while (state_.segments.size() > 1 && state_.segments.front().last <= lsn) {
+    const uint64_t number = state_.segments.front().number;
+    const std::string path = Path(SegmentFileName(number));
+    const bool keep = state_.free_numbers.size() < options_.max_free_segments;
+    PX_RETURN_IF_ERROR(keep ? files_->Rename(path, Path(FreeFileName(number)))
+                            : files_->Remove(path));
+    state_.segments.erase(state_.segments.begin());
+    // Only when the new name is durable may the file be overwritten.
+    PX_RETURN_IF_ERROR(files_->SyncDirectory(options_.directory));
+    if (keep) state_.free_numbers.push_back(number);
+    ++moved;
+  }
+  return moved;
+}
+
+uint64_t SegmentFiles::live_bytes() const {
+  uint64_t bytes = 0;
+  for (const LiveSegment& segment : state_.segments) bytes += segment.bytes;
+  return bytes;
+}
+
+}  // namespace proxist::wal

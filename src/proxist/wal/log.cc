@@ -1,0 +1,229 @@
+// The writer's half of the log: builds frames and writes them one at a time.
+#include "proxist/wal/log.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "proxist/base/check.h"
+#include "proxist/wal/internal/format.h"
+#include "proxist/wal/internal/replay.h"
+#include "proxist/wal/internal/segment_files.h"
+
+namespace proxist::wal {
+namespace {
+
+constexpr uint64_t kLargestFrameBytes = uint64_t{1} << 30;  // what one durable write takes
+constexpr uint64_t kFirstBufferBytes = uint64_t{64} << 10;
+
+/// A frame in block-aligned memory that grows.
+struct FrameBuffer {
+  AlignedBytes bytes;
+  uint64_t capacity = 0;
+  uint64_t size = 0;  // header and records; 0: empty
+  uint32_t records = 0;
+  Lsn first;
+  Lsn last;
+
+  /// Room for `wanted` bytes, a multiple of a block at most `limit`.
+  void Reserve(uint64_t wanted, uint64_t limit) {
+    if (wanted <= capacity) return;
+    uint64_t grown = std::max(capacity, kFirstBufferBytes);
+    while (grown < wanted) grown *= 2;
+    grown = std::min(grown, limit);
+    AlignedBytes moved = AllocateAligned(grown, env::kBlockBytes);
+    std::copy_n(bytes.get(), size, moved.get());
+    bytes = std::move(moved);
+    capacity = grown;
+  }
+  void Clear() {
+    size = 0;
+    records = 0;
+  }
+};
+
+Status CheckOptions(const LogOptions& options) {
+  if (options.segment_bytes % env::kBlockBytes != 0 ||
+      options.segment_bytes < 2 * env::kBlockBytes) {
+    return InvalidArgument("log {}: segment_bytes {} is not a multiple of {} of at least twice it",
+                           options.directory, options.segment_bytes, env::kBlockBytes);
+  }
+  if (options.max_frame_bytes < env::kBlockBytes) {
+    return InvalidArgument("log {}: max_frame_bytes {} is less than one block of {}",
+                           options.directory, options.max_frame_bytes, env::kBlockBytes);
+  }
+  return OkStatus();
+}
+
+/// Files that a crash left half filled have no name that counts yet.
+Status RemoveUnfinishedFiles(env::FileSystem* files, const std::string& directory) {
+  PX_ASSIGN_OR_RETURN(const std::vector<std::string> names, files->List(directory));
+  constexpr std::string_view kUnfinished = ".tmp";
+  for (const std::string& name : names) {
+    std::string_view stem = name;
+    uint64_t number = 0;
+    if (!stem.ends_with(kUnfinished)) continue;
+    stem.remove_suffix(kUnfinished.size());
+    if (!ParseFreeFileName(stem, &number)) continue;
+    PX_RETURN_IF_ERROR(files->Remove(directory + "/" + name));
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+struct Log::Impl {
+  Impl(env::FileSystem* file_system, const LogOptions& log_options, LogState state)
+      : options(log_options),
+        max_frame_bytes(
+            std::min({log_options.max_frame_bytes, log_options.segment_bytes - kSegmentHeaderBytes,
+                      kLargestFrameBytes}) /
+            env::kBlockBytes * env::kBlockBytes),
+        last(state.last),
+        files(file_system, log_options, std::move(state)) {}
+
+  Status Poison(const Status& status) {
+    poison = status;
+    return status;
+  }
+  [[nodiscard]] Status CheckWritable() const {
+    if (poison.ok()) return OkStatus();
+    return FailedPrecondition(
+        "log {} takes no more writes since one failed; restart after the cause is gone: {}",
+        options.directory, Message(poison));
+  }
+  Status SubmitFrame();
+
+  const LogOptions options;
+  const uint64_t max_frame_bytes;
+  Lsn last;  // highest of all records added
+  Lsn last_submitted;
+  SegmentFiles files;
+  OpenSegment open;
+  FrameBuffer building;
+  FrameBuffer flying;  // the device may be reading it
+  bool in_flight = false;
+  Status poison;
+};
+
+Log::Log(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Log::~Log() {
+  // The buffer must outlive the write; what became of it no longer matters to anyone.
+  if (impl_->in_flight) impl_->open.file->Wait().IgnoreError();
+}
+
+StatusOr<std::unique_ptr<Log>> Log::Open(env::FileSystem* files, const LogOptions& options,
+                                         const std::function<Status(const LogRecord&)>& apply,
+                                         ReplayReport* report) {
+  PX_RETURN_IF_ERROR(CheckOptions(options));
+  PX_RETURN_IF_ERROR(files->CreateDirectories(options.directory));
+  PX_ASSIGN_OR_RETURN(LogState state, ReplayLog(files, options.directory,
+                                                LogIdentity{options.incarnation, options.shard},
+                                                {.record = apply}, report));
+  if (options.epoch < state.epoch) {
+    return FailedPrecondition(
+        "log {} was written under epoch {}, this opening has {}: another "
+        "writer took over",
+        options.directory, state.epoch.value(), options.epoch.value());
+  }
+  PX_RETURN_IF_ERROR(RemoveUnfinishedFiles(files, options.directory));
+  auto impl = std::make_unique<Impl>(files, options, std::move(state));
+  impl->last_submitted = impl->last;
+  PX_ASSIGN_OR_RETURN(impl->open, impl->files.OpenLast());
+  return std::unique_ptr<Log>(new Log(std::move(impl)));
+}
+
+Status Log::AddRecord(ByteSpan payload, Lsn first, Lsn last) {
+  Impl& log = *impl_;
+  PX_RETURN_IF_ERROR(log.CheckWritable());
+  if (first <= log.last || last.value() < first.value() - 1) {
+    return InvalidArgument("log {}: record with LSNs {} to {} does not follow LSN {}",
+                           log.options.directory, first.value(), last.value(), log.last.value());
+  }
+  FrameBuffer& frame = log.building;
+  const uint64_t room = log.max_frame_bytes - kFrameHeaderBytes;
+  if (payload.size() > room || RecordBytes(payload.size()) > room) {
+    return InvalidArgument("log {}: a record of {} bytes fits no frame of at most {}",
+                           log.options.directory, payload.size(), log.max_frame_bytes);
+  }
+  const uint64_t begin = frame.size == 0 ? kFrameHeaderBytes : frame.size;
+  const uint64_t end = begin + RecordBytes(payload.size());
+  if (end > log.max_frame_bytes) {
+    return ResourceExhausted("log {}: the frame holds {} bytes and takes at most {}: submit first",
+                             log.options.directory, frame.size, log.max_frame_bytes);
+  }
+  frame.Reserve(PaddedToBlock(end), log.max_frame_bytes);
+  EncodeRecord(payload, first, last, frame.bytes.get() + begin);
+  if (frame.records == 0) {
+    frame.first = first;
+    frame.last = last;
+  }
+  frame.last = std::max(frame.last, last);
+  frame.size = end;
+  ++frame.records;
+  log.last = std::max(log.last, last);
+  return OkStatus();
+}
+
+uint64_t Log::pending_bytes() const { return PaddedToBlock(impl_->building.size); }
+
+Status Log::Impl::SubmitFrame() {
+  FrameBuffer& frame = building;
+  const uint64_t padded = PaddedToBlock(frame.size);
+  if (open.offset + padded > open.bytes) {
+    open.file = nullptr;
+    PX_ASSIGN_OR_RETURN(open, files.OpenNext(open.chain, last_submitted));
+  }
+  const FrameHeader header{.records = frame.records,
+                           .incarnation = options.incarnation,
+                           .segment = open.number,
+                           .offset = open.offset,
+                           .length = static_cast<uint32_t>(frame.size),
+                           .epoch = options.epoch,
+                           .shard = options.shard,
+                           .first = frame.first,
+                           .last = frame.last,
+                           .previous = open.chain};
+  open.chain = SealFrame(header, {frame.bytes.get(), frame.size});
+  std::fill(frame.bytes.get() + frame.size, frame.bytes.get() + padded, std::byte{0});
+  PX_RETURN_IF_ERROR(open.file->Submit(open.offset, {frame.bytes.get(), padded}));
+  in_flight = true;
+  open.offset += padded;
+  last_submitted = std::max(last_submitted, frame.last);
+  files.SetLast(last_submitted);
+  std::swap(building, flying);
+  building.Clear();
+  return OkStatus();
+}
+
+Status Log::Submit() {
+  PX_CHECK(!impl_->in_flight);
+  PX_RETURN_IF_ERROR(impl_->CheckWritable());
+  if (impl_->building.size == 0) return OkStatus();
+  if (Status status = impl_->SubmitFrame(); !status.ok()) return impl_->Poison(status);
+  // The next file's zeros are written while this segment's second half fills.
+  if (impl_->options.prepare_next && impl_->open.offset > impl_->open.bytes / 2) {
+    impl_->files.PrepareNext();
+  }
+  return OkStatus();
+}
+
+Status Log::Wait() {
+  PX_RETURN_IF_ERROR(impl_->CheckWritable());
+  if (!impl_->in_flight) return OkStatus();
+  impl_->in_flight = false;
+  if (Status status = impl_->open.file->Wait(); !status.ok()) return impl_->Poison(status);
+  return OkStatus();
+}
+
+StatusOr<uint64_t> Log::Recycle(Lsn lsn) {
+  PX_CHECK(!impl_->in_flight);
+  PX_RETURN_IF_ERROR(impl_->CheckWritable());
+  return impl_->files.Recycle(lsn);
+}
+
+bool Log::direct() const { return impl_->open.file != nullptr && impl_->open.file->direct(); }
+
+uint64_t Log::live_bytes() const { return impl_->files.live_bytes(); }
+
+}  // namespace proxist::wal
