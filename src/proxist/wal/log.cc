@@ -171,7 +171,6 @@ Status Log::Impl::SubmitFrame() {
   FrameBuffer& frame = building;
   const uint64_t padded = PaddedToBlock(frame.size);
   if (open.offset + padded > open.bytes) {
-    open.file = nullptr;
     PX_ASSIGN_OR_RETURN(open, files.OpenNext(open.chain, last_submitted));
   }
   const FrameHeader header{.records = frame.records,
@@ -200,7 +199,14 @@ Status Log::Submit() {
   PX_CHECK(!impl_->in_flight);
   PX_RETURN_IF_ERROR(impl_->CheckWritable());
   if (impl_->building.size == 0) return OkStatus();
-  if (Status status = impl_->SubmitFrame(); !status.ok()) return impl_->Poison(status);
+  if (Status status = impl_->SubmitFrame(); !status.ok()) {
+    if (!absl::IsResourceExhausted(status)) return impl_->Poison(status);
+    // No room for the next segment, and nothing was written: the frame is dropped as if never
+    // built.
+    impl_->building.Clear();
+    impl_->last = impl_->last_submitted;
+    return status;
+  }
   // The next file's zeros are written while this segment's second half fills.
   if (impl_->options.prepare_next && impl_->open.offset > impl_->open.bytes / 2) {
     impl_->files.PrepareNext();

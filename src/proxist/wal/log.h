@@ -73,7 +73,9 @@ class Log {
   /// Bytes that the frame being built would write; 0 when it is empty.
   [[nodiscard]] uint64_t pending_bytes() const;
   /// Seals the frame and starts its one device write (opens the next segment first when it does not
-  /// fit); nothing to do for an empty frame. No write may be in flight. Any error poisons.
+  /// fit); nothing to do for an empty frame. No write may be in flight. RESOURCE_EXHAUSTED
+  /// means that there is no room for the next segment: the frame is dropped, nothing else changed.
+  /// Any other error poisons.
   Status Submit();
   /// Waits for it. OK: every record added before Submit survives power loss. Any error poisons.
   Status Wait();
