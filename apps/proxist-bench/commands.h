@@ -1,0 +1,50 @@
+// The measurements of proxist-bench, each a function of its options.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bench/market.h"
+#include "bench/report.h"
+#include "proxist/base/status.h"
+
+namespace proxist::bench {
+
+struct FeedOptions {
+  std::string server;
+  uint32_t seconds = 20;
+  uint32_t rate = 50'000;         // rows per second on average
+  uint32_t market_seconds = 600;  // market time that the feed covers
+  uint32_t window = 32;           // batches without an ack, for each table
+  std::string producer;           // empty: a new one
+  MarketOptions market;
+};
+/// Sends the market in real time, a line of progress each second on standard error.
+Status Feed(const FeedOptions& options);
+
+struct AckOptions {
+  std::string directory;  // on the disk to measure
+  uint32_t rounds = 2000;
+};
+StatusOr<std::vector<Result>> MeasureAck(const AckOptions& options);
+
+struct IngestOptions {
+  std::string server;     // empty: a server of its own
+  std::string directory;  // where its data goes
+  uint32_t rows = 4'000'000;
+  uint32_t batch_rows = 10'000;
+  uint32_t window = 16;
+  uint32_t rounds = 4;  // each: a share of the rows, then as many echoes
+};
+StatusOr<std::vector<Result>> MeasureIngest(const IngestOptions& options);
+
+struct QueryOptions {
+  std::string directory;
+  uint32_t symbols = 1000;
+  uint32_t rows = 1'000'000;  // of quotes; a fourth as many trades
+  uint32_t rounds = 3000;
+};
+StatusOr<std::vector<Result>> MeasureQuery(const QueryOptions& options);
+
+}  // namespace proxist::bench

@@ -1,0 +1,117 @@
+// proxist-bench: measurements beside their floors, and a market to feed.
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+#include <unistd.h>
+
+#include "apps/proxist-bench/commands.h"
+#include "proxist/api/rpc_status.h"
+
+namespace proxist::bench {
+namespace {
+
+struct Options {
+  FeedOptions feed;
+  std::string feed_start;
+  AckOptions ack;
+  IngestOptions ingest;
+  QueryOptions query;
+  std::string output = "table";
+};
+
+void Print(const Options& options, const std::string& heading, const std::vector<Result>& results) {
+  const std::string text =
+      options.output == "json" ? FormatJson(heading, results) : FormatTable(heading, results);
+  std::fputs(text.c_str(), stdout);
+}
+
+Status Show(const Options& options, const std::string& heading,
+            StatusOr<std::vector<Result>> results) {
+  if (results.ok()) Print(options, heading, *results);
+  return results.status();
+}
+
+Status RunFeed(Options& options) {
+  if (!options.feed_start.empty()) {
+    PX_ASSIGN_OR_RETURN(options.feed.market.start, ParseTimestamp(options.feed_start));
+  }
+  return Feed(options.feed);
+}
+
+void DeclareFeed(CLI::App& app, Options& options) {
+  CLI::App* feed = app.add_subcommand("feed", "Send a simulated market to a server");
+  feed->add_option("--server", options.feed.server, "host:port of its gRPC interface")->required();
+  feed->add_option("--seconds", options.feed.seconds, "How long")->check(CLI::Range(1, 86400));
+  feed->add_option("--rate", options.feed.rate, "Rows per second on average")
+      ->check(CLI::Range(100, 10'000'000));
+  feed->add_option("--market-seconds", options.feed.market_seconds, "Market time it covers")
+      ->check(CLI::Range(1, 86400));
+  feed->add_option("--start", options.feed_start, "Market time at the start, ISO-8601");
+  feed->add_option("--symbols", options.feed.market.symbols)->check(CLI::Range(1, 100'000));
+  feed->add_option("--venues", options.feed.market.venues)->check(CLI::Range(1, 1000));
+  feed->add_option("--late", options.feed.market.late_share, "Share of late rows")
+      ->check(CLI::Range(0.0, 0.5));
+  feed->add_option("--seed", options.feed.market.seed, "The same seed sends the same rows");
+  feed->add_option("--window", options.feed.window, "Batches without an ack, for each table")
+      ->check(CLI::Range(1, 4096));
+  feed->add_option("--producer", options.feed.producer, "Its name; without it a new one each time");
+}
+
+void DeclareMeasurements(CLI::App& app, Options& options) {
+  CLI::App* ack = app.add_subcommand("ack", "Durable acks at a shard against raw durable writes");
+  ack->add_option("--dir", options.ack.directory, "A directory on the disk to measure")->required();
+  ack->add_option("--rounds", options.ack.rounds)->check(CLI::Range(10, 1'000'000));
+
+  CLI::App* ingest = app.add_subcommand("ingest", "Durable rows per second over one connection");
+  ingest->add_option("--server", options.ingest.server,
+                     "host:port; without it a server of its own");
+  ingest->add_option("--dir", options.ingest.directory, "Where its own server keeps its data");
+  ingest->add_option("--rows", options.ingest.rows)->check(CLI::Range(1000, 100'000'000));
+  ingest->add_option("--batch-rows", options.ingest.batch_rows)->check(CLI::Range(1, 200'000));
+  ingest->add_option("--window", options.ingest.window, "Batches without an ack")
+      ->check(CLI::Range(1, 4096));
+
+  CLI::App* query = app.add_subcommand("query", "Last-by and as-of, in process and over gRPC");
+  query->add_option("--dir", options.query.directory, "Where its servers keep their data");
+  query->add_option("--symbols", options.query.symbols)->check(CLI::Range(1, 100'000));
+  query->add_option("--rows", options.query.rows, "Quotes; a fourth as many trades")
+      ->check(CLI::Range(1000, 100'000'000));
+  query->add_option("--rounds", options.query.rounds)->check(CLI::Range(10, 1'000'000));
+}
+
+Status Dispatch(const CLI::App& app, Options& options) {
+  if (app.got_subcommand("feed")) return RunFeed(options);
+  if (app.got_subcommand("ack")) {
+    return Show(options, "durable ack at the shard", MeasureAck(options.ack));
+  }
+  if (app.got_subcommand("ingest")) {
+    return Show(options, "ingest over one connection", MeasureIngest(options.ingest));
+  }
+  return Show(options, "query latency", MeasureQuery(options.query));
+}
+
+int Main(int argc, char** argv) {
+  Options options;
+  options.ingest.directory = options.query.directory = "/tmp";
+  CLI::App app("Measures Proxist beside the floors of this machine");
+  app.require_subcommand(1);
+  app.option_defaults()->always_capture_default();
+  app.add_option("--output", options.output, "table or json")
+      ->check(CLI::IsMember({"table", "json"}));
+  app.fallthrough();
+  DeclareFeed(app, options);
+  DeclareMeasurements(app, options);
+  CLI11_PARSE(app, argc, argv);
+  const Status status = Dispatch(app, options);
+  if (!status.ok())
+    std::fprintf(stderr, "proxist-bench: %s\n", std::string(Message(status)).c_str());
+  return api::ExitCode(status);
+}
+
+}  // namespace
+}  // namespace proxist::bench
+
+int main(int argc, char** argv) { return proxist::bench::Main(argc, argv); }
