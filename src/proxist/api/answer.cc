@@ -101,6 +101,7 @@ void EncodeValidity(const exec::Column& column, size_t begin, size_t end, v1::Co
 
 size_t RowsThatFit(const query::ResultBatch& batch, size_t begin, size_t max_bytes) {
   const size_t rows = batch.rows();
+  if (begin >= rows) return 0;
   size_t fixed = 0;
   std::vector<const exec::Column*> strings;
   for (const exec::NamedColumn& named : batch.columns) {

@@ -57,6 +57,18 @@ int StatusOfReadError(const ErrorCode& error) {
   return 0;
 }
 
+/// Counts a connection for as long as its session lives.
+class Counted {
+ public:
+  explicit Counted(size_t* count) : count_(count) { ++*count_; }
+  ~Counted() { --*count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  size_t* count_;
+};
+
 std::string_view PathOf(boost::beast::string_view target) {
   const std::string_view text(target.data(), target.size());
   return text.substr(0, text.find('?'));
@@ -70,9 +82,9 @@ struct HttpServer::Impl {
 
   HttpServerOptions options;
   HttpHandler handler;
+  size_t connections = 0;  // the server's thread only; outlives the sessions in `context`
   asio::io_context context{1};
   tcp::acceptor acceptor{context};
-  size_t connections = 0;  // the server's thread only
   std::thread thread;
 
   Status Listen();
@@ -145,12 +157,12 @@ asio::awaitable<bool> HttpServer::Impl::ServeOne(beast::tcp_stream* stream,
 }
 
 asio::awaitable<void> HttpServer::Impl::Serve(beast::tcp_stream stream) {
+  const Counted counted(&connections);
   beast::flat_buffer buffer(size_t{options.max_header_bytes} + options.max_body_bytes);
   while (co_await ServeOne(&stream, &buffer)) {
   }
   ErrorCode ignored;
   stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
-  --connections;
 }
 
 asio::awaitable<void> HttpServer::Impl::Accept() {
@@ -167,7 +179,6 @@ asio::awaitable<void> HttpServer::Impl::Accept() {
       continue;
     }
     if (connections >= options.max_connections) continue;
-    ++connections;
     asio::co_spawn(context, Serve(beast::tcp_stream(std::move(socket))), asio::detached);
   }
 }

@@ -1,0 +1,145 @@
+// The rows of the option table.
+#include "proxist/server/internal/option_table.h"
+
+#include <charconv>
+#include <type_traits>
+
+#include "proxist/base/check.h"
+
+namespace proxist::server {
+namespace {
+
+constexpr uint64_t kMiB = 1ull << 20;
+
+StatusOr<uint64_t> ParseCount(std::string_view text, uint64_t least, uint64_t most) {
+  uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || rest != end || value < least || value > most) {
+    return InvalidArgument("\"{}\" is not a number from {} to {}", text, least, most);
+  }
+  return value;
+}
+
+/// A setter for a whole number within bounds, times a unit.
+template <auto kMember, uint64_t kLeast, uint64_t kMost, uint64_t kUnit = 1>
+Status SetCount(std::string_view text, DaemonOptions* options) {
+  PX_ASSIGN_OR_RETURN(const uint64_t value, ParseCount(text, kLeast, kMost));
+  auto& field = kMember(options);
+  field = static_cast<std::remove_reference_t<decltype(field)>>(value * kUnit);
+  return OkStatus();
+}
+
+/// A setter for a span given in milliseconds.
+template <auto kMember, uint64_t kLeast, uint64_t kMost>
+Status SetMillis(std::string_view text, DaemonOptions* options) {
+  PX_ASSIGN_OR_RETURN(const uint64_t value, ParseCount(text, kLeast, kMost));
+  kMember(options) = Duration::Millis(static_cast<int64_t>(value));
+  return OkStatus();
+}
+
+template <auto kMember>
+Status SetFlag(std::string_view text, DaemonOptions* options) {
+  if (text != "true" && text != "false") {
+    return InvalidArgument("\"{}\" is neither true nor false", text);
+  }
+  kMember(options) = text == "true";
+  return OkStatus();
+}
+
+template <auto kMember>
+Status SetAddress(std::string_view text, DaemonOptions* options) {
+  PX_ASSIGN_OR_RETURN(kMember(options), ParseListenAddress(text));
+  return OkStatus();
+}
+
+#define PX_FIELD(path) [](DaemonOptions* o) -> auto& { return o->path; }
+
+constexpr OptionRow kOptions[] = {
+    {"data", "DIR", "", "The data directory; created when missing. Required.",
+     [](std::string_view text, DaemonOptions* options) {
+       options->node.data_directory = text;
+       return text.empty() ? InvalidArgument("the path is empty") : OkStatus();
+     }},
+    {"grpc", "HOST:PORT", "127.0.0.1:7401", "Where gRPC listens. Port 0 picks a free one.",
+     &SetAddress<PX_FIELD(grpc.address)>},
+    {"http", "HOST:PORT", "127.0.0.1:7402",
+     "Where /status, /health and /metrics are answered. Port 0 picks a free one.",
+     &SetAddress<PX_FIELD(http.address)>},
+    {"insecure", "", "false",
+     "Allow addresses that are not loopback, although nobody is asked who they are.",
+     &SetFlag<PX_FIELD(insecure)>},
+    {"history", "WHERE", "embedded",
+     "`embedded` runs ClickHouse as a child, `none` keeps everything in memory and log, "
+     "`http://[user[:password]@]host[:port]` is a ClickHouse server.",
+     [](std::string_view text, DaemonOptions* options) {
+       options->node.history = text;
+       return OkStatus();
+     }},
+    {"launcher", "PATH", "",
+     "The embedded ClickHouse's executable. Without it: proxist-clickhouse beside proxistd.",
+     [](std::string_view text, DaemonOptions* options) {
+       options->node.launcher = text;
+       return OkStatus();
+     }},
+    {"shards", "N", "0",
+     "Shards; 0 is one per two cores. Fixed when the data directory is created.",
+     &SetCount<PX_FIELD(node.shards), 0, 1024>},
+    {"segment-mb", "MIB", "64", "Size of a log segment.",
+     &SetCount<PX_FIELD(node.segment_bytes), 1, 4096, kMiB>},
+    {"max-backlog-mb", "MIB", "4096",
+     "Memory of rows that are published and not yet persisted; beyond it writes are refused "
+     "(RESOURCE_EXHAUSTED).",
+     &SetCount<PX_FIELD(node.max_backlog_bytes), 1, 1u << 20, kMiB>},
+    {"max-queued-batches", "N", "1024",
+     "Batches that wait for a shard; beyond it writes are refused (RESOURCE_EXHAUSTED).",
+     &SetCount<PX_FIELD(node.max_queued_batches), 1, 1u << 20>},
+    {"flush-min-ms", "MS", "5", "Shortest pause between two flushes to history.",
+     &SetMillis<PX_FIELD(node.flush_min_interval), 1, 60'000>},
+    {"flush-max-ms", "MS", "50", "Longest pause between two flushes while there are rows.",
+     &SetMillis<PX_FIELD(node.flush_max_interval), 1, 3'600'000>},
+    {"flush-max-rows", "N", "500000", "Rows that one flush takes at most.",
+     &SetCount<PX_FIELD(node.flush_max_rows), 1, 1'000'000>},
+    {"max-message-mb", "MIB", "64",
+     "Largest message that gRPC takes; a larger one is RESOURCE_EXHAUSTED.",
+     &SetCount<PX_FIELD(grpc.max_message_bytes), 1, 2047, kMiB>},
+    {"stream-unacked-batches", "N", "64",
+     "Batches of one stream that are under way; the server reads no more until acks are out.",
+     &SetCount<PX_FIELD(grpc.stream_unacked_batches), 1, 1u << 16>},
+    {"stream-unacked-mb", "MIB", "64", "The same in bytes.",
+     &SetCount<PX_FIELD(grpc.stream_unacked_bytes), 1, 1u << 14, kMiB>},
+    {"query-threads", "N", "0", "Queries that run at once; 0 is two per core.",
+     &SetCount<PX_FIELD(grpc.query_threads), 0, 1024>},
+    {"max-waiting-queries", "N", "256",
+     "Queries that wait for a thread; beyond it they are refused (RESOURCE_EXHAUSTED).",
+     &SetCount<PX_FIELD(grpc.max_waiting_queries), 1, 1u << 16>},
+    {"query-timeout-ms", "MS", "60000", "Time of a query whose client sets no deadline.",
+     &SetMillis<PX_FIELD(grpc.query_deadline), 1, 86'400'000>},
+    {"query-memory-mb", "MIB", "2048", "Memory of the rows that one query holds.",
+     &SetCount<PX_FIELD(grpc.query_memory_bytes), 1, 1u << 20, kMiB>},
+    {"slow-query-ms", "MS", "1000", "Queries at least this long are logged; 0 logs none.",
+     &SetMillis<PX_FIELD(grpc.slow_query), 0, 86'400'000>},
+    {"http-max-connections", "N", "64", "Open HTTP connections; a further one is closed at once.",
+     &SetCount<PX_FIELD(http.max_connections), 1, 65536>},
+    {"log-level", "LEVEL", "info", "debug, info, warning or error; the log goes to stderr.",
+     [](std::string_view text, DaemonOptions* options) {
+       PX_ASSIGN_OR_RETURN(options->log_level, observe::ParseLogLevel(text));
+       return OkStatus();
+     }},
+};
+
+#undef PX_FIELD
+
+}  // namespace
+
+std::span<const OptionRow> OptionTable() { return kOptions; }
+
+DaemonOptions StandardOptions() {
+  DaemonOptions options;
+  for (const OptionRow& row : kOptions) {
+    if (!row.standard.empty()) PX_CHECK_OK(row.set(row.standard, &options));
+  }
+  return options;
+}
+
+}  // namespace proxist::server

@@ -1,0 +1,96 @@
+// A node's state as JSON.
+#include <nlohmann/json.hpp>
+
+#include "proxist/server/internal/status_report.h"
+
+namespace proxist::server {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json TimeJson(Timestamp ts) {
+  if (ts == Timestamp::Min()) return nullptr;
+  return FormatIso8601(ts);
+}
+Json TimeNs(Timestamp ts) {
+  if (ts == Timestamp::Min()) return nullptr;
+  return ts.ns();
+}
+
+Json TableJson(const TableState& table) {
+  return {{"tenant", table.schema->tenant},
+          {"name", table.schema->name},
+          {"version", table.schema->version.value()},
+          {"rows_hot", table.stats.rows},
+          {"bytes_hot", table.stats.bytes},
+          {"series", table.stats.series},
+          {"overlay_rows", table.stats.overlay_rows},
+          {"max_ts", TimeJson(table.stats.max_ts)},
+          {"max_ts_ns", TimeNs(table.stats.max_ts)},
+          {"persisted_through", TimeJson(table.persisted_through)},
+          {"persisted_through_ns", TimeNs(table.persisted_through)}};
+}
+
+Json ShardJson(ShardId id, const shard::ShardStats& stats) {
+  return {{"id", id.value()},
+          {"published_lsn", stats.published.value()},
+          {"durable_lsn", stats.durable.value()},
+          {"persisted_lsn", stats.persisted.value()},
+          {"backlog_rows", stats.backlog_rows},
+          {"backlog_bytes", stats.backlog_bytes},
+          {"log_live_bytes", stats.log_live_bytes},
+          {"batches", stats.batches},
+          {"rows", stats.rows},
+          {"duplicates", stats.duplicates},
+          {"direct_io", stats.direct_io},
+          {"poisoned", stats.poisoned}};
+}
+
+Json HistoryJson(const HistoryState& history) {
+  Json last_error_at = nullptr;
+  if (history.flush.last_error_at > Timestamp()) {
+    last_error_at = TimeJson(history.flush.last_error_at);
+  }
+  return {{"kind", history.kind},
+          {"url", history.url},
+          {"reachable", history.reachable},
+          {"restarts", history.restarts},
+          {"flush_rounds", history.flush.rounds},
+          {"inserts", history.flush.inserts},
+          {"rows", history.flush.rows},
+          {"failures", history.flush.failures},
+          {"last_insert_ns", history.flush.last_insert.ns()},
+          {"flush_lag_ns", history.flush_lag.ns()},
+          {"last_error", history.flush.last_error},
+          {"last_error_at", last_error_at}};
+}
+
+/// Error texts may quote bytes that are no UTF-8; those become U+FFFD.
+std::string Dump(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+std::string StatusJson(const NodeState& state) {
+  Json tables = Json::array();
+  for (const TableState& table : state.tables) tables.push_back(TableJson(table));
+  Json shards = Json::array();
+  for (const auto& [id, stats] : state.shards) shards.push_back(ShardJson(id, stats));
+  return Dump({{"version", Version()},
+               {"incarnation", state.incarnation},
+               {"started_at", TimeJson(state.started_at)},
+               {"healthy", state.problems.empty()},
+               {"problems", state.problems},
+               {"memory_bytes", state.resident_bytes},
+               {"tables", std::move(tables)},
+               {"shards", std::move(shards)},
+               {"history", HistoryJson(state.history)}});
+}
+
+std::string HealthJson(const NodeState& state) {
+  return Dump(
+      {{"status", state.problems.empty() ? "ok" : "degraded"}, {"problems", state.problems}});
+}
+
+}  // namespace proxist::server

@@ -1,0 +1,122 @@
+// A node's state as metric samples.
+#include <utility>
+
+#include "proxist/server/internal/status_report.h"
+
+namespace proxist::server {
+namespace {
+
+using observe::Sample;
+using Kind = Sample::Kind;
+using Labels = std::vector<std::pair<std::string, std::string>>;
+
+/// Gathers samples; those of one name must be added one after the other.
+class Samples {
+ public:
+  void Add(const char* name, const char* help, Kind kind, Labels labels, double value) {
+    samples_.push_back({name, help, kind, std::move(labels), value});
+  }
+  std::vector<Sample> Take() { return std::move(samples_); }
+
+ private:
+  std::vector<Sample> samples_;
+};
+
+struct ShardMetric {
+  const char* name;
+  const char* help;
+  Kind kind;
+  double (*read)(const shard::ShardStats&);
+};
+constexpr ShardMetric kShardMetrics[] = {
+    {"proxist_shard_published_lsn", "Greatest LSN that readers see.", Kind::kGauge,
+     [](const shard::ShardStats& s) { return static_cast<double>(s.published.value()); }},
+    {"proxist_shard_durable_lsn", "Greatest LSN that survives power loss.", Kind::kGauge,
+     [](const shard::ShardStats& s) { return static_cast<double>(s.durable.value()); }},
+    {"proxist_shard_persisted_lsn", "Greatest LSN below which all is in history.", Kind::kGauge,
+     [](const shard::ShardStats& s) { return static_cast<double>(s.persisted.value()); }},
+    {"proxist_shard_backlog_rows", "Published rows that are not persisted yet.", Kind::kGauge,
+     [](const shard::ShardStats& s) { return static_cast<double>(s.backlog_rows); }},
+    {"proxist_shard_backlog_bytes", "Memory of the backlog.", Kind::kGauge,
+     [](const shard::ShardStats& s) { return static_cast<double>(s.backlog_bytes); }},
+    {"proxist_shard_log_live_bytes", "Log bytes that recovery would read.", Kind::kGauge,
+     [](const shard::ShardStats& s) { return static_cast<double>(s.log_live_bytes); }},
+    {"proxist_shard_poisoned", "1 when the shard refuses writes after a failed durable write.",
+     Kind::kGauge, [](const shard::ShardStats& s) { return s.poisoned.empty() ? 0.0 : 1.0; }},
+    {"proxist_shard_commits_total", "Group commits: device writes of the log.", Kind::kCounter,
+     [](const shard::ShardStats& s) { return static_cast<double>(s.groups); }},
+    {"proxist_shard_batches_total", "Batches made durable and published.", Kind::kCounter,
+     [](const shard::ShardStats& s) { return static_cast<double>(s.batches); }},
+    {"proxist_shard_rows_total", "Rows made durable and published.", Kind::kCounter,
+     [](const shard::ShardStats& s) { return static_cast<double>(s.rows); }},
+};
+
+struct TableMetric {
+  const char* name;
+  const char* help;
+  double (*read)(const TableState&);
+};
+constexpr TableMetric kTableMetrics[] = {
+    {"proxist_table_rows_hot", "Rows in memory, superseded versions included.",
+     [](const TableState& t) { return static_cast<double>(t.stats.rows); }},
+    {"proxist_table_bytes_hot", "Memory of chunks and overlays.",
+     [](const TableState& t) { return static_cast<double>(t.stats.bytes); }},
+    {"proxist_table_series", "Series in memory.",
+     [](const TableState& t) { return static_cast<double>(t.stats.series); }},
+    {"proxist_table_overlay_rows", "Rows in overlays: out of order, corrected or cancelled.",
+     [](const TableState& t) { return static_cast<double>(t.stats.overlay_rows); }},
+};
+
+void AddHistory(const HistoryState& history, Samples* out) {
+  const auto counter = [&](const char* name, const char* help, uint64_t value) {
+    out->Add(name, help, Kind::kCounter, {}, static_cast<double>(value));
+  };
+  out->Add("proxist_history_reachable", "1 when history answered last.", Kind::kGauge, {},
+           history.reachable ? 1 : 0);
+  out->Add("proxist_history_flush_lag_seconds",
+           "Age of the oldest unpersisted row since its publication.", Kind::kGauge, {},
+           static_cast<double>(history.flush_lag.ns()) * 1e-9);
+  counter("proxist_history_flush_rounds_total", "Rounds of the flush.", history.flush.rounds);
+  counter("proxist_history_inserts_total", "Blocks persisted.", history.flush.inserts);
+  counter("proxist_history_rows_total", "Rows persisted.", history.flush.rows);
+  counter("proxist_history_failures_total", "Inserts that failed and were tried again.",
+          history.flush.failures);
+  counter("proxist_history_restarts_total", "Restarts of the embedded ClickHouse.",
+          history.restarts);
+}
+
+}  // namespace
+
+std::vector<Sample> StatusSamples(const NodeState& state) {
+  Samples out;
+  out.Add("proxist_info", "1; the labels say which version runs.", Kind::kGauge,
+          {{"version", Version()}, {"incarnation", state.incarnation}}, 1);
+  out.Add("proxist_healthy", "1 when /health is ok.", Kind::kGauge, {},
+          state.problems.empty() ? 1 : 0);
+  out.Add("proxist_resident_memory_bytes", "Resident set of the server.", Kind::kGauge, {},
+          static_cast<double>(state.resident_bytes));
+  for (const ShardMetric& metric : kShardMetrics) {
+    for (const auto& [id, stats] : state.shards) {
+      out.Add(metric.name, metric.help, metric.kind, {{"shard", std::to_string(id.value())}},
+              metric.read(stats));
+    }
+  }
+  const auto labels = [](const TableState& table) {
+    return Labels{{"tenant", table.schema->tenant}, {"table", table.schema->name}};
+  };
+  for (const TableMetric& metric : kTableMetrics) {
+    for (const TableState& table : state.tables) {
+      out.Add(metric.name, metric.help, Kind::kGauge, labels(table), metric.read(table));
+    }
+  }
+  for (const TableState& table : state.tables) {
+    if (table.persisted_through == Timestamp::Min()) continue;
+    out.Add("proxist_table_persisted_through_seconds",
+            "T_persisted: every row at or before this time is in history.", Kind::kGauge,
+            labels(table), static_cast<double>(table.persisted_through.ns()) * 1e-9);
+  }
+  AddHistory(state.history, &out);
+  return out.Take();
+}
+
+}  // namespace proxist::server
