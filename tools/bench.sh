@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Runs every measurement of proxist-bench in a temporary directory on this disk. Arguments go to each of them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+bench=build/release/bin/proxist-bench
+mkdir -p build
+work=$(mktemp -d build/bench.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+
+"$bench" ack --dir "$work" "$@"
+"$bench" ingest --dir "$work" "$@"
+"$bench" query --dir "$work" "$@"
