@@ -50,6 +50,10 @@ Status ReadDictionary(ByteReader* in, uint32_t entries, uint32_t text_bytes, std
     column->dictionary.push_back(AsText(text.subspan(begin, end - begin)));
     begin = end;
   }
+  if (begin != text_bytes) {
+    return DataLoss("column '{}': {} bytes follow the dictionary's last entry", name,
+                    text_bytes - begin);
+  }
   return OkStatus();
 }
 

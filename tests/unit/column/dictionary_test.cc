@@ -1,0 +1,88 @@
+// Codes, growth, and readers beside the writer.
+#include "proxist/column/dictionary.h"
+
+#include <atomic>
+#include <string>
+#include <thread>
+#include <unordered_map>
+
+#include <gtest/gtest.h>
+
+namespace proxist::column {
+namespace {
+
+std::string NameOf(uint32_t i) {
+  return std::string(i % 40, static_cast<char>('a' + i % 26)) + std::to_string(i);
+}
+
+TEST(Dictionary, CodesAreDense) {
+  Dictionary dictionary;
+  EXPECT_EQ(dictionary.size(), 0u);
+  EXPECT_EQ(dictionary.Find("AIG"), std::nullopt);
+  EXPECT_EQ(dictionary.Intern("AIG"), 0u);
+  EXPECT_EQ(dictionary.Intern(""), 1u);
+  EXPECT_EQ(dictionary.Intern(std::string(100'000, 'x')), 2u);
+  EXPECT_EQ(dictionary.Intern(std::string_view("A\0B", 3)), 3u);
+  EXPECT_EQ(dictionary.Intern("AIG"), 0u);
+  EXPECT_EQ(dictionary.Find(""), 1u);
+  EXPECT_EQ(dictionary.Find("A"), std::nullopt);
+  EXPECT_EQ(dictionary.At(1), "");
+  EXPECT_EQ(dictionary.At(2), std::string(100'000, 'x'));
+  EXPECT_EQ(dictionary.At(3), std::string_view("A\0B", 3));
+  EXPECT_EQ(dictionary.size(), 4u);
+}
+
+TEST(Dictionary, GrowsWithoutMovingStrings) {
+  Dictionary dictionary;
+  std::unordered_map<std::string, uint32_t> model;
+  const char* first = nullptr;
+  size_t bytes = dictionary.SizeBytes();
+  for (uint32_t i = 0; i < 20'000; ++i) {
+    const std::string name = NameOf(i * 7919 % 15'000);
+    const auto [it, fresh] = model.emplace(name, static_cast<uint32_t>(model.size()));
+    ASSERT_EQ(dictionary.Intern(name), it->second);
+    if (i == 0) first = dictionary.At(0).data();
+    ASSERT_GE(dictionary.SizeBytes(), bytes);
+    bytes = dictionary.SizeBytes();
+  }
+  EXPECT_EQ(dictionary.size(), model.size());
+  EXPECT_EQ(dictionary.At(0).data(), first);
+  for (const auto& [name, code] : model) {
+    ASSERT_EQ(dictionary.Find(name), code);
+    ASSERT_EQ(dictionary.At(code), name);
+  }
+  EXPECT_EQ(dictionary.Find(NameOf(15'000)), std::nullopt);
+  EXPECT_GT(dictionary.SizeBytes(), model.size() * 30);
+}
+
+TEST(Dictionary, ReadersSeeWhatWasAddedBefore) {
+  constexpr uint32_t kNames = 20'000;
+  Dictionary dictionary;
+  std::atomic<bool> wrong{false};
+  const auto read = [&](uint32_t step) {
+    uint32_t known = 0;
+    for (uint32_t i = 0; known < kNames; i += step) {
+      known = dictionary.size();
+      if (known == 0) {
+        std::this_thread::yield();
+        continue;
+      }
+      const uint32_t code = i % known;
+      const std::string name = NameOf(code);
+      if (dictionary.At(code) != name || dictionary.Find(name).value_or(code) != code) wrong = true;
+      // The newest entry's index slot may still be missing, every earlier one is there.
+      if (code + 1 < known && dictionary.Find(name) != code) wrong = true;
+      const auto ahead = dictionary.Find(NameOf(known + 3));
+      if (ahead && *ahead != known + 3) wrong = true;
+    }
+  };
+  std::thread a(read, 1);
+  std::thread b(read, 7919);
+  for (uint32_t i = 0; i < kNames; ++i) ASSERT_EQ(dictionary.Intern(NameOf(i)), i);
+  a.join();
+  b.join();
+  EXPECT_FALSE(wrong);
+}
+
+}  // namespace
+}  // namespace proxist::column
