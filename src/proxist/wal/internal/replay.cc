@@ -61,15 +61,16 @@ Status Replayer::FindFiles() {
     uint64_t number = 0;
     if (ParseSegmentFileName(name, &number)) {
       state_.segments.push_back({.number = number});
+      state_.next_number = std::max(state_.next_number, number + 1);
     } else if (ParseFreeFileName(name, &number)) {
       state_.free_numbers.push_back(number);
+      state_.next_free_number = std::max(state_.next_free_number, number + 1);
     } else {
       continue;
     }
     if (number == 0 || number == ~uint64_t{0}) {
-      return DataLoss("{}/{}: no segment has this number", directory_, name);
+      return DataLoss("{}/{}: no file of a log has this number", directory_, name);
     }
-    state_.next_number = std::max(state_.next_number, number + 1);
   }
   std::ranges::sort(state_.segments, {}, &LiveSegment::number);
   std::ranges::sort(state_.free_numbers);

@@ -23,7 +23,8 @@ struct LiveSegment {
 struct LogState {
   std::vector<LiveSegment> segments;   // ascending, without gaps
   std::vector<uint64_t> free_numbers;  // of free files, ascending
-  uint64_t next_number = 1;            // above every segment and free file
+  uint64_t next_number = 1;            // of the segment after the last
+  uint64_t next_free_number = 1;       // above every free file's
   SegmentEnd end;                      // of the last segment
   uint64_t chain = 0;                  // chain value at the end
   Lsn last;                            // highest LSN known

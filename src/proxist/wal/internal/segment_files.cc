@@ -9,6 +9,12 @@ namespace {
 
 constexpr uint64_t kZeroingBytes = uint64_t{1} << 20;
 
+/// `status` as an error that poisons: whether the new segment has its name is not known.
+Status Unsettled(const Status& status) {
+  if (!absl::IsResourceExhausted(status)) return status;
+  return Unavailable("{}", Message(status));
+}
+
 Status WriteDurably(env::DurableFile* file, uint64_t offset, ByteSpan bytes) {
   PX_RETURN_IF_ERROR(file->Submit(offset, bytes));
   return file->Wait();
@@ -71,7 +77,7 @@ StatusOr<OpenSegment> SegmentFiles::OpenNext(uint64_t chain, Lsn last) {
   const uint64_t number = state_.next_number;
   PX_ASSIGN_OR_RETURN(uint64_t source, TakeFree());
   const bool recycled = source != 0 && source != fresh_number_;
-  if (source == 0) source = number;
+  if (source == 0) source = state_.next_free_number++;
   fresh_number_ = 0;
   const std::string free_path = Path(FreeFileName(source));
   const std::string path = Path(SegmentFileName(number));
@@ -90,21 +96,24 @@ StatusOr<OpenSegment> SegmentFiles::OpenNext(uint64_t chain, Lsn last) {
                         files_->OpenDurable(free_path, options_.segment_bytes));
     PX_RETURN_IF_ERROR(WriteDurably(file.get(), 0, {block.get(), kSegmentHeaderBytes}));
   }
-  PX_RETURN_IF_ERROR(files_->Rename(free_path, path));
-  PX_RETURN_IF_ERROR(files_->SyncDirectory(options_.directory));
+  PX_RETURN_IF_ERROR(Unsettled(files_->Rename(free_path, path)));
+  PX_RETURN_IF_ERROR(Unsettled(files_->SyncDirectory(options_.directory)));
   state_.next_number = number + 1;
   state_.segments.push_back({.number = number, .bytes = options_.segment_bytes, .last = last});
   OpenSegment open{.number = number,
                    .bytes = options_.segment_bytes,
                    .offset = kSegmentHeaderBytes,
                    .chain = header.checksum};
-  PX_ASSIGN_OR_RETURN(open.file, files_->OpenDurable(path, options_.segment_bytes));
+  StatusOr<std::unique_ptr<env::DurableFile>> file =
+      files_->OpenDurable(path, options_.segment_bytes);
+  if (!file.ok()) return Unsettled(file.status());
+  open.file = std::move(*file);
   return open;
 }
 
 void SegmentFiles::PrepareNext() {
   if (preparing_.valid() || !state_.free_numbers.empty()) return;
-  preparing_number_ = state_.next_number;
+  preparing_number_ = state_.next_free_number++;
   preparing_ = std::async(
       std::launch::async,
       [files = files_, path = Path(FreeFileName(preparing_number_)),
@@ -123,15 +132,15 @@ StatusOr<uint64_t> SegmentFiles::Recycle(Lsn lsn) {
   uint64_t moved = 0;
   // Oldest first and each made durable by itself: a crash never leaves a gap.
   while (state_.segments.size() > 1 && state_.segments.front().last <= lsn) {
-    const uint64_t number = state_.segments.front().number;
-    const std::string path = Path(SegmentFileName(number));
+    const std::string path = Path(SegmentFileName(state_.segments.front().number));
     const bool keep = state_.free_numbers.size() < options_.max_free_segments;
-    PX_RETURN_IF_ERROR(keep ? files_->Rename(path, Path(FreeFileName(number)))
+    const uint64_t free_number = state_.next_free_number++;
+    PX_RETURN_IF_ERROR(keep ? files_->Rename(path, Path(FreeFileName(free_number)))
                             : files_->Remove(path));
     state_.segments.erase(state_.segments.begin());
     // Only when the new name is durable may the file be overwritten.
     PX_RETURN_IF_ERROR(files_->SyncDirectory(options_.directory));
-    if (keep) state_.free_numbers.push_back(number);
+    if (keep) state_.free_numbers.push_back(free_number);
     ++moved;
   }
   return moved;

@@ -31,7 +31,7 @@ class SegmentFiles {
   /// when there is none or its file is short.
   StatusOr<OpenSegment> OpenLast();
   /// Makes the next segment, its header durable before its name: a free file, else a new one.
-  /// `chain` and `last` are the log's so far.
+  /// `chain` and `last` are the log's so far. RESOURCE_EXHAUSTED: no room, the log is unchanged.
   StatusOr<OpenSegment> OpenNext(uint64_t chain, Lsn last);
   /// Starts filling the file of the segment after the open one, if none is free. Best effort.
   void PrepareNext();
@@ -52,7 +52,7 @@ class SegmentFiles {
   env::FileSystem* const files_;
   const LogOptions options_;
   LogState state_;
-  std::future<Status> preparing_;  // fills prepared_number_; may be invalid
+  std::future<Status> preparing_;  // of the file preparing_number_ names; may be invalid
   uint64_t preparing_number_ = 0;
   uint64_t fresh_number_ = 0;  // a free file known to hold zeros alone; 0: none
 };
