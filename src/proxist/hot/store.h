@@ -16,34 +16,11 @@
 #include "proxist/column/batch.h"
 #include "proxist/column/dictionary.h"
 #include "proxist/column/schema.h"
+#include "proxist/hot/row_block.h"
 
 namespace proxist::hot {
 
 inline constexpr size_t kChunkRows = 512;
-
-/// Rows in columns, immutable where published. A chunk or an overlay; readers see it through
-/// RowRun.
-class RowBlock;
-
-/// Rows [begin, end) of a block, sorted by (ts, seq), all visible to the reader that got it.
-struct RowRun {
-  const RowBlock* block = nullptr;
-  uint32_t begin = 0;
-  uint32_t end = 0;
-};
-
-/// Raw access to a block's columns. `column` indexes the schema's columns; a column that the block
-/// is older than reads as all null. Addresses are of row 0.
-const int64_t* TimestampsOf(const RowBlock& block);
-const uint64_t* SeqsOf(const RowBlock& block);
-/// nullptr when the block has no such column. Symbols: uint32 codes of the store's dictionary.
-/// Strings: const std::byte* each, to a uint32 length and the bytes.
-const std::byte* ValuesOf(const RowBlock& block, size_t column);
-bool IsValid(const RowBlock& block, size_t column, uint32_t row);
-/// True when every row of [begin, end) has a value.
-bool AllValid(const RowBlock& block, size_t column, uint32_t begin, uint32_t end);
-Lsn LsnOf(const RowBlock& block, uint32_t row);
-column::Op OpOf(const RowBlock& block, uint32_t row);
 
 /// A row of a series that lies at or below its floor and is not in history yet, or a version of
 /// one.

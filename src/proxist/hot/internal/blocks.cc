@@ -1,0 +1,183 @@
+// Block layout: one allocation of header, column table and 64-byte aligned arrays.
+#include "proxist/hot/internal/blocks.h"
+
+#include <cstring>
+#include <new>
+
+#include "proxist/base/check.h"
+#include "proxist/hot/internal/text.h"
+#include "proxist/hot/store.h"
+
+namespace proxist::hot::internal {
+namespace {
+
+size_t Aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+}  // namespace
+
+Layout::Layout(const column::TableSchema& schema) {
+  columns.reserve(schema.columns.size());
+  for (const column::ColumnDef& def : schema.columns) {
+    const auto width = def.type.kind == column::TypeKind::kString ? sizeof(const std::byte*)
+                                                                  : column::WidthOf(def.type.kind);
+    columns.push_back({def.type.kind, static_cast<uint32_t>(width), -1});
+  }
+  for (size_t i = 0; i < schema.series.size(); ++i) {
+    columns[schema.series[i]].series = static_cast<int>(i);
+  }
+}
+
+RowBlock* Blocks::New(const Layout& layout, uint32_t capacity, bool overlay, bool in_arena,
+                      std::span<std::byte* const> series_values, Account* account) {
+  const size_t n = layout.columns.size();
+  size_t bytes = Aligned(sizeof(RowBlock) + n * sizeof(RowBlock::Column));
+  const auto take = [&bytes](size_t size) {
+    const size_t at = bytes;
+    bytes += Aligned(size);
+    return at;
+  };
+  const size_t ts = take(capacity * sizeof(int64_t));
+  const size_t seq = take(capacity * sizeof(uint64_t));
+  const size_t lsn = take(capacity * (overlay ? sizeof(uint64_t) : sizeof(uint32_t)));
+  const size_t op = overlay ? take(capacity) : 0;
+  const size_t published = overlay ? take(capacity * sizeof(int64_t)) : 0;
+  std::vector<size_t> values(n);
+  for (size_t c = 0; c < n; ++c) {
+    const Layout::Column& column = layout.columns[c];
+    values[c] = overlay || column.series < 0 ? take(size_t{capacity} * column.width) : 0;
+  }
+
+  auto* memory = static_cast<std::byte*>(in_arena ? arena_.Allocate(bytes) : AllocatePlain(bytes));
+  auto* block = new (memory) RowBlock;
+  block->capacity_ = capacity;
+  block->column_count_ = static_cast<uint32_t>(n);
+  block->ts_ = reinterpret_cast<int64_t*>(memory + ts);
+  block->seq_ = reinterpret_cast<uint64_t*>(memory + seq);
+  if (overlay) {
+    block->lsn_ = reinterpret_cast<uint64_t*>(memory + lsn);
+    block->op_ = reinterpret_cast<uint8_t*>(memory + op);
+    block->published_ = reinterpret_cast<int64_t*>(memory + published);
+  } else {
+    block->lsn_delta_ = reinterpret_cast<uint32_t*>(memory + lsn);
+  }
+  block->columns_ = reinterpret_cast<RowBlock::Column*>(memory + sizeof(RowBlock));
+  for (size_t c = 0; c < n; ++c) {
+    auto* column = new (&block->columns_[c]) RowBlock::Column;
+    column->own = values[c] != 0;
+    const int series = layout.columns[c].series;
+    column->values = column->own ? memory + values[c] : series_values[static_cast<size_t>(series)];
+  }
+  block->account_ = account;
+  block->own_bytes_ = bytes;
+  Grew(block, bytes);
+  return block;
+}
+
+RowBlock* Blocks::NewChunk(const Layout& layout, uint32_t capacity, uint64_t base,
+                           std::span<std::byte* const> series_values, Account* account) {
+  RowBlock* block = New(layout, capacity, false, capacity == kChunkRows, series_values, account);
+  block->lsn_base_ = base;
+  return block;
+}
+
+RowBlock* Blocks::NewOverlay(const Layout& layout, uint32_t capacity, Account* account) {
+  return New(layout, capacity, true, false, {}, account);
+}
+
+void Blocks::Free(RowBlock* block) {
+  block->account_->Add(-static_cast<int64_t>(block->total_bytes_));
+  for (uint32_t c = 0; c < block->column_count_; ++c) {
+    delete[] block->columns_[c].nulls.load(std::memory_order_relaxed);
+  }
+  FreeText(block->text_);
+  const size_t bytes = block->own_bytes_;
+  const bool in_arena = block->lsn_delta_ != nullptr && block->capacity_ == kChunkRows;
+  block->~RowBlock();
+  if (in_arena) {
+    arena_.Free(block, bytes);
+  } else {
+    FreePlain(block);
+  }
+}
+
+void Blocks::Grew(RowBlock* block, size_t bytes) {
+  block->total_bytes_ += bytes;
+  block->account_->Add(static_cast<int64_t>(bytes));
+}
+
+void Blocks::SetLsn(RowBlock* block, uint32_t row, uint64_t lsn) {
+  if (block->lsn_delta_ != nullptr) {
+    block->lsn_delta_[row] = static_cast<uint32_t>(lsn - block->lsn_base_);
+  } else {
+    block->lsn_[row] = lsn;
+  }
+  if (lsn > block->max_lsn_) block->max_lsn_ = lsn;
+}
+
+void Blocks::SetNull(RowBlock* block, size_t column, uint32_t row) {
+  auto& nulls = block->columns_[column].nulls;
+  std::atomic<uint64_t>* bits = nulls.load(std::memory_order_relaxed);
+  if (bits == nullptr) {
+    const size_t words = (block->capacity_ + 63) / 64;
+    bits = new std::atomic<uint64_t>[words]();
+    nulls.store(bits, std::memory_order_release);
+    Grew(block, words * sizeof(uint64_t));
+  }
+  std::atomic<uint64_t>& word = bits[row >> 6];
+  word.store(word.load(std::memory_order_relaxed) | uint64_t{1} << (row & 63),
+             std::memory_order_relaxed);
+}
+
+void Blocks::SetText(RowBlock* block, size_t column, uint32_t row, ByteSpan text) {
+  const TextPlace place = AppendText(&block->text_, text);
+  reinterpret_cast<const std::byte**>(block->columns_[column].values)[row] = place.address;
+  if (place.new_bytes > 0) Grew(block, place.new_bytes);
+}
+
+void Blocks::Append(RowBlock* block, const Layout& layout, std::span<const RowRef> rows) {
+  const uint32_t at = block->rows_.load(std::memory_order_relaxed);
+  PX_CHECK(rows.size() <= block->capacity_ - at);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const RowRef& from = rows[i];
+    const auto row = static_cast<uint32_t>(at + i);
+    block->ts_[row] = from.block->ts_[from.row];
+    block->seq_[row] = from.block->seq_[from.row];
+    SetLsn(block, row, from.block->lsn(from.row));
+    const int64_t published = PublishedAt(*from.block, from.row);
+    if (block->published_ != nullptr) {
+      block->op_[row] = static_cast<uint8_t>(from.block->op(from.row));
+      block->published_[row] = published;
+    }
+    block->last_published_ = std::max(block->last_published_, published);
+  }
+  for (size_t c = 0; c < block->column_count_; ++c) {
+    if (block->columns_[c].own) FillColumn(block, c, layout.columns[c], at, rows);
+  }
+  block->rows_.store(static_cast<uint32_t>(at + rows.size()), std::memory_order_release);
+}
+
+void Blocks::FillColumn(RowBlock* block, size_t column, const Layout::Column& shape, uint32_t at,
+                        std::span<const RowRef> rows) {
+  std::byte* out = block->columns_[column].values + size_t{at} * shape.width;
+  const bool text = shape.kind == column::TypeKind::kString;
+  for (size_t i = 0; i < rows.size(); ++i, out += shape.width) {
+    const RowRef& from = rows[i];
+    const auto row = static_cast<uint32_t>(at + i);
+    if (!from.block->IsValid(column, from.row)) {
+      std::memset(out, 0, shape.width);
+      SetNull(block, column, row);
+      if (text) SetText(block, column, row, {});
+      continue;
+    }
+    const std::byte* in = from.block->values(column) + size_t{from.row} * shape.width;
+    if (text) {
+      SetText(block, column, row, TextOf(LoadAt<const std::byte*>(in, 0)));
+    } else if (shape.width == 8) {
+      std::memcpy(out, in, 8);
+    } else {
+      std::memcpy(out, in, shape.width);
+    }
+  }
+}
+
+}  // namespace proxist::hot::internal

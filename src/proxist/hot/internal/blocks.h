@@ -1,0 +1,122 @@
+// Makes, fills and frees row blocks, and counts their bytes.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "proxist/column/batch.h"
+#include "proxist/column/dictionary.h"
+#include "proxist/column/schema.h"
+#include "proxist/hot/internal/arena.h"
+#include "proxist/hot/row_block.h"
+
+namespace proxist::hot::internal {
+
+/// Bytes held, also by blocks that are retired but still pinned. Changed by the writer, read by
+/// any thread.
+struct Account {
+  std::atomic<uint64_t> bytes{0};
+  Account* total = nullptr;  // also counts these
+  void Add(int64_t delta) {
+    bytes.fetch_add(static_cast<uint64_t>(delta), std::memory_order_relaxed);
+    if (total != nullptr) total->Add(delta);
+  }
+};
+
+/// How a schema version's columns lie in a block.
+struct Layout {
+  struct Column {
+    column::TypeKind kind;
+    uint32_t width;  // strings: a pointer
+    int series;      // which series column this is, or -1
+  };
+  std::vector<Column> columns;
+  explicit Layout(const column::TableSchema& schema);
+};
+
+/// A row by its place.
+struct RowRef {
+  const RowBlock* block;
+  uint32_t row;
+};
+
+/// A batch being scattered, its dictionary codes turned into the store's as they are met.
+class BatchSource {
+ public:
+  BatchSource(const column::Batch& batch, uint64_t first_lsn, column::Dictionary* dictionary);
+  [[nodiscard]] const column::Batch& batch() const { return batch_; }
+  [[nodiscard]] int64_t ts(uint32_t row) const { return batch_.ts.At<int64_t>(row); }
+  [[nodiscard]] uint64_t seq(uint32_t row) const {
+    return assigned_ ? lsn(row) : batch_.seq.At<uint64_t>(row);
+  }
+  [[nodiscard]] uint64_t lsn(uint32_t row) const { return first_lsn_ + row; }
+  [[nodiscard]] bool assigned() const { return assigned_; }
+  [[nodiscard]] uint64_t first_lsn() const { return first_lsn_; }
+  /// The store's code of the batch's own code.
+  uint32_t SymbolCode(uint32_t code) { return Translate(batch_.symbol, &symbol_codes_, code); }
+  uint32_t ColumnCode(size_t column, uint32_t code) {
+    return Translate(batch_.columns[column], &column_codes_[column], code);
+  }
+
+ private:
+  uint32_t Translate(const column::ColumnView& view, std::vector<uint32_t>* codes, uint32_t code);
+
+  const column::Batch& batch_;
+  const uint64_t first_lsn_;
+  const bool assigned_;
+  column::Dictionary* dictionary_;
+  std::vector<uint32_t> symbol_codes_;
+  std::vector<std::vector<uint32_t>> column_codes_;
+};
+
+/// All on the writer's thread.
+class Blocks {
+ public:
+  explicit Blocks(bool huge_pages) : arena_(huge_pages) {}
+
+  /// An empty chunk whose series columns point at `series_values` (one array of at least
+  /// `capacity` codes each), which outlive it. Its rows' LSNs are base..base + 2^32 - 1.
+  RowBlock* NewChunk(const Layout& layout, uint32_t capacity, uint64_t base,
+                     std::span<std::byte* const> series_values, Account* account);
+  /// An empty overlay that holds all its columns itself.
+  RowBlock* NewOverlay(const Layout& layout, uint32_t capacity, Account* account);
+  void Free(RowBlock* block);
+
+  /// Fills rows past rows() and publishes the new count. The block has room.
+  void Append(RowBlock* block, const Layout& layout, BatchSource* source,
+              std::span<const uint32_t> rows, int64_t published);
+  void Append(RowBlock* block, const Layout& layout, std::span<const RowRef> rows);
+
+  // The writer's view of a block.
+  static uint64_t MaxLsn(const RowBlock& block) { return block.max_lsn_; }
+  static uint64_t BaseLsn(const RowBlock& block) { return block.lsn_base_; }
+  /// When its youngest row was published, ns.
+  static int64_t LastPublished(const RowBlock& block) { return block.last_published_; }
+  /// When this row was; of a chunk, when its youngest was.
+  static int64_t PublishedAt(const RowBlock& block, uint32_t row) {
+    return block.published_ == nullptr ? block.last_published_ : block.published_[row];
+  }
+  static size_t BytesOf(const RowBlock& block) { return block.total_bytes_; }
+  static bool FitsLsn(const RowBlock& block, uint64_t lsn) {
+    return lsn - block.lsn_base_ <= UINT32_MAX;
+  }
+
+ private:
+  RowBlock* New(const Layout& layout, uint32_t capacity, bool overlay, bool in_arena,
+                std::span<std::byte* const> series_values, Account* account);
+  static void SetLsn(RowBlock* block, uint32_t row, uint64_t lsn);
+  static void SetNull(RowBlock* block, size_t column, uint32_t row);
+  static void SetText(RowBlock* block, size_t column, uint32_t row, ByteSpan text);
+  static void FillColumn(RowBlock* block, size_t column, const Layout::Column& shape, uint32_t at,
+                         BatchSource* source, std::span<const uint32_t> rows);
+  static void FillColumn(RowBlock* block, size_t column, const Layout::Column& shape, uint32_t at,
+                         std::span<const RowRef> rows);
+  static void Grew(RowBlock* block, size_t bytes);
+
+  Arena arena_;
+};
+
+}  // namespace proxist::hot::internal

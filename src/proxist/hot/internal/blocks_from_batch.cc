@@ -1,0 +1,120 @@
+// Copies a batch's rows into a block, column by column.
+#include <algorithm>
+#include <cstring>
+
+#include "proxist/base/check.h"
+#include "proxist/hot/internal/blocks.h"
+#include "proxist/hot/internal/text.h"
+
+namespace proxist::hot::internal {
+namespace {
+
+constexpr uint32_t kUnknownCode = UINT32_MAX;
+
+bool Contiguous(std::span<const uint32_t> rows) {
+  return rows.back() - rows.front() + 1 == rows.size();
+}
+
+template <typename T>
+void Copy(std::byte* out, const std::byte* in, std::span<const uint32_t> rows) {
+  if (Contiguous(rows)) {
+    std::memcpy(out, in + size_t{rows.front()} * sizeof(T), rows.size() * sizeof(T));
+    return;
+  }
+  auto* values = reinterpret_cast<T*>(out);
+  for (size_t i = 0; i < rows.size(); ++i) values[i] = LoadAt<T>(in, rows[i]);
+}
+
+void CopyFixed(uint32_t width, std::byte* out, const std::byte* in,
+               std::span<const uint32_t> rows) {
+  switch (width) {
+    case 1:
+      return Copy<uint8_t>(out, in, rows);
+    case 2:
+      return Copy<uint16_t>(out, in, rows);
+    case 4:
+      return Copy<uint32_t>(out, in, rows);
+    default:
+      return Copy<uint64_t>(out, in, rows);
+  }
+}
+
+}  // namespace
+
+BatchSource::BatchSource(const column::Batch& batch, uint64_t first_lsn,
+                         column::Dictionary* dictionary)
+    : batch_(batch),
+      first_lsn_(first_lsn),
+      assigned_(batch.schema->seq == column::SeqMode::kAssigned),
+      dictionary_(dictionary),
+      symbol_codes_(batch.symbol.dictionary.size(), kUnknownCode),
+      column_codes_(batch.columns.size()) {
+  for (size_t c = 0; c < batch.columns.size(); ++c) {
+    column_codes_[c].assign(batch.columns[c].dictionary.size(), kUnknownCode);
+  }
+}
+
+uint32_t BatchSource::Translate(const column::ColumnView& view, std::vector<uint32_t>* codes,
+                                uint32_t code) {
+  uint32_t& known = (*codes)[code];
+  if (known == kUnknownCode) known = dictionary_->Intern(view.dictionary[code]);
+  return known;
+}
+
+void Blocks::Append(RowBlock* block, const Layout& layout, BatchSource* source,
+                    std::span<const uint32_t> rows, int64_t published) {
+  if (rows.empty()) return;
+  const uint32_t at = block->rows_.load(std::memory_order_relaxed);
+  PX_CHECK(rows.size() <= block->capacity_ - at);
+  const column::Batch& batch = source->batch();
+  Copy<int64_t>(reinterpret_cast<std::byte*>(block->ts_ + at), batch.ts.values.data(), rows);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    SetLsn(block, static_cast<uint32_t>(at + i), source->lsn(rows[i]));
+  }
+  if (source->assigned()) {
+    for (size_t i = 0; i < rows.size(); ++i) block->seq_[at + i] = source->lsn(rows[i]);
+  } else {
+    Copy<uint64_t>(reinterpret_cast<std::byte*>(block->seq_ + at), batch.seq.values.data(), rows);
+  }
+  if (block->op_ != nullptr) {
+    for (size_t i = 0; i < rows.size(); ++i) {
+      block->op_[at + i] = static_cast<uint8_t>(batch.OpAt(rows[i]));
+      block->published_[at + i] = published;
+    }
+  }
+  block->last_published_ = std::max(block->last_published_, published);
+  for (size_t c = 0; c < block->column_count_; ++c) {
+    if (block->columns_[c].own) FillColumn(block, c, layout.columns[c], at, source, rows);
+  }
+  block->rows_.store(static_cast<uint32_t>(at + rows.size()), std::memory_order_release);
+}
+
+void Blocks::FillColumn(RowBlock* block, size_t column, const Layout::Column& shape, uint32_t at,
+                        BatchSource* source, std::span<const uint32_t> rows) {
+  std::byte* out = block->columns_[column].values + size_t{at} * shape.width;
+  const bool absent = column >= source->batch().columns.size();  // the batch's schema is older
+  const bool text = shape.kind == column::TypeKind::kString;
+  const column::ColumnView* view = absent ? nullptr : &source->batch().columns[column];
+  const auto is_null = [&](uint32_t row) { return absent || !view->IsValid(row); };
+  if (!absent && !text && shape.kind != column::TypeKind::kSymbol) {
+    CopyFixed(shape.width, out, view->values.data(), rows);
+    if (view->validity.empty()) return;
+  }
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto row = static_cast<uint32_t>(at + i);
+    if (is_null(rows[i])) {
+      std::memset(out + i * shape.width, 0, shape.width);
+      SetNull(block, column, row);
+      if (text) SetText(block, column, row, {});
+    } else if (text) {
+      const auto begin = view->At<uint32_t>(rows[i]);
+      SetText(block, column, row,
+              view->text.subspan(begin, view->At<uint32_t>(rows[i] + 1) - begin));
+    } else if (shape.kind == column::TypeKind::kSymbol) {
+      const uint32_t code = source->ColumnCode(column, view->At<uint32_t>(rows[i]));
+      std::memcpy(out + i * sizeof code, &code, sizeof code);
+    }
+  }
+}
+
+}  // namespace proxist::hot::internal

@@ -1,0 +1,283 @@
+// Puts a batch's rows into chunks and overlays, past what readers see.
+#include <algorithm>
+#include <numeric>
+
+#include "proxist/base/check.h"
+#include "proxist/hot/internal/reading.h"
+#include "proxist/hot/internal/store_state.h"
+
+namespace proxist::hot {
+
+using internal::BatchSource;
+using internal::ChunkList;
+using internal::ChunkView;
+using internal::KeyOf;
+using internal::Position;
+using internal::RowKey;
+using internal::RowRef;
+using internal::Series;
+using internal::SeriesKey;
+using internal::SeriesState;
+using internal::Table;
+
+namespace {
+
+constexpr uint32_t kFirstChunkRows = 16;
+constexpr uint32_t kChunkGrowth = 4;
+
+/// Rows of a batch by series: groups[i] owns rows[offsets[i]..offsets[i + 1]), ascending.
+struct Grouping {
+  std::vector<Series*> groups;
+  std::vector<uint32_t> offsets;
+  std::vector<uint32_t> rows;
+  uint32_t new_series = 0;
+};
+
+/// Finds a row's group by its batch-local codes, looking in the store once per combination.
+class Grouper {
+ public:
+  Grouper(Table* table, BatchSource* source, const column::Dictionary& dictionary,
+          internal::Epochs* epochs)
+      : table_(table), source_(source), dictionary_(dictionary), epochs_(epochs) {
+    const column::Batch& batch = source->batch();
+    uint64_t combinations = batch.symbol.dictionary.size();
+    for (const size_t column : batch.schema->series) {
+      combinations *= std::max<uint64_t>(1, batch.columns[column].dictionary.size());
+      combinations = std::min<uint64_t>(combinations, UINT32_MAX);
+    }
+    if (combinations <= 4 * batch.rows + 1024) dense_.assign(combinations, UINT32_MAX);
+  }
+
+  Grouping Run() {
+    const auto rows = static_cast<uint32_t>(source_->batch().rows);
+    std::vector<uint32_t> group_of(rows);
+    std::vector<uint32_t> counts;
+    for (uint32_t row = 0; row < rows; ++row) {
+      const uint32_t group = GroupOf(row);
+      if (group == counts.size()) counts.push_back(0);
+      ++counts[group];
+      group_of[row] = group;
+    }
+    Grouping out;
+    out.offsets.resize(counts.size() + 1);
+    std::partial_sum(counts.begin(), counts.end(), out.offsets.begin() + 1);
+    std::vector<uint32_t> next(out.offsets.begin(), out.offsets.end() - 1);
+    out.rows.resize(rows);
+    for (uint32_t row = 0; row < rows; ++row) out.rows[next[group_of[row]]++] = row;
+    out.groups = std::move(groups_);
+    out.new_series = new_series_;
+    return out;
+  }
+
+ private:
+  uint32_t GroupOf(uint32_t row) {
+    const column::Batch& batch = source_->batch();
+    SeriesKey local{batch.symbol.At<uint32_t>(row)};
+    size_t index = local[0];
+    for (size_t i = 0; i < batch.schema->series.size(); ++i) {
+      const column::ColumnView& view = batch.columns[batch.schema->series[i]];
+      local[i + 1] = view.At<uint32_t>(row);
+      index = index * view.dictionary.size() + local[i + 1];
+    }
+    uint32_t& group =
+        dense_.empty() ? sparse_.try_emplace(local, UINT32_MAX).first->second : dense_[index];
+    if (group == UINT32_MAX) group = NewGroup(local);
+    return group;
+  }
+
+  uint32_t NewGroup(const SeriesKey& local) {
+    const column::Batch& batch = source_->batch();
+    SeriesKey key{source_->SymbolCode(local[0])};
+    for (size_t i = 0; i < batch.schema->series.size(); ++i) {
+      key[i + 1] = source_->ColumnCode(batch.schema->series[i], local[i + 1]);
+    }
+    Series* series = table_->Find(key);
+    if (series == nullptr) {
+      series = table_->Add(key, INT64_MIN, dictionary_, epochs_);
+      ++new_series_;
+    }
+    groups_.push_back(series);
+    return static_cast<uint32_t>(groups_.size() - 1);
+  }
+
+  Table* table_;
+  BatchSource* source_;
+  const column::Dictionary& dictionary_;
+  internal::Epochs* epochs_;
+  std::vector<uint32_t> dense_;
+  std::unordered_map<SeriesKey, uint32_t, internal::SeriesKeyHash> sparse_;
+  std::vector<Series*> groups_;
+  uint32_t new_series_ = 0;
+};
+
+/// Whether a version of `key` is there or may have been.
+bool MayExist(const Series& series, RowKey key) {
+  if (key.ts >= series.dropped_low && key.ts <= series.dropped_high) return true;
+  const SeriesState& state = series.current();
+  if (state.overlay != nullptr) {
+    const uint32_t row = internal::OverlayLowerBound(*state.overlay, key);
+    if (row < state.overlay->rows() && KeyOf(*state.overlay, row) == key) return true;
+  }
+  const ChunkView view(state, internal::kSeeAll);
+  const Position at = view.LowerBound(key);
+  return at != view.End() && view.Key(at) == key;
+}
+
+}  // namespace
+
+ScatterResult Store::Scatter(const column::Batch& batch, Lsn first, Timestamp now) {
+  ScatterResult result;
+  if (batch.rows == 0) return result;
+  Table* table = impl_->TakeSchema(batch.schema);
+  BatchSource source(batch, first.value(), &impl_->dictionary);
+  Grouping grouping = Grouper(table, &source, impl_->dictionary, &impl_->epochs).Run();
+  result.new_series = grouping.new_series;
+  for (size_t g = 0; g < grouping.groups.size(); ++g) {
+    const std::span rows(grouping.rows.data() + grouping.offsets[g],
+                         grouping.offsets[g + 1] - grouping.offsets[g]);
+    impl_->ScatterSeries(grouping.groups[g], &source, rows, now.ns(), &result.rewritten_days);
+  }
+  std::sort(result.rewritten_days.begin(), result.rewritten_days.end());
+  result.rewritten_days.erase(
+      std::unique(result.rewritten_days.begin(), result.rewritten_days.end()),
+      result.rewritten_days.end());
+  impl_->dictionary_bytes.store(impl_->dictionary.SizeBytes(), std::memory_order_relaxed);
+  return result;
+}
+
+void Store::Impl::ScatterSeries(Series* series, BatchSource* source, std::span<const uint32_t> rows,
+                                int64_t now, std::vector<Day>* rewritten) {
+  const int64_t floor = series->current().floor;
+  const uint64_t in_history = persisted.load(std::memory_order_relaxed);
+  std::vector<uint32_t> in_order;
+  std::vector<uint32_t> others;
+  bool late_rows = false;
+  int64_t max_ts = INT64_MIN;
+  in_order.reserve(rows.size());
+  for (const uint32_t row : rows) {
+    const RowKey key{source->ts(row), source->seq(row)};
+    bool rewrites = false;
+    if (key.ts <= floor) {
+      if (source->lsn(row) <= in_history) continue;
+      others.push_back(row);
+      late_rows = rewrites = true;
+    } else if (source->batch().OpAt(row) == column::Op::kPut &&
+               (!series->has_last || key > series->last)) {
+      in_order.push_back(row);
+      series->has_last = true;
+      series->last = key;
+      rewrites = key.ts <= series->watch_ts && MayExist(*series, key);
+    } else {
+      others.push_back(row);
+      rewrites = source->batch().OpAt(row) != column::Op::kPut || MayExist(*series, key);
+    }
+    max_ts = std::max(max_ts, key.ts);
+    if (rewrites) {
+      const Day day = DayOf(Timestamp(key.ts));
+      if (rewritten->empty() || rewritten->back() != day) rewritten->push_back(day);
+    }
+  }
+  const size_t taken = in_order.size() + others.size();
+  if (taken == 0) return;
+  AppendInOrder(series, source, in_order, now);
+  if (!others.empty()) MergeOverlay(series, source, &others, now, late_rows);
+  Table* table = series->table;
+  table->rows.fetch_add(taken, std::memory_order_relaxed);
+  if (max_ts > table->max_ts.load(std::memory_order_relaxed)) {
+    table->max_ts.store(max_ts, std::memory_order_relaxed);
+  }
+}
+
+void Store::Impl::AppendInOrder(Series* series, BatchSource* source, std::span<const uint32_t> rows,
+                                int64_t now) {
+  const internal::Layout& layout = *series->table->layout;
+  while (!rows.empty()) {
+    RowBlock* chunk = series->open;
+    const bool usable = chunk != nullptr && chunk->rows() < chunk->capacity() &&
+                        chunk->column_count() == layout.columns.size() &&
+                        internal::Blocks::FitsLsn(*chunk, source->lsn(rows.front()));
+    if (!usable) {
+      const auto capacity =
+          series->last_capacity == 0
+              ? kFirstChunkRows
+              : std::min<uint32_t>(kChunkRows, series->last_capacity * kChunkGrowth);
+      chunk =
+          blocks.NewChunk(layout, capacity, source->lsn(rows.front()),
+                          series->table->SeriesValues(series, capacity), &series->table->account);
+      series->last_capacity = capacity;
+    }
+    size_t take = std::min<size_t>(rows.size(), chunk->capacity() - chunk->rows());
+    while (!internal::Blocks::FitsLsn(*chunk, source->lsn(rows[take - 1]))) --take;
+    blocks.Append(chunk, layout, source, rows.first(take), now);
+    if (!usable) PushChunk(series, chunk);
+    rows = rows.subspan(take);
+  }
+}
+
+void Store::Impl::PushChunk(Series* series, RowBlock* chunk) {
+  const SeriesState& state = series->current();
+  const internal::ChunkEntry entry{chunk, chunk->ts()[0]};
+  const uint32_t count =
+      state.chunks == nullptr ? 0 : state.chunks->count.load(std::memory_order_relaxed);
+  series->open = chunk;
+  if (state.chunks != nullptr && count < state.chunks->capacity) {
+    state.chunks->entries[count] = entry;
+    state.chunks->count.store(count + 1, std::memory_order_release);
+    return;
+  }
+  const uint32_t live = count - state.first;
+  auto* larger = new ChunkList(std::max<uint32_t>(2, live * 2));
+  if (live > 0) {
+    std::copy_n(state.chunks->entries.get() + state.first, live, larger->entries.get());
+  }
+  larger->entries[live] = entry;
+  larger->count.store(live + 1, std::memory_order_release);
+  SeriesState next = state;
+  next.chunks = larger;
+  next.first = 0;
+  Swap(series, next);
+}
+
+void Store::Impl::MergeOverlay(Series* series, BatchSource* source, std::vector<uint32_t>* rows,
+                               int64_t now, bool late_rows) {
+  // Keys of a batch do not repeat, so (ts, seq) decides among its rows.
+  std::sort(rows->begin(), rows->end(), [source](uint32_t a, uint32_t b) {
+    return RowKey{source->ts(a), source->seq(a)} < RowKey{source->ts(b), source->seq(b)};
+  });
+  Table* table = series->table;
+  const internal::Layout& layout = *table->layout;
+  RowBlock* fresh = blocks.NewOverlay(layout, static_cast<uint32_t>(rows->size()), &table->account);
+  blocks.Append(fresh, layout, source, *rows, now);
+  SeriesState next = series->current();
+  if (const RowBlock* old = next.overlay; old != nullptr) {
+    std::vector<RowRef> refs;
+    refs.reserve(old->rows() + fresh->rows());
+    uint32_t i = 0;
+    for (uint32_t j = 0; j < fresh->rows(); ++j) {
+      // Older versions of a key have smaller LSNs and stand first.
+      while (i < old->rows() && KeyOf(*old, i) <= KeyOf(*fresh, j)) refs.push_back({old, i++});
+      refs.push_back({fresh, j});
+    }
+    while (i < old->rows()) refs.push_back({old, i++});
+    next.overlay = blocks.NewOverlay(layout, static_cast<uint32_t>(refs.size()), &table->account);
+    blocks.Append(next.overlay, layout, refs);
+    blocks.Free(fresh);
+  } else {
+    next.overlay = fresh;
+  }
+  if (late_rows) {
+    next.boundary = {.kind = internal::Boundary::Kind::kUnknown};
+    if (!series->has_late) late.push_back(series);
+    series->has_late = true;
+  }
+  const uint32_t count = next.overlay->rows();
+  series->watch_ts = std::max(series->watch_ts, next.overlay->ts()[count - 1]);
+  Swap(series, next);
+  table->overlay_rows.fetch_add(rows->size(), std::memory_order_relaxed);
+  if (count > options.overlay_compact_rows && !series->compaction_due) {
+    series->compaction_due = true;
+    due.push_back(series);
+  }
+}
+
+}  // namespace proxist::hot

@@ -1,0 +1,97 @@
+// A series: the immutable state that readers load, and what only the writer knows.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "proxist/hot/internal/blocks.h"
+#include "proxist/hot/row_block.h"
+#include "proxist/hot/store.h"
+
+namespace proxist::hot::internal {
+
+/// The order within a series.
+struct RowKey {
+  int64_t ts = 0;
+  uint64_t seq = 0;
+  auto operator<=>(const RowKey&) const = default;
+};
+inline RowKey KeyOf(const RowBlock& block, uint32_t row) {
+  return {block.ts()[row], block.seq()[row]};
+}
+
+struct ChunkEntry {
+  RowBlock* block;
+  int64_t first_ts;
+};
+
+/// Chunks in key order. Grows at its end; entries below `count` never change. Totals over chunks
+/// would hang here, added to when an entry is followed by another.
+struct ChunkList {
+  uint32_t capacity = 0;
+  std::atomic<uint32_t> count{0};
+  std::unique_ptr<ChunkEntry[]> entries;
+  explicit ChunkList(uint32_t size)
+      : capacity(size), entries(std::make_unique_for_overwrite<ChunkEntry[]>(size)) {}
+};
+
+/// The row(s) at the greatest ts at or below the floor.
+struct Boundary {
+  enum class Kind : uint8_t { kNone, kKnown, kUnknown };
+  Kind kind = Kind::kNone;
+  RowBlock* block = nullptr;  // kKnown
+  RowRun run;
+  uint64_t as_of = 0;  // a reader with a smaller cut may see other versions
+};
+
+/// What readers load with one pointer. Immutable, but for the growing list and the open chunk, of
+/// which a cut shows a fixed part. The newest state owns what it points at; what a newer state
+/// drops is retired.
+struct SeriesState {
+  ChunkList* chunks = nullptr;
+  uint32_t first = 0;  // chunks before it were evicted
+  RowBlock* overlay = nullptr;
+  int64_t floor = INT64_MIN;
+  Boundary boundary;
+};
+
+using SeriesKey = std::array<uint32_t, 1 + column::kMaxSeriesColumns>;
+
+struct Table;
+
+struct Series {
+  // Any thread.
+  std::atomic<const SeriesState*> state{nullptr};
+  SeriesKey key{};  // symbol, then series columns; unused ones are 0
+
+  // The writer's alone.
+  Table* table = nullptr;
+  RowBlock* open = nullptr;  // the last chunk, if rows may be appended to it
+  uint32_t last_capacity = 0;
+  bool has_last = false;
+  RowKey last;  // the greatest key ever appended
+  /// No overlay row ever had, and no dropped cancel hid, a greater ts.
+  int64_t watch_ts = INT64_MIN;
+  /// Keys in [dropped_low, dropped_high] may have been cancelled and forgotten.
+  int64_t dropped_low = INT64_MAX;
+  int64_t dropped_high = INT64_MIN;
+  std::array<std::byte*, column::kMaxSeriesColumns> values{};  // of series columns, repeated
+  uint32_t values_capacity = 0;
+  std::vector<std::unique_ptr<uint32_t[]>> values_owned;
+  bool compaction_due = false;
+  bool has_late = false;
+  RowKey compact_from{INT64_MIN, 0};  // where a compaction in steps goes on
+  uint64_t tried_cut = 0;             // with what the last compaction in vain was tried
+  uint64_t tried_persisted = 0;
+
+  [[nodiscard]] const SeriesState& current() const {
+    return *state.load(std::memory_order_relaxed);
+  }
+};
+
+}  // namespace proxist::hot::internal

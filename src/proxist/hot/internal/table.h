@@ -1,0 +1,82 @@
+// A table's series and how readers find them by symbol.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "proxist/column/schema.h"
+#include "proxist/hot/internal/blocks.h"
+#include "proxist/hot/internal/epochs.h"
+#include "proxist/hot/internal/series.h"
+
+namespace proxist::hot::internal {
+
+/// Series of one symbol, ordered by their values' text. Immutable.
+using SymbolSeries = std::vector<const Series*>;
+
+/// SymbolSeries by symbol code. Replaced by a larger one when a code does not fit.
+struct SymbolIndex {
+  explicit SymbolIndex(size_t codes)
+      : size(codes), lists(new std::atomic<const SymbolSeries*>[codes]()) {}
+  const size_t size;
+  std::unique_ptr<std::atomic<const SymbolSeries*>[]> lists;
+};
+
+/// Codes that have a series, in order of arrival. Replaced by a larger one when full.
+struct SymbolList {
+  explicit SymbolList(uint32_t codes) : capacity(codes), codes(new uint32_t[codes]) {}
+  const uint32_t capacity;
+  std::atomic<uint32_t> count{0};
+  std::unique_ptr<uint32_t[]> codes;
+};
+
+struct SeriesKeyHash {
+  size_t operator()(const SeriesKey& key) const;
+};
+
+/// One writer; readers go through the atomics.
+struct Table {
+  Table(TableId table_id, Account* total);
+  ~Table();
+
+  const TableId id;
+  std::atomic<const column::SchemaPtr*> schema{nullptr};
+  std::atomic<const SymbolIndex*> by_symbol;
+  std::atomic<const SymbolList*> symbols;
+  Account account;
+  std::atomic<uint64_t> rows{0};
+  std::atomic<uint64_t> series_count{0};
+  std::atomic<uint64_t> overlay_rows{0};
+  std::atomic<int64_t> max_ts{INT64_MIN};
+
+  // The writer's alone.
+  std::vector<std::unique_ptr<const column::SchemaPtr>> schemas;  // all versions ever taken
+  std::unique_ptr<Layout> layout;                                 // of the newest
+  std::unordered_map<SeriesKey, std::unique_ptr<Series>, SeriesKeyHash> by_key;
+  std::vector<Series*> all;  // in order of arrival
+
+  [[nodiscard]] const column::TableSchema& current() const {
+    return **schema.load(std::memory_order_relaxed);
+  }
+  void SetSchema(const column::SchemaPtr& next);
+  [[nodiscard]] Series* Find(const SeriesKey& key) const;
+  /// Adds a series, empty, with this floor, and shows it to readers.
+  Series* Add(const SeriesKey& key, int64_t floor, const column::Dictionary& dictionary,
+              Epochs* epochs);
+  /// Replaces a series' state and retires what the new one does not hold any more, chunks excepted.
+  void Swap(Series* series, const SeriesState& next, Epochs* epochs, Blocks* blocks);
+  /// Arrays of at least `rows` repeated codes for the series columns' values.
+  std::span<std::byte* const> SeriesValues(Series* series, uint32_t rows);
+
+ private:
+  void Index(Series* series, const column::Dictionary& dictionary, Epochs* epochs);
+};
+
+void RetireBlock(RowBlock* block, Epochs* epochs, Blocks* blocks);
+
+}  // namespace proxist::hot::internal

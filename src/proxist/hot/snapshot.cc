@@ -1,0 +1,97 @@
+// What readers ask: series by symbol, and one series' rows at a cut.
+#include <algorithm>
+
+#include "proxist/hot/internal/reading.h"
+#include "proxist/hot/internal/store_state.h"
+#include "proxist/hot/store.h"
+
+namespace proxist::hot {
+
+using internal::Boundary;
+using internal::Series;
+using internal::SeriesState;
+
+namespace {
+
+const SeriesState& StateOf(const void* state) { return *static_cast<const SeriesState*>(state); }
+
+}  // namespace
+
+ReadGuard::~ReadGuard() {
+  if (store_ != nullptr) store_->impl_->epochs.Unpin(slot_);
+}
+
+ReadGuard::ReadGuard(ReadGuard&& other) noexcept
+    : store_(std::exchange(other.store_, nullptr)), slot_(other.slot_), cut_(other.cut_) {}
+
+Lsn ReadGuard::persisted() const { return store_->persisted(); }
+
+// Loads of pointers that may be retired are sequentially consistent: see internal::Epochs.
+
+void ReadGuard::SeriesOf(TableId id, uint32_t symbol, std::vector<SeriesSnapshot>* out) const {
+  const internal::Table* table = store_->impl_->Find(id);
+  if (table == nullptr) return;
+  const internal::SymbolIndex* index = table->by_symbol.load();
+  if (symbol >= index->size) return;
+  const internal::SymbolSeries* list = index->lists[symbol].load();
+  if (list == nullptr) return;
+  const auto columns = (*table->schema.load(std::memory_order_acquire))->series.size();
+  for (const Series* series : *list) {
+    const SeriesState* state = series->state.load();
+    SeriesSnapshot& snapshot = out->emplace_back();
+    snapshot.state_ = state;
+    snapshot.cut_ = cut_;
+    snapshot.floor_ = Timestamp(state->floor);
+    std::copy(series->key.begin(), series->key.end(), snapshot.key_);
+    snapshot.key_count_ = static_cast<uint32_t>(columns);
+  }
+}
+
+void ReadGuard::SymbolsOf(TableId id, std::vector<uint32_t>* out) const {
+  const internal::Table* table = store_->impl_->Find(id);
+  if (table == nullptr) return;
+  const internal::SymbolList* list = table->symbols.load();
+  const uint32_t count = list->count.load(std::memory_order_acquire);
+  out->insert(out->end(), list->codes.get(), list->codes.get() + count);
+}
+
+void SeriesSnapshot::Runs(Timestamp from, Timestamp to, std::vector<RowRun>* out) const {
+  if (to == Timestamp::Min()) return;
+  const int64_t high = to == Timestamp::Max() ? to.ns() : to.ns() - 1;
+  internal::AppendRuns(StateOf(state_), cut_.value(), from.ns(), high, out);
+}
+
+std::optional<Timestamp> SeriesSnapshot::StepBack(Timestamp at, size_t rows) const {
+  const auto ts = internal::StepBack(StateOf(state_), cut_.value(), at.ns(), rows);
+  return ts ? std::optional(Timestamp(*ts)) : std::nullopt;
+}
+
+std::optional<Timestamp> SeriesSnapshot::StepForward(Timestamp at, size_t rows) const {
+  const auto ts = internal::StepForward(StateOf(state_), cut_.value(), at.ns(), rows);
+  return ts ? std::optional(Timestamp(*ts)) : std::nullopt;
+}
+
+std::optional<std::span<const RowRun>> SeriesSnapshot::Boundary() const {
+  const internal::Boundary& boundary = StateOf(state_).boundary;
+  if (boundary.kind == internal::Boundary::Kind::kUnknown || cut_.value() < boundary.as_of) {
+    return std::nullopt;
+  }
+  if (boundary.kind == internal::Boundary::Kind::kNone) return std::span<const RowRun>();
+  return std::span(&boundary.run, 1);
+}
+
+void SeriesSnapshot::LateRows(Timestamp from, Timestamp to, Lsn persisted,
+                              std::vector<LateRow>* out) const {
+  const SeriesState& state = StateOf(state_);
+  if (state.overlay == nullptr) return;
+  const RowBlock& overlay = *state.overlay;
+  const int64_t high = std::min(to.ns(), state.floor);
+  for (uint32_t row = internal::OverlayLowerBound(overlay, {from.ns(), 0}); row < overlay.rows();
+       ++row) {
+    if (overlay.ts()[row] > high) return;
+    const uint64_t lsn = overlay.lsn(row);
+    if (lsn > persisted.value() && lsn <= cut_.value()) out->push_back({&overlay, row});
+  }
+}
+
+}  // namespace proxist::hot
