@@ -1,0 +1,113 @@
+// Reads the command line of pxctl: everything but queries.
+#include "command_line.h"
+
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+
+#include "flag_types.h"
+
+namespace proxist::pxctl {
+namespace {
+
+constexpr int kUsageExitCode = 2;
+
+std::string DefaultAuthor() {
+  const char* user = std::getenv("USER");
+  return user != nullptr ? user : "";
+}
+
+// The command's options live in `options` from the moment its subcommand is read.
+template <typename Command>
+std::shared_ptr<Command> Bind(CLI::App* sub, Options* options) {
+  auto command = std::make_shared<Command>();
+  sub->callback([command, options] { options->command = *command; });
+  return command;
+}
+
+void AddApply(CLI::App* app, Options* options) {
+  CLI::App* sub = app->add_subcommand("apply", "Create tables, or change them, as declared");
+  const auto command = Bind<ApplyCommand>(sub, options);
+  command->author = DefaultAuthor();
+  sub->add_option("-f,--file", command->files, "YAML file of tables; may be given again")
+      ->required()
+      ->type_name("FILE");
+  sub->add_option("--author", command->author, "Recorded with the change (default: $USER)");
+}
+
+void AddTables(CLI::App* app, Options* options) {
+  CLI::App* sub = app->add_subcommand("tables", "List tables, or show one as it is declared");
+  const auto command = Bind<TablesCommand>(sub, options);
+  sub->add_option("name", command->name, "The table to show");
+}
+
+void AddImport(CLI::App* app, Options* options) {
+  CLI::App* sub =
+      app->add_subcommand("import", "Load a CSV file (plain, .gz, .zip); repeating it counts once");
+  const auto command = Bind<ImportCommand>(sub, options);
+  sub->add_option("table", command->table, "The table to load into")->required();
+  sub->add_option("--file", command->import.file, "The data")->required()->type_name("FILE");
+  sub->add_option("--map", command->map_file, "YAML file that says how columns map")
+      ->required()
+      ->type_name("FILE");
+  sub->add_option("--chunk-rows", command->import.chunk_rows, "Rows in a batch (default 10000)")
+      ->check(CLI::Range(uint64_t{1}, client::kMaxChunkRows));
+  sub->add_option("--from-line", command->import.from_line, "Pass over the lines before this one")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 62));
+  AddDuration(sub, "--retry-for", &command->import.retry_for,
+              "How long to keep trying while the server is away (default 60s)");
+}
+
+void AddAdministration(CLI::App* app, Options* options) {
+  CLI::App* status = app->add_subcommand("status", "Show tables, shards, watermarks and history");
+  const auto status_command = Bind<StatusCommand>(status, options);
+  status
+      ->add_option_function<std::string>(
+          "--output",
+          [status_command](const std::string& o) { status_command->json = o == "json"; },
+          "table or json")
+      ->check(CLI::IsMember({"table", "json"}));
+
+  CLI::App* flush = app->add_subcommand("flush", "Send what is in memory only to ClickHouse now");
+  const auto flush_command = Bind<FlushCommand>(flush, options);
+  flush->add_flag("--wait", flush_command->wait,
+                  "Return when everything acked before is in ClickHouse");
+  AddDuration(flush, "--timeout", &flush_command->timeout, "With --wait (default 60s)");
+
+  CLI::App* evict = app->add_subcommand("evict", "Drop persisted rows from memory");
+  const auto evict_command = Bind<EvictCommand>(evict, options);
+  evict->add_option("table", evict_command->table, "The table")->required();
+  AddTimestamp(evict, "--before", &evict_command->before, "Rows with ts before this time")
+      ->required();
+}
+
+}  // namespace
+
+std::optional<Options> ParseCommandLine(int argc, char** argv, int* exit_code) {
+  Options options;
+  CLI::App app("Proxist's client: tables, imports, queries and administration", "pxctl");
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.add_option("--server", options.server, "HOST:PORT of proxistd (default 127.0.0.1:7401)")
+      ->envname("PROXIST_SERVER");
+  app.add_option("--tenant", options.tenant, "The tenant (default: default)");
+  AddApply(&app, &options);
+  AddTables(&app, &options);
+  AddImport(&app, &options);
+  AddQueryCommands(&app, &options);
+  AddAdministration(&app, &options);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+      *exit_code = app.exit(error);
+      return std::nullopt;
+    }
+    std::cerr << "pxctl: " << error.what() << "\nRun with --help for more information.\n";
+    *exit_code = kUsageExitCode;
+    return std::nullopt;
+  }
+  return options;
+}
+
+}  // namespace proxist::pxctl

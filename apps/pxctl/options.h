@@ -1,0 +1,55 @@
+// What a command line of pxctl asks for.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "proxist/base/time.h"
+#include "proxist/client/answer_writer.h"
+#include "proxist/client/importer.h"
+#include "proxist/client/query_flags.h"
+
+namespace proxist::pxctl {
+
+struct ApplyCommand {
+  std::vector<std::string> files;
+  std::string author;
+};
+struct TablesCommand {
+  std::string name;  // empty: all
+};
+struct ImportCommand {
+  std::string table;
+  std::string map_file;
+  client::ImportOptions import;
+};
+struct QueryCommand {
+  client::QueryFlags flags;
+  client::OutputFormat output = client::OutputFormat::kTable;
+  client::TimeFormat time = client::TimeFormat::kIso;
+  bool explain = false;
+  Duration timeout;  // zero: the server's
+};
+struct StatusCommand {
+  bool json = false;
+};
+struct FlushCommand {
+  bool wait = false;
+  Duration timeout = Duration::Seconds(60);
+};
+struct EvictCommand {
+  std::string table;
+  Timestamp before;
+};
+
+struct Options {
+  std::string server = "127.0.0.1:7401";
+  std::string tenant = "default";
+  std::variant<ApplyCommand, TablesCommand, ImportCommand, QueryCommand, StatusCommand,
+               FlushCommand, EvictCommand>
+      command;
+};
+
+}  // namespace proxist::pxctl

@@ -1,0 +1,148 @@
+// pxctl status.
+#include <limits>
+
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "proxist/v1/proxist.pb.h"
+
+namespace proxist::pxctl {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Times that mean "nothing yet" are the extreme integers on the wire.
+std::string FormatTime(int64_t ns) {
+  const Timestamp time(ns);
+  if (time == Timestamp::Min()) return "none";
+  if (time == Timestamp::Max()) return "everything";
+  return FormatIso8601(time);
+}
+
+std::string FormatBytes(uint64_t bytes) {
+  constexpr double kMebibyte = 1024.0 * 1024.0;
+  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / kMebibyte);
+}
+
+std::string HistoryText(const v1::HistoryStatus& history) {
+  std::string text = fmt::format("history {}", history.kind());
+  if (history.kind() == "none") return text + "\n";
+  text += fmt::format(" {} {}\n", history.url(), history.reachable() ? "reachable" : "UNREACHABLE");
+  text += fmt::format("  {} rows in {} inserts, {} failures, {} restarts, flush lag {}\n",
+                      history.rows(), history.inserts(), history.failures(), history.restarts(),
+                      FormatDuration(Duration(history.flush_lag_ns())));
+  if (!history.last_error().empty()) {
+    text += fmt::format("  last error {}: {}\n", FormatTime(history.last_error_at()),
+                        history.last_error());
+  }
+  return text;
+}
+
+std::string TablesText(const v1::StatusResponse& status) {
+  std::string text =
+      fmt::format("{:<20} {:>7} {:>12} {:>12} {:>8} {:>10}  {:<30} {}\n", "table", "version",
+                  "rows hot", "memory", "series", "overlay", "persisted through", "latest ts");
+  for (const v1::TableStatus& table : status.tables()) {
+    const std::string name = table.tenant().empty() || table.tenant() == "default"
+                                 ? table.name()
+                                 : table.tenant() + "." + table.name();
+    text += fmt::format("{:<20} {:>7} {:>12} {:>12} {:>8} {:>10}  {:<30} {}\n", name,
+                        table.version(), table.rows_hot(), FormatBytes(table.bytes_hot()),
+                        table.series(), table.overlay_rows(), FormatTime(table.persisted_through()),
+                        FormatTime(table.max_ts()));
+  }
+  return text;
+}
+
+std::string ShardsText(const v1::StatusResponse& status) {
+  std::string text =
+      fmt::format("{:<6} {:>14} {:>14} {:>14} {:>12} {:>12} {:>12}  {}\n", "shard", "published",
+                  "durable", "persisted", "backlog", "backlog", "log", "direct I/O");
+  for (const v1::ShardStatus& shard : status.shards()) {
+    text += fmt::format("{:<6} {:>14} {:>14} {:>14} {:>12} {:>12} {:>12}  {}\n", shard.id(),
+                        shard.published_lsn(), shard.durable_lsn(), shard.persisted_lsn(),
+                        shard.backlog_rows(), FormatBytes(shard.backlog_bytes()),
+                        FormatBytes(shard.log_live_bytes()), shard.direct_io() ? "yes" : "no");
+    if (!shard.poisoned().empty()) {
+      text += fmt::format("       refuses writes: {}\n", shard.poisoned());
+    }
+  }
+  return text;
+}
+
+std::string StatusText(const v1::StatusResponse& status) {
+  std::string text =
+      fmt::format("proxist {} {}, up since {}, memory {}, http {}\n", status.version(),
+                  status.healthy() ? "healthy" : "NOT HEALTHY", FormatTime(status.started_at()),
+                  FormatBytes(status.memory_bytes()), status.http_address());
+  for (const std::string& problem : status.problems()) text += fmt::format("  {}\n", problem);
+  return text + HistoryText(status.history()) + "\n" + TablesText(status) + "\n" +
+         ShardsText(status);
+}
+
+Json TablesJson(const v1::StatusResponse& status) {
+  Json tables = Json::array();
+  for (const v1::TableStatus& table : status.tables()) {
+    tables.push_back({{"tenant", table.tenant()},
+                      {"name", table.name()},
+                      {"version", table.version()},
+                      {"rows_hot", table.rows_hot()},
+                      {"bytes_hot", table.bytes_hot()},
+                      {"series", table.series()},
+                      {"overlay_rows", table.overlay_rows()},
+                      {"persisted_through", table.persisted_through()},
+                      {"max_ts", table.max_ts()}});
+  }
+  return tables;
+}
+
+Json ShardsJson(const v1::StatusResponse& status) {
+  Json shards = Json::array();
+  for (const v1::ShardStatus& shard : status.shards()) {
+    shards.push_back({{"id", shard.id()},
+                      {"published_lsn", shard.published_lsn()},
+                      {"durable_lsn", shard.durable_lsn()},
+                      {"persisted_lsn", shard.persisted_lsn()},
+                      {"backlog_rows", shard.backlog_rows()},
+                      {"backlog_bytes", shard.backlog_bytes()},
+                      {"log_live_bytes", shard.log_live_bytes()},
+                      {"direct_io", shard.direct_io()},
+                      {"poisoned", shard.poisoned()}});
+  }
+  return shards;
+}
+
+std::string StatusJson(const v1::StatusResponse& status) {
+  const v1::HistoryStatus& history = status.history();
+  Json json{{"version", status.version()},
+            {"incarnation", status.incarnation()},
+            {"healthy", status.healthy()},
+            {"problems", status.problems()},
+            {"started_at", status.started_at()},
+            {"memory_bytes", status.memory_bytes()},
+            {"http_address", status.http_address()},
+            {"history",
+             {{"kind", history.kind()},
+              {"url", history.url()},
+              {"reachable", history.reachable()},
+              {"last_error", history.last_error()},
+              {"last_error_at", history.last_error_at()},
+              {"restarts", history.restarts()},
+              {"inserts", history.inserts()},
+              {"rows", history.rows()},
+              {"failures", history.failures()},
+              {"flush_lag_ns", history.flush_lag_ns()}}}};
+  json["tables"] = TablesJson(status);
+  json["shards"] = ShardsJson(status);
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+Status Run(client::Client& client, const Options& /*options*/, const StatusCommand& command) {
+  v1::StatusResponse status;
+  PX_RETURN_IF_ERROR(client.GetStatus(&status));
+  return WriteOut(command.json ? StatusJson(status) : StatusText(status));
+}
+
+}  // namespace proxist::pxctl

@@ -1,0 +1,149 @@
+// Table declarations in YAML.
+#include "proxist/client/table_file.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "proxist/client/internal/fixed_point.h"
+#include "proxist/client/internal/raw_file.h"
+#include "proxist/client/internal/yaml_reader.h"
+
+namespace proxist::client {
+namespace {
+
+using column::ColumnDef;
+using column::SeqMode;
+using column::TableSchema;
+
+Status Require(const YamlNode& node, const char* key, std::string_view what) {
+  if (node.Has(key)) return OkStatus();
+  return node.Error(fmt::format("{} lacks '{}'", what, key));
+}
+
+StatusOr<ColumnDef> ReadColumn(const YamlNode& node, uint32_t number) {
+  PX_RETURN_IF_ERROR(node.RequireMapping("a column", {"name", "type", "nullable"}));
+  PX_RETURN_IF_ERROR(Require(node, "name", "the column"));
+  PX_RETURN_IF_ERROR(Require(node, "type", "the column"));
+  ColumnDef column;
+  column.id = ColumnId(number);
+  PX_ASSIGN_OR_RETURN(column.name, node.At("name").Text("name"));
+  PX_ASSIGN_OR_RETURN(const std::string type_name, node.At("type").Text("type"));
+  StatusOr<column::Type> type = column::ParseType(type_name);
+  if (!type.ok()) return node.At("type").Error(Message(type.status()));
+  column.type = *type;
+  if (node.Has("nullable")) {
+    PX_ASSIGN_OR_RETURN(column.nullable, node.At("nullable").Bool("nullable"));
+  }
+  return column;
+}
+
+Status ReadSeries(const YamlNode& node, TableSchema* schema) {
+  PX_ASSIGN_OR_RETURN(const std::vector<YamlNode> names, node.Elements("series"));
+  for (const YamlNode& element : names) {
+    PX_ASSIGN_OR_RETURN(const std::string name, element.Text("a series column"));
+    const auto index = schema->Find(name);
+    if (!index) return element.Error(fmt::format("series column {} is not declared", Quoted(name)));
+    schema->series.push_back(*index);
+  }
+  return OkStatus();
+}
+
+Status ReadSeq(const YamlNode& node, SeqMode* seq) {
+  PX_ASSIGN_OR_RETURN(const std::string text, node.Text("seq"));
+  if (text != "producer" && text != "assigned") {
+    return node.Error(fmt::format("seq is {}, expected producer or assigned", Quoted(text)));
+  }
+  *seq = text == "producer" ? SeqMode::kProducer : SeqMode::kAssigned;
+  return OkStatus();
+}
+
+Status ReadHot(const YamlNode& node, Duration* retain) {
+  PX_RETURN_IF_ERROR(node.RequireMapping("hot", {"retain"}));
+  if (!node.Has("retain")) return OkStatus();
+  PX_ASSIGN_OR_RETURN(const std::string text, node.At("retain").Text("retain"));
+  StatusOr<Duration> parsed = ParseDuration(text);
+  if (!parsed.ok()) return node.At("retain").Error(Message(parsed.status()));
+  *retain = *parsed;
+  return OkStatus();
+}
+
+StatusOr<TableSchema> ReadTable(const YamlNode& node, std::string_view tenant) {
+  PX_RETURN_IF_ERROR(node.RequireMapping(
+      "a table", {"kind", "tenant", "name", "series", "columns", "seq", "hot"}));
+  PX_ASSIGN_OR_RETURN(const std::string kind, node.At("kind").Text("kind"));
+  if (kind != "Table") {
+    return node.At("kind").Error(fmt::format("kind is {}, expected Table", Quoted(kind)));
+  }
+  PX_RETURN_IF_ERROR(Require(node, "name", "the table"));
+  PX_RETURN_IF_ERROR(Require(node, "columns", "the table"));
+  TableSchema schema;
+  schema.tenant = tenant;
+  if (node.Has("tenant")) {
+    PX_ASSIGN_OR_RETURN(schema.tenant, node.At("tenant").Text("tenant"));
+  }
+  PX_ASSIGN_OR_RETURN(schema.name, node.At("name").Text("name"));
+  PX_ASSIGN_OR_RETURN(const std::vector<YamlNode> columns, node.At("columns").Elements("columns"));
+  for (const YamlNode& element : columns) {
+    const auto number = static_cast<uint32_t>(schema.columns.size() + 1);
+    PX_ASSIGN_OR_RETURN(ColumnDef column, ReadColumn(element, number));
+    schema.columns.push_back(std::move(column));
+  }
+  if (node.Has("series")) PX_RETURN_IF_ERROR(ReadSeries(node.At("series"), &schema));
+  if (node.Has("seq")) PX_RETURN_IF_ERROR(ReadSeq(node.At("seq"), &schema.seq));
+  if (node.Has("hot")) PX_RETURN_IF_ERROR(ReadHot(node.At("hot"), &schema.hot_retain));
+  const Status valid = column::Validate(schema);
+  if (!valid.ok()) return node.Error(Message(valid));
+  return schema;
+}
+
+StatusOr<std::vector<TableSchema>> ReadDocuments(const std::vector<YamlNode>& documents,
+                                                 std::string_view tenant) {
+  std::vector<TableSchema> tables;
+  for (const YamlNode& document : documents) {
+    if (document.IsMappingWith("map")) continue;
+    if (!document.IsMappingWith("kind")) {
+      return document.Error("a document must have 'kind: Table'");
+    }
+    PX_ASSIGN_OR_RETURN(TableSchema table, ReadTable(document, tenant));
+    const bool twice = std::any_of(tables.begin(), tables.end(), [&](const TableSchema& other) {
+      return other.tenant == table.tenant && other.name == table.name;
+    });
+    if (twice) return document.Error(fmt::format("table {} is declared twice", table.name));
+    tables.push_back(std::move(table));
+  }
+  return tables;
+}
+
+}  // namespace
+
+StatusOr<std::vector<TableSchema>> ParseTables(std::string_view yaml, const std::string& file,
+                                               std::string_view tenant) {
+  PX_ASSIGN_OR_RETURN(const std::vector<YamlNode> documents, LoadYaml(yaml, file));
+  PX_ASSIGN_OR_RETURN(std::vector<TableSchema> tables,
+                      WithYaml(file, [&] { return ReadDocuments(documents, tenant); }));
+  if (tables.empty()) return InvalidArgument("{} declares no table ('kind: Table')", file);
+  return tables;
+}
+
+StatusOr<std::vector<TableSchema>> ReadTables(const std::string& path, std::string_view tenant) {
+  PX_ASSIGN_OR_RETURN(const std::string yaml, ReadTextFile(path, kMaxYamlBytes));
+  return ParseTables(yaml, path, tenant);
+}
+
+std::string FormatTable(const TableSchema& schema) {
+  std::string out = fmt::format("kind: Table\nname: {}\n", schema.name);
+  if (schema.tenant != column::kDefaultTenant) out += fmt::format("tenant: {}\n", schema.tenant);
+  std::vector<std::string_view> series;
+  for (const size_t index : schema.series) series.push_back(schema.columns[index].name);
+  out += fmt::format("series: [{}]\ncolumns:\n", fmt::join(series, ", "));
+  for (const ColumnDef& column : schema.columns) {
+    out += fmt::format("  - {{name: {}, type: {}{}}}\n", column.name,
+                       column::FormatType(column.type), column.nullable ? ", nullable: true" : "");
+  }
+  out += fmt::format("seq: {}\nhot: {{retain: {}}}\n",
+                     schema.seq == SeqMode::kProducer ? "producer" : "assigned",
+                     FormatDuration(schema.hot_retain));
+  return out;
+}
+
+}  // namespace proxist::client

@@ -1,0 +1,124 @@
+// Flags become plans.
+#include "proxist/client/query_flags.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace proxist::client {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+TEST(SplitList, RespectsParentheses) {
+  EXPECT_THAT(*SplitList(""), IsEmpty());
+  EXPECT_THAT(*SplitList(" "), IsEmpty());
+  EXPECT_THAT(*SplitList("a"), ElementsAre("a"));
+  EXPECT_THAT(*SplitList("vwap, ema(0.1),sum(a,(b, c)) "),
+              ElementsAre("vwap", "ema(0.1)", "sum(a,(b, c))"));
+  for (const std::string_view bad : {",", "a,", ",a", "a,,b", "ema(0.1", "a)", "a),(b"}) {
+    EXPECT_FALSE(SplitList(bad).ok()) << bad;
+  }
+}
+
+TEST(BuildPlan, LastBy) {
+  const auto plan = BuildPlan({.op = "last-by",
+                               .tenant = "desk",
+                               .table = "quotes",
+                               .symbols = "AIG,IBM",
+                               .where = "bid > 0",
+                               .columns = "venue,bid",
+                               .by = "venue",
+                               .at = "2013-10-09T10:00:00-04:00",
+                               .limit = 5});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const auto& op = std::get<query::LastBy>(plan->op);
+  EXPECT_FALSE(op.first);
+  EXPECT_EQ(op.from.tenant, "desk");
+  EXPECT_EQ(op.from.table, "quotes");
+  EXPECT_THAT(op.from.symbols, ElementsAre("AIG", "IBM"));
+  EXPECT_EQ(op.from.where, "bid > 0");
+  EXPECT_EQ(FormatIso8601(op.at), "2013-10-09T14:00:00.000000000Z");
+  EXPECT_THAT(op.by, ElementsAre("venue"));
+  EXPECT_THAT(op.columns, ElementsAre("venue", "bid"));
+  EXPECT_EQ(plan->limit, 5U);
+  const auto now = BuildPlan({.op = "first-by", .table = "t"});
+  EXPECT_TRUE(std::get<query::LastBy>(now->op).first);
+  EXPECT_EQ(std::get<query::LastBy>(now->op).at, Timestamp::Max());
+  EXPECT_EQ(now->limit, std::nullopt);
+}
+
+TEST(BuildPlan, Asof) {
+  const auto plan = BuildPlan({.op = "asof",
+                               .table = "trades",
+                               .symbols = "AIG",
+                               .where = "size > 1",
+                               .from = "1",
+                               .to = "2",
+                               .right = "quotes",
+                               .right_columns = "bid",
+                               .right_where = "bid > 0",
+                               .direction = "forward",
+                               .strict = true,
+                               .tolerance = "5s"});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const auto& op = std::get<query::Asof>(plan->op);
+  EXPECT_EQ(op.left.table, "trades");
+  EXPECT_EQ(op.right.table, "quotes");
+  EXPECT_THAT(op.right.symbols, ElementsAre("AIG"));
+  EXPECT_EQ(op.left.where, "size > 1");
+  EXPECT_EQ(op.right.where, "bid > 0");
+  EXPECT_EQ(op.begin.ns(), 1);
+  EXPECT_EQ(op.end.ns(), 2);
+  EXPECT_TRUE(op.forward);
+  EXPECT_TRUE(op.strict);
+  EXPECT_EQ(op.tolerance, Duration::Seconds(5));
+}
+
+TEST(BuildPlan, BarsAndRolling) {
+  const auto bars = BuildPlan({.op = "bars",
+                               .table = "trades",
+                               .interval = "1m",
+                               .aggregates = "open,vwap",
+                               .fill = "previous",
+                               .price = "px"});
+  ASSERT_TRUE(bars.ok()) << bars.status();
+  const auto& bar = std::get<query::Bars>(bars->op);
+  EXPECT_EQ(bar.interval, Duration::Seconds(60));
+  EXPECT_TRUE(bar.fill_previous);
+  EXPECT_EQ(bar.price, "px");
+  EXPECT_EQ(bar.size, "size");
+  EXPECT_EQ(bar.begin, Timestamp::Min());
+  EXPECT_EQ(bar.end, Timestamp::Max());
+
+  const auto by_time = BuildPlan(
+      {.op = "rolling", .table = "trades", .aggregates = "vwap,ema(0.1)", .window = "5m"});
+  ASSERT_TRUE(by_time.ok()) << by_time.status();
+  EXPECT_EQ(std::get<query::Rolling>(by_time->op).window, Duration::Seconds(300));
+  EXPECT_EQ(std::get<query::Rolling>(by_time->op).window_rows, std::nullopt);
+  const auto by_rows =
+      BuildPlan({.op = "rolling", .table = "trades", .aggregates = "count", .window = "100rows"});
+  EXPECT_EQ(std::get<query::Rolling>(by_rows->op).window_rows, 100U);
+  EXPECT_EQ(std::get<query::Rolling>(by_rows->op).window, std::nullopt);
+}
+
+TEST(BuildPlan, NamesTheFlagThatIsWrong) {
+  const auto error = [](QueryFlags flags) {
+    return std::string(Message(BuildPlan(flags).status()));
+  };
+  EXPECT_THAT(error({.op = "last-by", .at = "noon"}), HasSubstr("--at: "));
+  EXPECT_THAT(error({.op = "range", .from = "1x"}), HasSubstr("--from: "));
+  EXPECT_THAT(error({.op = "range", .symbols = "A,,B"}), HasSubstr("--symbols: "));
+  EXPECT_THAT(error({.op = "asof", .direction = "nearest"}), HasSubstr("--direction: 'nearest'"));
+  EXPECT_THAT(error({.op = "asof", .tolerance = "-5s"}), HasSubstr("--tolerance: "));
+  EXPECT_THAT(error({.op = "bars", .interval = "0s"}), HasSubstr("--interval: "));
+  EXPECT_THAT(error({.op = "bars", .interval = "1m", .fill = "zero"}), HasSubstr("--fill: "));
+  for (const std::string window : {"", "rows", "0rows", "-1rows", "1.5rows", "x"}) {
+    EXPECT_THAT(error({.op = "rolling", .window = window}), HasSubstr("--window: ")) << window;
+  }
+  EXPECT_THAT(error({.op = "sum"}), HasSubstr("'sum' is not last-by"));
+}
+
+}  // namespace
+}  // namespace proxist::client
