@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-bench=build/release/bin/proxist-bench
+bench=${PROXIST_BIN:-build/release/bin}/proxist-bench
 mkdir -p build
 work=$(mktemp -d build/bench.XXXXXX)
 trap 'rm -rf "$work"' EXIT

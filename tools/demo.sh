@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 seconds=${1:-20}
-bin=build/release/bin
+bin=${PROXIST_BIN:-build/release/bin}
 work=$PWD/build/demo
 server=
 grpc=

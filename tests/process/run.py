@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the real-process tests (*_test.py, or with --accept *_accept.py) on release binaries and counts them."""
+"""Runs the real-process tests here, or with --accept those of tests/accept, on release binaries, and counts them."""
 
 import argparse
 import os
@@ -11,6 +11,7 @@ import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE))
 
 
 class TimedResult(unittest.TextTestResult):
@@ -64,8 +65,8 @@ def main():
     os.environ["PROXIST_TEST_RUN"] = run
 
     suite = unittest.TestSuite()
-    pattern = "*_accept.py" if arguments.accept else "*_test.py"
-    for group in unittest.defaultTestLoader.discover(str(HERE), pattern=pattern, top_level_dir=str(HERE)):
+    folder = str(ROOT / "tests/accept" if arguments.accept else HERE)
+    for group in unittest.defaultTestLoader.discover(folder, pattern="test_*.py", top_level_dir=folder):
         for test in flattened(group):
             if not arguments.names or any(name in test.id() for name in arguments.names):
                 suite.addTest(test)
