@@ -8,7 +8,7 @@ RUN_PACKAGES=(
   ca-certificates ccache cmake g++ libabsl-dev libarchive-dev libboost1.81-dev libcli11-dev
   libcurl4-openssl-dev libfmt-dev libgrpc++-dev libprotobuf-dev libspdlog-dev libsqlite3-dev
   libssl-dev liburing-dev libxxhash-dev libyaml-cpp-dev ninja-build nlohmann-json3-dev pkg-config
-  protobuf-compiler protobuf-compiler-grpc tzdata zlib1g-dev
+  prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc tzdata zlib1g-dev
 )
 DEV_PACKAGES=(
   clang-16 clang-format-16 clang-tidy-16 git libclang-rt-16-dev libgmock-dev libgtest-dev python3
