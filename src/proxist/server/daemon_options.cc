@@ -12,6 +12,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include "proxist/column/schema.h"
+#include "proxist/server/ingest_router.h"
 #include "proxist/server/internal/option_table.h"
 #include "proxist/server/internal/status_report.h"
 
@@ -186,14 +187,17 @@ std::string ConfigurationReference() {
       "| series columns of a table | {} |\n"
       "| bytes of a tenant's, table's or column's name | {} |\n"
       "| digits after the point of a decimal | {} |\n"
+      "| rows of a batch | {} |\n"
+      "| bytes of a batch | {} |\n"
+      "| bytes of a producer's name | {} |\n"
       "| header of an HTTP request | {} bytes |\n"
       "| body of an HTTP request | {} bytes |\n"
       "| time for an HTTP request to arrive or its answer to leave | {} |\n"
       "| bytes of a configuration file | {} |\n",
       column::kMaxColumns, column::kMaxSeriesColumns, column::kMaxNameBytes,
-      column::kMaxDecimalScale, HttpServerOptions{}.max_header_bytes,
-      HttpServerOptions{}.max_body_bytes, FormatDuration(HttpServerOptions{}.timeout),
-      kMaxConfigBytes);
+      column::kMaxDecimalScale, kMaxBatchRows, kMaxBatchBytes, kMaxProducerBytes,
+      HttpServerOptions{}.max_header_bytes, HttpServerOptions{}.max_body_bytes,
+      FormatDuration(HttpServerOptions{}.timeout), kMaxConfigBytes);
   return page;
 }
 

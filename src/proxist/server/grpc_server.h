@@ -14,6 +14,9 @@
 
 namespace proxist::server {
 
+/// Bytes of a producer's name at most.
+inline constexpr size_t kMaxProducerBytes = 256;
+
 struct GrpcServerOptions {
   Address address;
   uint64_t max_message_bytes = 64ull << 20;         // received; beyond it RESOURCE_EXHAUSTED

@@ -86,7 +86,7 @@ constexpr OptionRow kOptions[] = {
      "Shards; 0 is one per two cores. Fixed when the data directory is created.",
      &SetCount<PX_FIELD(node.shards), 0, 1024>},
     {"segment-mb", "MIB", "64", "Size of a log segment.",
-     &SetCount<PX_FIELD(node.segment_bytes), 1, 4096, kMiB>},
+     &SetCount<PX_FIELD(node.segment_bytes), 50, 4096, kMiB>},
     {"max-backlog-mb", "MIB", "4096",
      "Memory of rows that are published and not yet persisted; beyond it writes are refused "
      "(RESOURCE_EXHAUSTED).",

@@ -11,6 +11,7 @@
 #include "proxist/base/check.h"
 #include "proxist/env/clock.h"
 #include "proxist/observe/metrics.h"
+#include "proxist/server/grpc_server.h"
 #include "proxist/v1/proxist.grpc.pb.h"
 
 namespace proxist::server {

@@ -24,9 +24,6 @@ struct AcceptedWrite {
   Duration arrived;  // monotonic
 };
 
-/// Bytes of a producer's name at most.
-inline constexpr size_t kMaxProducerBytes = 256;
-
 /// Parses and decodes `bytes` (which it may consume) and hands the batch to `node`. `done` is
 /// called once, on this thread or a shard's, after `metrics` have counted the batch; its
 /// WriteResult has the reason when the batch was refused on the way.

@@ -1,0 +1,157 @@
+// Plans onto the wire and back.
+#include "proxist/api/query_request.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/util/message_differencer.h>
+#include <gtest/gtest.h>
+
+#include "proxist/v1/proxist.pb.h"
+
+namespace proxist::api {
+namespace {
+
+using google::protobuf::util::MessageDifferencer;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+query::Plan Back(const query::Plan& plan) {
+  v1::QueryRequest request;
+  EncodePlan(plan, &request);
+  const StatusOr<query::Plan> back = DecodePlan(request);
+  EXPECT_TRUE(back.ok()) << back.status();
+  v1::QueryRequest again;
+  EncodePlan(*back, &again);
+  EXPECT_TRUE(MessageDifferencer::Equals(request, again));
+  return *back;
+}
+
+TEST(QueryRequest, LastBy) {
+  query::LastBy op;
+  op.from = {"acme", "quotes", {"AIG", "IBM"}, "bid > 0"};
+  op.first = true;
+  op.at = Timestamp(0);
+  op.by = {"venue"};
+  op.columns = {"bid", "ask"};
+  const query::Plan back = Back({op, 0});
+  const auto& got = std::get<query::LastBy>(back.op);
+  EXPECT_EQ(got.from.tenant, "acme");
+  EXPECT_EQ(got.from.table, "quotes");
+  EXPECT_THAT(got.from.symbols, ElementsAre("AIG", "IBM"));
+  EXPECT_EQ(got.from.where, "bid > 0");
+  EXPECT_TRUE(got.first);
+  EXPECT_EQ(got.at, Timestamp(0)) << "zero is a time, not unset";
+  EXPECT_THAT(got.by, ElementsAre("venue"));
+  EXPECT_THAT(got.columns, ElementsAre("bid", "ask"));
+  EXPECT_EQ(back.limit, 0u) << "a limit of zero is a limit";
+  EXPECT_EQ(OperatorName(back), "first-by");
+  EXPECT_EQ(TablesOf(back), "quotes");
+}
+
+TEST(QueryRequest, UnsetTimesHaveNoBound) {
+  query::Range op;
+  op.from.table = "quotes";
+  const query::Plan back = Back({op, std::nullopt});
+  const auto& got = std::get<query::Range>(back.op);
+  EXPECT_EQ(got.begin, Timestamp::Min());
+  EXPECT_EQ(got.end, Timestamp::Max());
+  EXPECT_EQ(got.from.tenant, "default");
+  EXPECT_EQ(back.limit, std::nullopt);
+  EXPECT_EQ(OperatorName(back), "range");
+}
+
+TEST(QueryRequest, Asof) {
+  query::Asof op;
+  op.left.table = "trades";
+  op.right.table = "quotes";
+  op.right.where = "bid > 0";
+  op.begin = Timestamp(-5);
+  op.end = Timestamp(7);
+  op.columns = {"price"};
+  op.right_columns = {"bid"};
+  op.by = {"venue"};
+  op.forward = true;
+  op.strict = true;
+  op.tolerance = Duration(0);
+  const query::Plan back = Back({op, 10});
+  const auto& got = std::get<query::Asof>(back.op);
+  EXPECT_EQ(got.left.table, "trades");
+  EXPECT_EQ(got.right.table, "quotes");
+  EXPECT_EQ(got.right.where, "bid > 0");
+  EXPECT_EQ(got.begin, Timestamp(-5));
+  EXPECT_EQ(got.end, Timestamp(7));
+  EXPECT_THAT(got.right_columns, ElementsAre("bid"));
+  EXPECT_TRUE(got.forward);
+  EXPECT_TRUE(got.strict);
+  EXPECT_EQ(got.tolerance, Duration(0)) << "zero is a tolerance";
+  EXPECT_EQ(TablesOf(back), "trades,quotes");
+}
+
+TEST(QueryRequest, BarsAndRolling) {
+  query::Bars bars;
+  bars.from.table = "trades";
+  bars.interval = Duration::Seconds(60);
+  bars.aggregates = {"open", "vwap"};
+  bars.price = "px";
+  bars.fill_previous = true;
+  const query::Plan bars_back = Back({bars, std::nullopt});
+  const auto& got = std::get<query::Bars>(bars_back.op);
+  EXPECT_EQ(got.interval, Duration::Seconds(60));
+  EXPECT_EQ(got.price, "px");
+  EXPECT_EQ(got.size, "size");
+  EXPECT_TRUE(got.fill_previous);
+
+  query::Rolling rolling;
+  rolling.from.table = "trades";
+  rolling.window_rows = 100;
+  rolling.aggregates = {"ema(0.1)"};
+  rolling.size = "qty";
+  const query::Plan rolling_back = Back({rolling, std::nullopt});
+  const auto& rows = std::get<query::Rolling>(rolling_back.op);
+  EXPECT_EQ(rows.window, std::nullopt);
+  EXPECT_EQ(rows.window_rows, 100u);
+  EXPECT_EQ(rows.price, "price");
+  EXPECT_EQ(rows.size, "qty");
+}
+
+TEST(QueryRequest, DefectsAreNamed) {
+  const auto refusal = [](const auto& make) {
+    v1::QueryRequest request;
+    make(&request);
+    const Status status = DecodePlan(request).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    return std::string(Message(status));
+  };
+  EXPECT_THAT(refusal([](v1::QueryRequest*) {}), HasSubstr("no operator"));
+  EXPECT_THAT(refusal([](v1::QueryRequest* r) { r->mutable_range(); }),
+              HasSubstr("range: no table is named"));
+  EXPECT_THAT(
+      refusal([](v1::QueryRequest* r) { r->mutable_asof()->mutable_left()->set_table("trades"); }),
+      HasSubstr("asof, right: no table is named"));
+  EXPECT_THAT(refusal([](v1::QueryRequest* r) {
+                auto* asof = r->mutable_asof();
+                asof->mutable_left()->set_table("trades");
+                asof->mutable_right()->set_table("quotes");
+                asof->set_tolerance_ns(-1);
+              }),
+              HasSubstr("a tolerance of -1 ns is negative"));
+  EXPECT_THAT(
+      refusal([](v1::QueryRequest* r) { r->mutable_bars()->mutable_from()->set_table("trades"); }),
+      HasSubstr("an interval of 0 ns is not above 0"));
+  const auto rolling = [](v1::QueryRequest* r) {
+    r->mutable_rolling()->mutable_from()->set_table("trades");
+    return r->mutable_rolling();
+  };
+  EXPECT_THAT(refusal(rolling), HasSubstr("either a window in time or one in rows"));
+  EXPECT_THAT(refusal([&](v1::QueryRequest* r) {
+                rolling(r)->set_window_ns(1);
+                rolling(r)->set_window_rows(1);
+              }),
+              HasSubstr("either a window in time or one in rows"));
+  EXPECT_THAT(refusal([&](v1::QueryRequest* r) { rolling(r)->set_window_ns(-1); }),
+              HasSubstr("a window of -1 ns is negative"));
+  EXPECT_THAT(refusal([&](v1::QueryRequest* r) { rolling(r)->set_window_rows(0); }),
+              HasSubstr("a window of 0 rows"));
+}
+
+}  // namespace
+}  // namespace proxist::api
