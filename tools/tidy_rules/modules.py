@@ -25,10 +25,12 @@ def module_of(path):
 
 
 def owner_of(path):
-    """The module whose private headers a file may include."""
+    """The module whose private headers a file may include: its own, or the one it tests."""
     parts = path.split("/")
     if parts[:2] == ["tests", "unit"] and len(parts) > 3:
         return parts[2]
+    if parts[:2] == ["tests", "fuzz"]:
+        return parts[-1].split("_")[0]
     return module_of(path)
 
 
