@@ -1,12 +1,14 @@
 // A small HTTP/1.1 server for status pages: bounded in everything, one thread.
 #include "proxist/server/http_server.h"
 
+#include <array>
 #include <chrono>
 #include <exception>
 #include <thread>
 #include <utility>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -33,6 +35,9 @@ namespace http = boost::beast::http;
 using asio::ip::tcp;
 using ErrorCode = boost::system::error_code;
 using Response = http::response<http::string_body>;
+
+constexpr std::chrono::milliseconds kDrainTime(500);
+constexpr size_t kMaxDrainBytes = 1u << 20;
 
 Response MakeResponse(HttpReply reply, bool keep_alive, bool head) {
   Response response;
@@ -91,6 +96,7 @@ struct HttpServer::Impl {
   asio::awaitable<void> Accept();
   asio::awaitable<void> Serve(beast::tcp_stream stream);
   asio::awaitable<bool> ServeOne(beast::tcp_stream* stream, beast::flat_buffer* buffer);
+  asio::awaitable<void> Drain(beast::tcp_stream* stream) const;
   HttpReply Answer(http::verb method, beast::string_view target) const;
   void Arm(beast::tcp_stream* stream) const {
     stream->expires_after(std::chrono::nanoseconds(options.timeout.ns()));
@@ -156,13 +162,27 @@ asio::awaitable<bool> HttpServer::Impl::ServeOne(beast::tcp_stream* stream,
   co_return !error && keep_alive;
 }
 
+/// Reads on for a moment before the connection closes: unread bytes would make the kernel reset it,
+/// and the peer might then lose the answer.
+asio::awaitable<void> HttpServer::Impl::Drain(beast::tcp_stream* stream) const {
+  ErrorCode error;
+  stream->socket().shutdown(tcp::socket::shutdown_send, error);
+  stream->expires_after(kDrainTime);
+  std::array<char, 4096> chunk;
+  size_t drained = 0;
+  while (!error && drained < kMaxDrainBytes) {
+    const size_t got = co_await stream->async_read_some(
+        asio::buffer(chunk), asio::redirect_error(asio::use_awaitable, error));
+    drained += got;
+  }
+}
+
 asio::awaitable<void> HttpServer::Impl::Serve(beast::tcp_stream stream) {
   const Counted counted(&connections);
   beast::flat_buffer buffer(size_t{options.max_header_bytes} + options.max_body_bytes);
   while (co_await ServeOne(&stream, &buffer)) {
   }
-  ErrorCode ignored;
-  stream.socket().shutdown(tcp::socket::shutdown_send, ignored);
+  co_await Drain(&stream);
 }
 
 asio::awaitable<void> HttpServer::Impl::Accept() {
