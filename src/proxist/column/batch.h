@@ -61,8 +61,8 @@ struct Batch {
 /// Checks everything a decoder must not believe: lengths, codes within dictionaries, offsets
 /// ascending, ops known, ts within kMinRowTimestamp..kMaxRowTimestamp, decimals within bounds,
 /// bools 0 or 1, symbols not empty, nulls only where allowed, padding bits irrelevant, no key twice
-/// (series columns, symbol, ts, seq), cancels refused where seq is assigned. INVALID_ARGUMENT names
-/// row (from 0), column and reason.
+/// (series columns, symbol, ts, seq), cancels refused where seq is assigned; a batch without rows
+/// is refused too. INVALID_ARGUMENT names row (from 0), column and reason.
 Status ValidateBatch(const Batch& batch);
 
 /// The rows whose index is in `rows` (ascending), as a new batch that owns its memory.
@@ -88,8 +88,9 @@ class BatchBuilder {
   /// Starts a row; every column is null until set. `seq` is ignored in a table with assigned seq.
   void AddRow(std::string_view symbol, Timestamp ts, uint64_t seq, Op op = Op::kPut);
   /// Set a cell of the current row. `column` indexes schema->columns; the type must match its kind:
-  void SetInt(size_t column, int64_t value);   // bool, intN, uintN (as bits), decimal, timestamp
-  void SetFloat(size_t column, double value);  // float32, float64
+  /// Bool, intN, uintN, decimal, timestamp. Narrow types keep the low bits: the caller has checked.
+  void SetInt(size_t column, int64_t value);
+  void SetFloat(size_t column, double value);           // float32, float64
   void SetText(size_t column, std::string_view value);  // string, symbol
   [[nodiscard]] size_t rows() const;
   /// The batch so far; the builder is empty afterwards. A cell never set in a column that is not
