@@ -1,0 +1,179 @@
+// HTTP requests to ClickHouse over one reused libcurl handle.
+#include "proxist/history/clickhouse.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include <curl/curl.h>
+
+#include "proxist/base/check.h"
+#include "proxist/history/internal/clickhouse_errors.h"
+
+namespace proxist::history {
+namespace {
+
+constexpr Duration kConnectTimeout = Duration::Seconds(5);
+constexpr size_t kMaxErrorBytes = 64 << 10;
+
+struct CurlLibrary {
+  CurlLibrary() { curl_global_init(CURL_GLOBAL_DEFAULT); }
+};
+
+/// What a response brings, filled by curl's callbacks.
+struct Response {
+  std::string body;
+  size_t max_bytes = 0;
+  bool too_large = false;
+  std::optional<int> exception_code;
+};
+
+size_t OnBody(char* data, size_t size, size_t count, void* user) {
+  auto* response = static_cast<Response*>(user);
+  const size_t bytes = size * count;
+  const size_t bound = response->exception_code ? kMaxErrorBytes : response->max_bytes;
+  if (bytes > bound - std::min(bound, response->body.size())) {
+    if (response->exception_code) return bytes;  // the start of an error says enough
+    response->too_large = true;
+    return 0;
+  }
+  response->body.append(data, bytes);
+  return bytes;
+}
+
+size_t OnHeader(char* data, size_t size, size_t count, void* user) {
+  constexpr std::string_view kName = "x-clickhouse-exception-code:";
+  auto* response = static_cast<Response*>(user);
+  const std::string_view line(data, size * count);
+  if (line.size() > kName.size() && curl_strnequal(line.data(), kName.data(), kName.size()) != 0) {
+    size_t at = kName.size();
+    while (at < line.size() && line[at] == ' ') ++at;
+    int code = 0;
+    std::from_chars(line.data() + at, line.data() + line.size(), code);
+    response->exception_code = code;
+  }
+  return line.size();
+}
+
+std::string Escaped(CURL* handle, std::string_view text) {
+  char* escaped = curl_easy_escape(handle, text.data(), static_cast<int>(text.size()));
+  std::string out = escaped == nullptr ? "" : escaped;
+  curl_free(escaped);
+  return out;
+}
+
+}  // namespace
+
+struct Connection::Impl {
+  explicit Impl(ClickHouseAddress a) : address(std::move(a)) {
+    static const CurlLibrary library;
+    handle = curl_easy_init();
+    PX_CHECK(handle != nullptr);
+    for (const std::string& line :
+         {"X-ClickHouse-User: " + address.user, "X-ClickHouse-Key: " + address.password,
+          std::string("Content-Type: application/octet-stream"),
+          // Without this curl waits for "100 Continue" before it sends a large body.
+          std::string("Expect:")}) {
+      headers = curl_slist_append(headers, line.c_str());
+    }
+    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(handle, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(handle, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(handle, CURLOPT_UPLOAD_BUFFERSIZE, 1L << 20);
+    curl_easy_setopt(handle, CURLOPT_BUFFERSIZE, 512L << 10);
+    curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, OnBody);
+    curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, OnHeader);
+    curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error);
+  }
+  ~Impl() {
+    curl_easy_cleanup(handle);
+    curl_slist_free_all(headers);
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  [[nodiscard]] std::string Target(std::string_view sql, const Settings& settings,
+                                   Duration timeout) const {
+    // The server gives up when the client does; whole seconds, rounded up.
+    const int64_t seconds = std::max<int64_t>(1, (timeout.ns() + 999'999'999) / 1'000'000'000);
+    std::string out =
+        fmt::format("{}/?wait_end_of_query=1&max_execution_time={}", address.url, seconds);
+    for (const auto& [name, value] : settings) {
+      out += fmt::format("&{}={}", name, Escaped(handle, value));
+    }
+    if (!sql.empty()) out += "&query=" + Escaped(handle, sql);
+    return out;
+  }
+
+  StatusOr<std::string> Post(const std::string& target, std::string_view body, Duration timeout,
+                             size_t max_bytes) {
+    Response response;
+    response.max_bytes = max_bytes;
+    const long timeout_ms = std::max<long>(1, static_cast<long>(timeout.ns() / 1'000'000));
+    curl_easy_setopt(handle, CURLOPT_URL, target.c_str());
+    curl_easy_setopt(handle, CURLOPT_POST, 1L);
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body.data());
+    curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, timeout_ms);
+    curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS,
+                     std::min<long>(timeout_ms, kConnectTimeout.ns() / 1'000'000));
+    curl_easy_setopt(handle, CURLOPT_WRITEDATA, &response);
+    curl_easy_setopt(handle, CURLOPT_HEADERDATA, &response);
+    error[0] = '\0';
+    const CURLcode code = curl_easy_perform(handle);
+    curl_easy_setopt(handle, CURLOPT_POSTFIELDS, nullptr);
+    if (code != CURLE_OK) return TransportError(code, response);
+    long http = 0;
+    curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &http);
+    if (response.exception_code) return ClickHouseError(*response.exception_code, response.body);
+    if (http != 200) {
+      return Internal("{} answered HTTP {}, which is no ClickHouse: {}", address.url, http,
+                      response.body.substr(0, 200));
+    }
+    return std::move(response.body);
+  }
+
+  [[nodiscard]] Status TransportError(CURLcode code, const Response& response) const {
+    const std::string why = error[0] != '\0' ? error : curl_easy_strerror(code);
+    if (response.too_large) {
+      return ResourceExhausted("the answer of {} exceeds {} bytes", address.url,
+                               response.max_bytes);
+    }
+    if (code == CURLE_OPERATION_TIMEDOUT) {
+      curl_off_t connected = 0;
+      curl_easy_getinfo(handle, CURLINFO_PRETRANSFER_TIME_T, &connected);
+      if (connected > 0) return DeadlineExceeded("{}: {}", address.url, why);
+    }
+    if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
+      return InvalidArgument("{}: {}", address.url, why);
+    }
+    if (code == CURLE_OUT_OF_MEMORY) return ResourceExhausted("{}: {}", address.url, why);
+    return Unavailable("{}: {}", address.url, why);
+  }
+
+  ClickHouseAddress address;
+  CURL* handle = nullptr;
+  curl_slist* headers = nullptr;
+  char error[CURL_ERROR_SIZE] = {};
+};
+
+Connection::Connection(ClickHouseAddress address)
+    : impl_(std::make_unique<Impl>(std::move(address))) {}
+Connection::~Connection() = default;
+Connection::Connection(Connection&&) noexcept = default;
+
+StatusOr<std::string> Connection::Query(std::string_view sql, const Settings& settings,
+                                        Duration timeout, size_t max_bytes) {
+  return impl_->Post(impl_->Target({}, settings, timeout), sql, timeout, max_bytes);
+}
+
+Status Connection::Insert(std::string_view sql, ByteSpan body, const Settings& settings,
+                          Duration timeout) {
+  constexpr size_t kMaxAnswerBytes = 1 << 20;
+  return impl_->Post(impl_->Target(sql, settings, timeout), AsText(body), timeout, kMaxAnswerBytes)
+      .status();
+}
+
+}  // namespace proxist::history

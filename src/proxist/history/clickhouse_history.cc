@@ -1,0 +1,262 @@
+// History in ClickHouse tables; FORMAT.md has their layout.
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <string>
+#include <utility>
+
+#include "proxist/base/check.h"
+#include "proxist/history/history.h"
+#include "proxist/history/internal/connection_pool.h"
+#include "proxist/history/internal/insert_block.h"
+#include "proxist/history/internal/read_result.h"
+#include "proxist/history/internal/sql.h"
+
+namespace proxist::history {
+namespace {
+
+constexpr Duration kStatementTimeout = Duration::Seconds(30);
+constexpr Duration kInsertTimeout = Duration::Seconds(120);
+constexpr Duration kPingTimeout = Duration::Seconds(2);
+constexpr size_t kMaxReadBytes = 8ull << 30;
+
+Connection::Settings BlockInsert(const std::string& token) {
+  return {
+      {"async_insert", "0"},
+      {"insert_deduplicate", "1"},
+      {"insert_deduplication_token", token},
+      // A misnamed column is an error, not a column left out.
+      {"input_format_skip_unknown_fields", "0"},
+      // Every version is written: merges resolve them, inserts do not.
+      {"optimize_on_insert", "0"},
+      // One block, one part, so the insert is atomic.
+      {"max_insert_block_size", "1048449"},
+      {"min_insert_block_size_rows", "1048449"},
+      {"min_insert_block_size_bytes", "0"},
+      {"max_insert_threads", "1"},
+  };
+}
+
+Connection::Settings ReadOnly() {
+  return {
+      {"readonly", "2"},
+      {"cancel_http_readonly_queries_on_client_close", "1"},
+      {"low_cardinality_allow_in_native_format", "1"},
+      {"max_query_size", "1073741824"},
+      {"max_ast_elements", "100000000"},
+      {"max_expanded_ast_elements", "100000000"},
+  };
+}
+
+/// Fields of TabSeparated text whose values need no escapes.
+std::vector<std::vector<std::string>> SplitRows(std::string_view text) {
+  std::vector<std::vector<std::string>> rows;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    std::vector<std::string>& row = rows.emplace_back();
+    while (true) {
+      const size_t tab = line.find('\t');
+      row.emplace_back(line.substr(0, tab));
+      if (tab == std::string_view::npos) break;
+      line.remove_prefix(tab + 1);
+    }
+  }
+  return rows;
+}
+
+StatusOr<uint64_t> ParseNumber(std::string_view text) {
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return Internal("ClickHouse answers '{}' where a number is expected", text.substr(0, 100));
+  }
+  return value;
+}
+
+class ClickHouseHistory final : public History {
+ public:
+  explicit ClickHouseHistory(ClickHouseAddress address) : pool_(std::move(address)) {}
+
+  Status EnsureTable(const column::TableSchema& schema) override {
+    PX_RETURN_IF_ERROR(
+        Execute("CREATE DATABASE IF NOT EXISTS " + QuoteName(schema.tenant)).status());
+    PX_RETURN_IF_ERROR(Execute(CreateTableSql(schema)).status());
+    PX_RETURN_IF_ERROR(CheckKeys(schema));
+    PX_ASSIGN_OR_RETURN(const auto present, PresentColumns(schema));
+    std::vector<HistoryColumn> missing;
+    for (const HistoryColumn& column : HistoryColumns(schema)) {
+      const auto found = present.find(column.name);
+      if (found == present.end()) {
+        if (!column.nullable) {
+          return FailedPrecondition("table {} in ClickHouse lacks column {} {}", TableName(schema),
+                                    column.name, column.clickhouse_type);
+        }
+        missing.push_back(column);
+      } else if (found->second != column.clickhouse_type) {
+        return FailedPrecondition("table {} in ClickHouse has column {} as {}, expected is {}",
+                                  TableName(schema), column.name, found->second,
+                                  column.clickhouse_type);
+      }
+    }
+    for (const HistoryColumn& column : missing) {
+      PX_RETURN_IF_ERROR(Execute(AddColumnSql(schema, column)).status());
+    }
+    return OkStatus();
+  }
+
+  Status Insert(const InsertIntent& intent, std::span<const SourceBatch> sources) override {
+    const std::vector<std::byte> block = EncodeInsertBlock(intent, sources);
+    if (block.empty()) return OkStatus();
+    return pool_.Take()->Insert(InsertSql(*intent.schema), block, BlockInsert(intent.token),
+                                kInsertTimeout);
+  }
+
+  StatusOr<uint64_t> CountVersions(const InsertIntent& intent) override {
+    PX_ASSIGN_OR_RETURN(const auto rows, Rows(CountVersionsSql(intent)));
+    return rows.empty() ? Internal("ClickHouse counts nothing") : ParseNumber(rows[0][0]);
+  }
+
+  StatusOr<ReadResult> Read(const ReadRequest& request) override {
+    std::vector<size_t> declared = request.columns;
+    declared.insert(declared.end(), request.schema->series.begin(), request.schema->series.end());
+    std::sort(declared.begin(), declared.end());
+    declared.erase(std::unique(declared.begin(), declared.end()), declared.end());
+    PX_CHECK(declared.empty() || declared.back() < request.schema->columns.size());
+    NativeReader reader(ReadColumns(*request.schema, declared));
+    const bool nothing = request.symbols.empty() || request.from > request.to ||
+                         request.from > kMaxRowTimestamp || request.to < kMinRowTimestamp;
+    if (!nothing) {
+      PX_ASSIGN_OR_RETURN(const std::string body, FetchRows(request, declared));
+      PX_RETURN_IF_ERROR(reader.Append(AsBytes(body), request.max_rows));
+    }
+    return MakeReadResult(request.schema, declared, std::move(reader));
+  }
+
+  StatusOr<std::vector<Day>> Days(const column::TableSchema& schema) override {
+    PX_ASSIGN_OR_RETURN(
+        const auto rows,
+        Rows(fmt::format("SELECT DISTINCT toUInt16(toDate(partition)) AS day FROM system.parts "
+                         "WHERE database = {} AND table = {} AND active AND rows > 0 ORDER BY day "
+                         "FORMAT TabSeparated",
+                         QuoteText(schema.tenant), QuoteText(schema.name + "_history"))));
+    std::vector<Day> days;
+    for (const auto& row : rows) {
+      PX_ASSIGN_OR_RETURN(const uint64_t day, ParseNumber(row[0]));
+      days.emplace_back(static_cast<Day::rep>(day));
+    }
+    return days;
+  }
+
+  StatusOr<std::string> Incarnation(std::string_view fresh) override {
+    PX_RETURN_IF_ERROR(Execute("CREATE DATABASE IF NOT EXISTS `proxist`").status());
+    PX_RETURN_IF_ERROR(
+        Execute("CREATE TABLE IF NOT EXISTS `proxist`.`incarnation` (`id` String, `created` "
+                "DateTime64(9, 'UTC')) ENGINE = MergeTree ORDER BY (`created`, `id`) "
+                "SETTINGS fsync_after_insert = 1, fsync_part_directory = 1")
+            .status());
+    PX_ASSIGN_OR_RETURN(std::string stored, StoredIncarnation());
+    if (!stored.empty()) return stored;
+    const std::string insert =
+        fmt::format("INSERT INTO `proxist`.`incarnation` SELECT {}, now64(9)", QuoteText(fresh));
+    PX_RETURN_IF_ERROR(
+        pool_.Take()->Query(insert, {{"async_insert", "0"}}, kStatementTimeout).status());
+    // Of two nodes that store one at the same time, both take the earlier.
+    return StoredIncarnation();
+  }
+
+  Status Ping() override {
+    return pool_.Take()->Query("SELECT 1", ReadOnly(), kPingTimeout).status();
+  }
+
+ private:
+  StatusOr<std::string> Execute(const std::string& sql) {
+    return pool_.Take()->Query(sql, {}, kStatementTimeout);
+  }
+
+  StatusOr<std::vector<std::vector<std::string>>> Rows(const std::string& sql) {
+    PX_ASSIGN_OR_RETURN(const std::string body,
+                        pool_.Take()->Query(sql, ReadOnly(), kStatementTimeout));
+    return SplitRows(body);
+  }
+
+  StatusOr<std::string> FetchRows(const ReadRequest& request, const std::vector<size_t>& declared) {
+    const std::string sql = ReadSql(request, declared);
+    const auto fetch = [&] {
+      return pool_.Take()->Query(sql, ReadOnly(), request.timeout, kMaxReadBytes);
+    };
+    StatusOr<std::string> body = fetch();
+    // A column that was added while ClickHouse was away is not in its table yet.
+    if (absl::IsFailedPrecondition(body.status())) {
+      PX_RETURN_IF_ERROR(EnsureTable(*request.schema));
+      body = fetch();
+    }
+    return body;
+  }
+
+  StatusOr<std::string> StoredIncarnation() {
+    PX_ASSIGN_OR_RETURN(const auto rows,
+                        Rows("SELECT hex(`id`) FROM `proxist`.`incarnation` ORDER BY `created`, "
+                             "`id` LIMIT 1 FORMAT TabSeparated"));
+    std::string out;
+    if (rows.empty()) return out;
+    const std::string& hex = rows[0][0];
+    for (size_t i = 0; i + 1 < hex.size(); i += 2) {
+      unsigned byte = 0;
+      std::from_chars(hex.data() + i, hex.data() + i + 2, byte, 16);
+      out += static_cast<char>(byte);
+    }
+    return out;
+  }
+
+  /// Engine, partitions and order decide what a version replaces: they can't differ.
+  Status CheckKeys(const column::TableSchema& schema) {
+    PX_ASSIGN_OR_RETURN(
+        auto rows,
+        Rows(fmt::format("SELECT engine, partition_key, sorting_key FROM system.tables "
+                         "WHERE database = {} AND name = {} FORMAT TabSeparated",
+                         QuoteText(schema.tenant), QuoteText(schema.name + "_history"))));
+    if (rows.size() != 1 || rows[0].size() != 3) {
+      return NotFound("table {} is not in ClickHouse", TableName(schema));
+    }
+    for (std::string& field : rows[0]) std::erase(field, '`');
+    const auto expect = [&](std::string_view what, const std::string& found,
+                            const std::string& expected) {
+      return found == expected
+                 ? OkStatus()
+                 : FailedPrecondition("table {} in ClickHouse has {} {}, expected is {}",
+                                      TableName(schema), what, found, expected);
+    };
+    if (rows[0][0] != "ReplicatedReplacingMergeTree" && rows[0][0] != "SharedReplacingMergeTree") {
+      PX_RETURN_IF_ERROR(expect("engine", rows[0][0], "ReplacingMergeTree"));
+    }
+    PX_RETURN_IF_ERROR(expect("partition key", rows[0][1], "toDate(ts)"));
+    return expect("order", rows[0][2], SortingKey(schema));
+  }
+
+  /// Name to type.
+  StatusOr<std::map<std::string, std::string>> PresentColumns(const column::TableSchema& schema) {
+    // TSVRaw leaves the quotes of DateTime64's time zone alone.
+    PX_ASSIGN_OR_RETURN(
+        const auto rows,
+        Rows(fmt::format("SELECT name, type FROM system.columns WHERE database = {} AND table = {} "
+                         "FORMAT TSVRaw",
+                         QuoteText(schema.tenant), QuoteText(schema.name + "_history"))));
+    std::map<std::string, std::string> out;
+    for (const auto& row : rows) {
+      if (row.size() == 2) out[row[0]] = row[1];
+    }
+    return out;
+  }
+
+  ConnectionPool pool_;
+};
+
+}  // namespace
+
+std::unique_ptr<History> MakeClickHouseHistory(ClickHouseAddress address) {
+  return std::make_unique<ClickHouseHistory>(std::move(address));
+}
+
+}  // namespace proxist::history

@@ -1,0 +1,197 @@
+// Every name and value is quoted here, so that no text from outside becomes SQL.
+#include "proxist/history/internal/sql.h"
+
+#include <algorithm>
+
+namespace proxist::history {
+namespace {
+
+using column::Type;
+using column::TypeKind;
+
+std::string ScalarName(Type type) {
+  switch (type.kind) {
+    case TypeKind::kBool:
+      return "Bool";
+    case TypeKind::kInt8:
+      return "Int8";
+    case TypeKind::kInt16:
+      return "Int16";
+    case TypeKind::kInt32:
+      return "Int32";
+    case TypeKind::kInt64:
+      return "Int64";
+    case TypeKind::kUint8:
+      return "UInt8";
+    case TypeKind::kUint16:
+      return "UInt16";
+    case TypeKind::kUint32:
+      return "UInt32";
+    case TypeKind::kUint64:
+      return "UInt64";
+    case TypeKind::kFloat32:
+      return "Float32";
+    case TypeKind::kFloat64:
+      return "Float64";
+    case TypeKind::kDecimal:
+      return fmt::format("Decimal(18, {})", type.scale);
+    case TypeKind::kTimestamp:
+      return "DateTime64(9, 'UTC')";
+    case TypeKind::kString:
+    case TypeKind::kSymbol:
+      return "String";
+  }
+  return "";
+}
+
+// An acknowledged insert survives power loss, and one that is sent again is known by its token.
+// Sparse serialization takes -0.0 for the default value and gives back 0.0, so it is off.
+constexpr std::string_view kTableSettings =
+    "fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 1000, "
+    "ratio_of_defaults_for_sparse_serialization = 1";
+
+HistoryColumn MakeColumn(std::string_view name, Type type, bool nullable = false) {
+  return {std::string(name), TypeName(type, nullable), type, nullable};
+}
+
+std::vector<HistoryColumn> KeyColumns() {
+  return {MakeColumn("symbol", {TypeKind::kSymbol}), MakeColumn("ts", {TypeKind::kTimestamp}),
+          MakeColumn("seq", {TypeKind::kUint64})};
+}
+
+std::string NameList(const std::vector<HistoryColumn>& columns) {
+  std::string out;
+  for (const HistoryColumn& c : columns) out += (out.empty() ? "" : ", ") + QuoteName(c.name);
+  return out;
+}
+
+/// `symbol`, `ts`, `seq`, `venue`
+std::string OrderBy(const column::TableSchema& schema) {
+  std::string out = "`symbol`, `ts`, `seq`";
+  for (const size_t index : schema.series) out += ", " + QuoteName(schema.columns[index].name);
+  return out;
+}
+
+std::string Instant(Timestamp ts) {
+  const Timestamp clamped = std::clamp(ts, kMinRowTimestamp, kMaxRowTimestamp);
+  return fmt::format("fromUnixTimestamp64Nano(toInt64({}), 'UTC')", clamped.ns());
+}
+
+}  // namespace
+
+std::string QuoteName(std::string_view name) {
+  std::string out = "`";
+  for (const char c : name) {
+    if (c == '`' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '`';
+}
+
+std::string QuoteText(std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string out = "'";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte > 0x7e || c == '\'' || c == '\\') {
+      out += "\\x";
+      out += kHex[byte >> 4];
+      out += kHex[byte & 15];
+    } else {
+      out += c;
+    }
+  }
+  return out + '\'';
+}
+
+std::string TypeName(Type type, bool nullable) {
+  std::string name = ScalarName(type);
+  if (nullable) name = "Nullable(" + name + ")";
+  if (type.kind == TypeKind::kSymbol) name = "LowCardinality(" + name + ")";
+  return name;
+}
+
+std::vector<HistoryColumn> HistoryColumns(const column::TableSchema& schema) {
+  std::vector<HistoryColumn> out = KeyColumns();
+  for (const column::ColumnDef& def : schema.columns) {
+    out.push_back(MakeColumn(def.name, def.type, def.nullable));
+  }
+  out.push_back(MakeColumn("version", {TypeKind::kUint64}));
+  out.push_back(MakeColumn("shard", {TypeKind::kUint16}));
+  out.push_back(MakeColumn("deleted", {TypeKind::kUint8}));
+  return out;
+}
+
+std::vector<HistoryColumn> ReadColumns(const column::TableSchema& schema,
+                                       const std::vector<size_t>& declared) {
+  std::vector<HistoryColumn> out = KeyColumns();
+  for (const size_t index : declared) {
+    const column::ColumnDef& def = schema.columns[index];
+    out.push_back(MakeColumn(def.name, def.type, def.nullable));
+  }
+  out.push_back(MakeColumn("version", {TypeKind::kUint64}));
+  out.push_back(MakeColumn("deleted", {TypeKind::kUint8}));
+  return out;
+}
+
+std::string TableName(const column::TableSchema& schema) {
+  return QuoteName(schema.tenant) + "." + QuoteName(schema.name + "_history");
+}
+
+std::string SortingKey(const column::TableSchema& schema) {
+  std::string out = OrderBy(schema);
+  std::erase(out, '`');
+  return out;
+}
+
+std::string CreateTableSql(const column::TableSchema& schema) {
+  std::string columns;
+  for (const HistoryColumn& c : HistoryColumns(schema)) {
+    columns +=
+        fmt::format("{}{} {}", columns.empty() ? "" : ", ", QuoteName(c.name), c.clickhouse_type);
+  }
+  return fmt::format(
+      "CREATE TABLE IF NOT EXISTS {} ({}) ENGINE = ReplacingMergeTree(`version`) "
+      "PARTITION BY toDate(`ts`) ORDER BY ({}) SETTINGS {}",
+      TableName(schema), columns, OrderBy(schema), kTableSettings);
+}
+
+std::string AddColumnSql(const column::TableSchema& schema, const HistoryColumn& column) {
+  return fmt::format("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}", TableName(schema),
+                     QuoteName(column.name), column.clickhouse_type);
+}
+
+std::string InsertSql(const column::TableSchema& schema) {
+  return fmt::format("INSERT INTO {} ({}) FORMAT Native", TableName(schema),
+                     NameList(HistoryColumns(schema)));
+}
+
+std::string CountVersionsSql(const InsertIntent& intent) {
+  std::string ranges;
+  for (const LsnRange& range : intent.ranges) {
+    ranges += fmt::format("{}(`shard` = {} AND `version` BETWEEN {} AND {})",
+                          ranges.empty() ? "" : " OR ", range.shard.value(), range.first.value(),
+                          range.last.value());
+  }
+  if (ranges.empty()) ranges = "0";
+  return fmt::format(
+      "SELECT uniqExact(`shard`, `version`) FROM {} WHERE toDate(`ts`) = toDate({}) AND ({}) "
+      "FORMAT TabSeparated",
+      TableName(*intent.schema), QuoteText(FormatDay(intent.day)), ranges);
+}
+
+std::string ReadSql(const ReadRequest& request, const std::vector<size_t>& declared) {
+  const column::TableSchema& schema = *request.schema;
+  std::string symbols;
+  for (const std::string& symbol : request.symbols) {
+    symbols += (symbols.empty() ? "" : ",") + QuoteText(symbol);
+  }
+  return fmt::format(
+      "SELECT {} FROM {} WHERE `shard` = {} AND `symbol` IN ({}) AND `ts` >= {} AND `ts` <= {} AND "
+      "`version` <= {} ORDER BY {}, `version` LIMIT {} FORMAT Native",
+      NameList(ReadColumns(schema, declared)), TableName(schema), request.shard.value(), symbols,
+      Instant(request.from), Instant(request.to), request.max_version.value(), OrderBy(schema),
+      request.max_rows + 1);
+}
+
+}  // namespace proxist::history

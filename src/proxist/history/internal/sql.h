@@ -1,0 +1,48 @@
+// The statements that Proxist sends, and ClickHouse's names for its types.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proxist/column/schema.h"
+#include "proxist/history/history.h"
+
+namespace proxist::history {
+
+/// A column of a history table, as ClickHouse describes it.
+struct HistoryColumn {
+  std::string name;
+  std::string clickhouse_type;  // in ClickHouse's own spelling
+  column::Type type;
+  bool nullable = false;
+};
+
+/// `name` as an identifier, in backticks.
+std::string QuoteName(std::string_view name);
+/// Any bytes as a string literal of printable ASCII.
+std::string QuoteText(std::string_view text);
+
+/// "Nullable(Decimal(18, 4))", "LowCardinality(String)", ... as system.columns spells them.
+std::string TypeName(column::Type type, bool nullable);
+
+/// symbol, ts, seq, the declared columns, version, shard, deleted: the order of an insert.
+std::vector<HistoryColumn> HistoryColumns(const column::TableSchema& schema);
+/// What a read selects: symbol, ts, seq, the `declared` columns, version, deleted.
+std::vector<HistoryColumn> ReadColumns(const column::TableSchema& schema,
+                                       const std::vector<size_t>& declared);
+
+/// `tenant`.`name_history`, quoted.
+std::string TableName(const column::TableSchema& schema);
+/// "symbol, ts, seq, venue": the table's ORDER BY as system.tables spells it, without quotes.
+std::string SortingKey(const column::TableSchema& schema);
+
+/// CREATE TABLE IF NOT EXISTS; inserts into it are durable when they are acknowledged.
+std::string CreateTableSql(const column::TableSchema& schema);
+std::string AddColumnSql(const column::TableSchema& schema, const HistoryColumn& column);
+std::string InsertSql(const column::TableSchema& schema);
+std::string CountVersionsSql(const InsertIntent& intent);
+/// `declared` are indices into the schema's columns, the series columns among them.
+std::string ReadSql(const ReadRequest& request, const std::vector<size_t>& declared);
+
+}  // namespace proxist::history
