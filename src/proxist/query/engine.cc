@@ -1,0 +1,141 @@
+// Fixes the cuts, resolves names, runs the operator, and starts again when a correction overtakes.
+#include "proxist/query/engine.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "proxist/query/internal/operators.h"
+
+namespace proxist::query {
+namespace {
+
+using internal::Budget;
+using internal::QueryContext;
+using internal::QuerySymbol;
+using internal::ShardCut;
+using internal::Side;
+
+constexpr uint32_t kMaxAttempts = 5;
+
+const Selection& MainSelection(const Plan& plan) {
+  return std::visit(
+      [](const auto& op) -> const Selection& {
+        if constexpr (std::is_same_v<std::decay_t<decltype(op)>, Asof>) {
+          return op.left;
+        } else {
+          return op.from;
+        }
+      },
+      plan.op);
+}
+
+/// The shards that a query touches, each at one cut, and its symbols.
+struct Cuts {
+  std::map<const ShardView*, std::unique_ptr<ShardCut>> by_view;
+  std::vector<QuerySymbol> symbols;
+
+  ShardCut* Of(const ShardView* view) {
+    std::unique_ptr<ShardCut>& cut = by_view[view];
+    if (cut == nullptr) cut = std::make_unique<ShardCut>(view);
+    return cut.get();
+  }
+};
+
+void FixCuts(const Engine::Ports& ports, const Selection& selection, TableId table, Cuts* cuts) {
+  if (selection.symbols.empty()) {
+    std::vector<uint32_t> codes;
+    for (const ShardView* view : ports.shards) {
+      ShardCut* cut = cuts->Of(view);
+      codes.clear();
+      cut->guard.SymbolsOf(table, &codes);
+      for (const uint32_t code : codes) {
+        cuts->symbols.push_back({std::string(cut->symbols->Text(code)), cut});
+      }
+    }
+  } else {
+    for (const std::string& symbol : selection.symbols) {
+      const ShardView* view = ports.shard_of(column::SlotOf(selection.tenant, symbol));
+      cuts->symbols.push_back({symbol, cuts->Of(view)});
+    }
+  }
+  std::sort(cuts->symbols.begin(), cuts->symbols.end(),
+            [](const QuerySymbol& a, const QuerySymbol& b) { return a.text < b.text; });
+  const auto repeated =
+      std::unique(cuts->symbols.begin(), cuts->symbols.end(),
+                  [](const QuerySymbol& a, const QuerySymbol& b) { return a.text == b.text; });
+  cuts->symbols.erase(repeated, cuts->symbols.end());
+}
+
+Status RunOperator(const Plan& plan, Side side, std::optional<Side> right,
+                   const internal::Run& run) {
+  return std::visit(
+      [&](const auto& op) -> Status {
+        using Op = std::decay_t<decltype(op)>;
+        if constexpr (std::is_same_v<Op, LastBy>) {
+          return RunLastBy(op, std::move(side), run);
+        } else if constexpr (std::is_same_v<Op, Range>) {
+          return RunRange(op, std::move(side), run);
+        } else if constexpr (std::is_same_v<Op, Bars>) {
+          return RunBars(op, std::move(side), run);
+        } else if constexpr (std::is_same_v<Op, Rolling>) {
+          return RunRolling(op, std::move(side), run);
+        } else {
+          return RunAsof(op, std::move(side), std::move(*right), run);
+        }
+      },
+      plan.op);
+}
+
+/// One attempt at one cut. `retry`: a correction overtook it before anything was shown.
+Status Attempt(const Engine::Ports& ports, const Plan& plan, const QueryOptions& options,
+               const internal::Output::Sink& sink, Budget* budget, Explain* explain, bool* retry) {
+  QueryContext context;
+  context.ports = &ports;
+  context.budget = budget;
+  context.explain = explain;
+  Cuts cuts;
+  std::optional<Side> side;
+  std::optional<Side> right;
+  {
+    const internal::Stopwatch watch(budget->clock(), &explain->plan);
+    PX_ASSIGN_OR_RETURN(side, Side::Make(context, MainSelection(plan)));
+    if (const auto* asof = std::get_if<Asof>(&plan.op)) {
+      PX_ASSIGN_OR_RETURN(right, Side::Make(context, asof->right));
+    }
+    FixCuts(ports, MainSelection(plan), side->schema()->id, &cuts);
+  }
+  std::shared_ptr<exec::Symbols> symbols;
+  if (cuts.by_view.size() == 1) symbols = cuts.by_view.begin()->second->symbols;
+  internal::Output output(&sink, options.batch_rows, plan.limit, std::move(symbols));
+  const internal::Run run{&context, std::move(cuts.symbols), &output};
+  const Status status = RunOperator(plan, std::move(*side), std::move(right), run);
+  *retry = context.overtaken && !output.started();
+  if (!status.ok()) return status;
+  return output.Finish();
+}
+
+}  // namespace
+
+Engine::Engine(Ports ports) : ports_(std::move(ports)) {}
+Engine::~Engine() = default;
+
+Status Engine::Run(const Plan& plan, const QueryOptions& options,
+                   const std::function<Status(ResultBatch)>& sink, Explain* explain) {
+  Explain unseen;
+  if (explain == nullptr) explain = &unseen;
+  Budget budget(ports_.clock, options.deadline, options.memory_bytes);
+  for (uint32_t attempt = 1;; ++attempt) {
+    *explain = Explain{};
+    explain->attempts = attempt;
+    budget.ReleaseTo(0);
+    bool retry = false;
+    const Status status = Attempt(ports_, plan, options, sink, &budget, explain, &retry);
+    if (status.ok() || !retry) return status;
+    if (attempt == kMaxAttempts) {
+      return Aborted("{} attempts in a row: {}; ask again", kMaxAttempts, Message(status));
+    }
+  }
+}
+
+}  // namespace proxist::query

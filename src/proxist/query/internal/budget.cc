@@ -1,0 +1,27 @@
+// Time and memory of one query.
+#include "proxist/query/internal/budget.h"
+
+namespace proxist::query::internal {
+
+Duration Budget::Remaining() const {
+  return Duration(deadline_.ns() - (clock_->Monotonic().ns() - started_.ns()));
+}
+
+Status Budget::CheckDeadline() const {
+  if (Remaining() > Duration(0)) return OkStatus();
+  return DeadlineExceeded("the query did not finish within {}", FormatDuration(deadline_));
+}
+
+Status Budget::Charge(uint64_t bytes) {
+  if (bytes > limit_ || held_ > limit_ - bytes) {
+    return ResourceExhausted(
+        "the query would hold {} bytes of rows at once, the bound is {}: narrow the time range, "
+        "the "
+        "symbols or the columns",
+        held_ + bytes, limit_);
+  }
+  held_ += bytes;
+  return OkStatus();
+}
+
+}  // namespace proxist::query::internal

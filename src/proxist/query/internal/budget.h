@@ -1,0 +1,54 @@
+// What one query may use: time and memory.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "proxist/base/status.h"
+#include "proxist/base/time.h"
+#include "proxist/env/clock.h"
+
+namespace proxist::query::internal {
+
+/// One thread.
+class Budget {
+ public:
+  Budget(const env::Clock* clock, Duration deadline, uint64_t memory_bytes)
+      : clock_(clock), started_(clock->Monotonic()), deadline_(deadline), limit_(memory_bytes) {}
+
+  /// DEADLINE_EXCEEDED once the time is up.
+  [[nodiscard]] Status CheckDeadline() const;
+  /// Not above zero once the time is up.
+  [[nodiscard]] Duration Remaining() const;
+  /// Counts `bytes` of rows that are held. RESOURCE_EXHAUSTED beyond the limit.
+  Status Charge(uint64_t bytes);
+  [[nodiscard]] uint64_t held() const { return held_; }
+  [[nodiscard]] uint64_t limit() const { return limit_; }
+  /// Goes back to what was held at an earlier moment.
+  void ReleaseTo(uint64_t held) { held_ = held; }
+  [[nodiscard]] const env::Clock& clock() const { return *clock_; }
+
+ private:
+  const env::Clock* clock_;
+  Duration started_;
+  Duration deadline_;
+  uint64_t limit_;
+  uint64_t held_ = 0;
+};
+
+/// Adds the time of its scope to `total`.
+class Stopwatch {
+ public:
+  Stopwatch(const env::Clock& clock, Duration* total)
+      : clock_(clock), total_(total), started_(clock.Monotonic()) {}
+  ~Stopwatch() { *total_ = Duration(total_->ns() + clock_.Monotonic().ns() - started_.ns()); }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+
+ private:
+  const env::Clock& clock_;
+  Duration* total_;
+  Duration started_;
+};
+
+}  // namespace proxist::query::internal

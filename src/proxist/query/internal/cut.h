@@ -1,0 +1,35 @@
+// What a query sees of a shard: the store at one published LSN.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxist/exec/frame.h"
+#include "proxist/hot/store.h"
+#include "proxist/query/engine.h"
+#include "proxist/query/internal/budget.h"
+
+namespace proxist::query::internal {
+
+/// The guard is taken before the symbols are counted, so every code that the cut shows is known.
+struct ShardCut {
+  explicit ShardCut(const ShardView* view)
+      : view(view),
+        guard(view->store().Read()),
+        symbols(std::make_shared<exec::Symbols>(&view->store().dictionary())) {}
+  const ShardView* view;
+  hot::ReadGuard guard;
+  std::shared_ptr<exec::Symbols> symbols;
+};
+
+/// What every part of a running query shares. One thread.
+struct QueryContext {
+  const Engine::Ports* ports = nullptr;
+  Budget* budget = nullptr;
+  Explain* explain = nullptr;
+  /// Set when a rewrite reached history after the cut: the query starts again at a new one.
+  bool overtaken = false;
+};
+
+}  // namespace proxist::query::internal

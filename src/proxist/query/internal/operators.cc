@@ -1,0 +1,107 @@
+// What all operators do alike: choose columns, go from symbol to symbol.
+#include "proxist/query/internal/operators.h"
+
+#include <algorithm>
+
+namespace proxist::query::internal {
+namespace {
+
+// Rows of so many symbols are read from history together.
+constexpr size_t kSymbolsAtOnce = 64;
+
+}  // namespace
+
+Span SpanOf(Timestamp begin, Timestamp end) {
+  return {std::max(begin, kMinRowTimestamp), end == Timestamp::Max() ? end : Before(end)};
+}
+
+StatusOr<std::vector<size_t>> ChosenSlots(Side* side, const std::vector<std::string>& names) {
+  std::vector<size_t> slots;
+  if (names.empty()) {
+    for (const column::ColumnDef& def : side->schema()->columns) {
+      PX_ASSIGN_OR_RETURN(slots.emplace_back(), side->Slot(def.name, "columns"));
+    }
+    return slots;
+  }
+  std::vector<std::string> seen;
+  for (const std::string& name : names) {
+    if (std::find(seen.begin(), seen.end(), name) != seen.end()) {
+      return InvalidArgument("columns: '{}' is chosen twice", name);
+    }
+    seen.push_back(name);
+    if (name == "symbol" || name == "ts" || name == "seq") continue;
+    PX_ASSIGN_OR_RETURN(slots.emplace_back(), side->Slot(name, "columns"));
+  }
+  return slots;
+}
+
+std::vector<exec::Column> KeyColumns(const exec::Frame& frame, uint32_t symbol,
+                                     std::span<const int64_t> rows) {
+  using column::TypeKind;
+  std::vector<exec::Column> out;
+  out.reserve(16);
+  exec::Column& symbols = out.emplace_back(column::Type{TypeKind::kSymbol, 0});
+  symbols.Extend(rows.size());
+  std::fill_n(symbols.data<uint32_t>(), rows.size(), symbol);
+  exec::Column& ts = out.emplace_back(column::Type{TypeKind::kTimestamp, 0});
+  ts.Extend(rows.size());
+  exec::Column& seq = out.emplace_back(column::Type{TypeKind::kUint64, 0});
+  seq.Extend(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    ts.data<int64_t>()[i] = frame.ts[static_cast<size_t>(rows[i])];
+    seq.data<uint64_t>()[i] = frame.seq[static_cast<size_t>(rows[i])];
+  }
+  return out;
+}
+
+exec::Column PickColumn(const exec::Frame& frame, size_t slot, std::span<const int64_t> rows) {
+  exec::Column out(frame.columns[slot].type());
+  out.AppendGather(frame.columns[slot], rows.data(), rows.size());
+  return out;
+}
+
+Status ForEachSymbol(const Run& run, Side* side,
+                     const std::function<Span(const SymbolScan&)>& span_of,
+                     const std::function<Status(SymbolScan&)>& each,
+                     const std::function<Status(std::span<SymbolScan* const>)>& group) {
+  Budget& budget = *run.context->budget;
+  for (size_t begin = 0; begin < run.symbols.size(); begin += kSymbolsAtOnce) {
+    const size_t end = std::min(run.symbols.size(), begin + kSymbolsAtOnce);
+    const uint64_t held = budget.held();
+    std::vector<std::unique_ptr<SymbolScan>> open;
+    std::map<TableScan*, std::vector<TableScan::Request>> requests;
+    for (size_t i = begin; i < end; ++i) {
+      open.push_back(side->Open(run.context, run.symbols[i].cut, run.symbols[i].text));
+      if (open.back() == nullptr) continue;
+      requests[&open.back()->table()].push_back({open.back().get(), span_of(*open.back()), {}});
+    }
+    for (const auto& [table, wanted] : requests) {
+      const Status read = table->Prefetch(wanted);
+      if (read.ok()) continue;
+      // Too much for all at once: each symbol reads its own rows when its turn comes.
+      if (read.code() != absl::StatusCode::kResourceExhausted || wanted.size() == 1) return read;
+      for (const TableScan::Request& request : wanted) request.symbol->DropHistory();
+      budget.ReleaseTo(held);
+    }
+    if (group != nullptr) {
+      std::vector<SymbolScan*> present;
+      for (const auto& symbol : open) {
+        if (symbol != nullptr) present.push_back(symbol.get());
+      }
+      PX_RETURN_IF_ERROR(group(present));
+    }
+    for (std::unique_ptr<SymbolScan>& symbol : open) {
+      if (symbol == nullptr) continue;
+      if (run.output->full()) return OkStatus();
+      PX_RETURN_IF_ERROR(budget.CheckDeadline());
+      const uint64_t before = budget.held();
+      PX_RETURN_IF_ERROR(each(*symbol));
+      symbol.reset();
+      budget.ReleaseTo(before);
+    }
+    budget.ReleaseTo(held);
+  }
+  return OkStatus();
+}
+
+}  // namespace proxist::query::internal

@@ -1,0 +1,56 @@
+// The operators: each reads resolved rows symbol by symbol and appends its answer.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxist/query/internal/cut.h"
+#include "proxist/query/internal/output.h"
+#include "proxist/query/internal/side.h"
+#include "proxist/query/plan.h"
+
+namespace proxist::query::internal {
+
+/// A symbol of the query with its shard.
+struct QuerySymbol {
+  std::string text;
+  ShardCut* cut;
+};
+
+/// A query at one cut of each shard that it touches. One thread.
+struct Run {
+  QueryContext* context;
+  std::vector<QuerySymbol> symbols;  // by text
+  Output* output;
+};
+
+Status RunLastBy(const LastBy& plan, Side side, const Run& run);
+Status RunRange(const Range& plan, Side side, const Run& run);
+Status RunBars(const Bars& plan, Side side, const Run& run);
+Status RunRolling(const Rolling& plan, Side side, const Run& run);
+Status RunAsof(const Asof& plan, Side left, Side right, const Run& run);
+
+/// The closed span of [begin, end); empty when from > to. `end` of Max has no bound.
+Span SpanOf(Timestamp begin, Timestamp end);
+
+/// The table columns that `names` choose, as slots; all when empty. symbol, ts and seq are always
+/// in an answer and may be named. A name twice is INVALID_ARGUMENT.
+StatusOr<std::vector<size_t>> ChosenSlots(Side* side, const std::vector<std::string>& names);
+
+/// symbol, ts and seq of the rows of a frame.
+std::vector<exec::Column> KeyColumns(const exec::Frame& frame, uint32_t symbol,
+                                     std::span<const int64_t> rows);
+/// frame.columns[slot] at `rows`.
+exec::Column PickColumn(const exec::Frame& frame, size_t slot, std::span<const int64_t> rows);
+
+/// Opens the symbols of a run a group at a time, reads what `span_of` says of history with as few
+/// requests as possible, calls `group` (if any) with the symbols that the table has, and `each` for
+/// one after the other; stops when the output is full.
+Status ForEachSymbol(const Run& run, Side* side,
+                     const std::function<Span(const SymbolScan&)>& span_of,
+                     const std::function<Status(SymbolScan&)>& each,
+                     const std::function<Status(std::span<SymbolScan* const>)>& group = nullptr);
+
+}  // namespace proxist::query::internal

@@ -1,0 +1,145 @@
+// Resolved rows of a table's symbols at one cut: memory and history stitched at each series' seam.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "proxist/base/time.h"
+#include "proxist/column/schema.h"
+#include "proxist/exec/frame.h"
+#include "proxist/query/internal/cold_rows.h"
+#include "proxist/query/internal/cut.h"
+
+namespace proxist::query::internal {
+
+/// A closed span of time.
+struct Span {
+  Timestamp from;
+  Timestamp to;
+};
+
+/// Rows below 0 do not exist; an upper bound of "now" is Timestamp::Max().
+inline constexpr Span kAllTime{kMinRowTimestamp, Timestamp::Max()};
+
+/// 1 ns before and after, for stepping.
+inline Timestamp Before(Timestamp ts) { return ts.Minus(Duration(1)); }
+inline Timestamp After(Timestamp ts) { return ts.Plus(Duration(1)); }
+
+class TableScan;
+
+/// One symbol of a TableScan: its series as they stood when it was opened, and what was read of
+/// history for it. `series` in calls below are indices 0..series_count()-1, ascending; empty: all.
+class SymbolScan {
+ public:
+  [[nodiscard]] const std::string& text() const { return text_; }
+  [[nodiscard]] uint32_t code() const { return code_; }
+  [[nodiscard]] size_t series_count() const { return series_.size(); }
+  /// Codes of a series' columns, in the schema's order.
+  [[nodiscard]] std::span<const uint32_t> series_codes(size_t series) const {
+    return series_[series].snapshot.series_codes();
+  }
+  [[nodiscard]] TableScan& table() const { return *table_; }
+
+  /// The least time from which memory alone answers for `series`; above it nothing is asked of
+  /// history. Min when memory knows all.
+  [[nodiscard]] Timestamp HotFrom(std::span<const uint32_t> series) const;
+  /// The greatest floor among `series`.
+  [[nodiscard]] Timestamp GreatestFloor(std::span<const uint32_t> series) const;
+  /// True when the rows of `span` are not all in memory and not read from history yet.
+  [[nodiscard]] bool NeedsHistory(Span span, std::span<const uint32_t> series) const;
+
+  /// A bound such that [bound, at] holds at least `rows` rows of memory, if memory has so many.
+  [[nodiscard]] std::optional<Timestamp> StepBack(Timestamp at, size_t rows,
+                                                  std::span<const uint32_t> series) const;
+  [[nodiscard]] std::optional<Timestamp> StepForward(Timestamp at, size_t rows,
+                                                     std::span<const uint32_t> series) const;
+  /// The greatest ts <= at of a late row or boundary that memory holds, and the least >= at.
+  [[nodiscard]] std::optional<Timestamp> LateBefore(Timestamp at,
+                                                    std::span<const uint32_t> series) const;
+  [[nodiscard]] std::optional<Timestamp> LateAfter(Timestamp at,
+                                                   std::span<const uint32_t> series) const;
+
+  /// All resolved rows of `span`, in order, with the columns of the table scan. Reads history when
+  /// it must.
+  StatusOr<exec::Frame> Read(Span span, std::span<const uint32_t> series);
+  /// Forgets what was read of history.
+  void DropHistory() { cold_.clear(); }
+
+ private:
+  friend class TableScan;
+  struct Series {
+    hot::SeriesSnapshot snapshot;
+    bool boundary_known = false;  // the rows at the greatest ts <= floor
+    std::vector<hot::RowRun> boundary;
+    Timestamp boundary_ts;                  // when boundary is not empty
+    Timestamp hot_from = Timestamp::Min();  // memory knows every row at or above it
+  };
+  /// History's part of a closed span of time.
+  struct ColdPart {
+    Span span;
+    std::shared_ptr<const ColdBatch> batch;
+    std::vector<std::vector<uint32_t>> rows;  // by series, indices into the batch
+  };
+
+  void AddSeries(const hot::SeriesSnapshot& snapshot);
+  [[nodiscard]] std::vector<uint32_t> Chosen(std::span<const uint32_t> series) const;
+  [[nodiscard]] const ColdPart* CoverOf(Span span, std::span<const uint32_t> series) const;
+  /// The closed span of history that `span` needs, if any.
+  [[nodiscard]] std::optional<Span> HistorySpan(Span span, std::span<const uint32_t> series) const;
+  void CollectPieces(const Series& series, size_t index, Span span, const ColdPart* cold,
+                     std::vector<Piece>* pieces) const;
+
+  TableScan* table_ = nullptr;
+  std::string text_;
+  uint32_t code_ = 0;
+  Lsn persisted_;
+  std::vector<Series> series_;
+  std::vector<ColdPart> cold_;
+};
+
+/// One table on one shard at a cut. One thread; everything lives no longer than the cut.
+class TableScan {
+ public:
+  /// `columns`: indices into schema->columns that frames hold, in their order.
+  TableScan(QueryContext* context, ShardCut* cut, column::SchemaPtr schema,
+            std::vector<size_t> columns);
+
+  /// The symbol's series as they stand now; nullptr when the table has none of it at the cut.
+  std::unique_ptr<SymbolScan> Open(std::string_view symbol);
+  /// Reads what `requests` need of history in as few requests as their spans allow.
+  struct Request {
+    SymbolScan* symbol;
+    Span span;
+    std::vector<uint32_t> series;
+  };
+  Status Prefetch(std::span<const Request> requests);
+  /// UTC days that history holds, ascending; asked once.
+  StatusOr<std::span<const Day>> Days();
+
+  [[nodiscard]] const column::TableSchema& schema() const { return *schema_; }
+  [[nodiscard]] const std::vector<size_t>& columns() const { return columns_; }
+  [[nodiscard]] ShardCut& cut() const { return *cut_; }
+  [[nodiscard]] QueryContext& context() const { return *context_; }
+  /// Bytes of one row in a frame, strings' own bytes not counted.
+  [[nodiscard]] uint64_t RowBytes() const { return row_bytes_; }
+
+ private:
+  friend class SymbolScan;
+  Status ReadHistory(std::span<SymbolScan* const> symbols, Span span);
+  [[nodiscard]] Status Explained(const Status& status, std::string_view symbol,
+                                 Timestamp floor) const;
+  void NoteSeam(const SymbolScan& symbol);
+
+  QueryContext* context_;
+  ShardCut* cut_;
+  column::SchemaPtr schema_;
+  std::vector<size_t> columns_;
+  uint64_t row_bytes_ = 0;
+  std::optional<std::vector<Day>> days_;
+};
+
+}  // namespace proxist::query::internal

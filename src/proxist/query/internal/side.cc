@@ -1,0 +1,130 @@
+// Names to slots, predicates to rows.
+#include "proxist/query/internal/side.h"
+
+#include <algorithm>
+
+#include "proxist/base/check.h"
+#include "proxist/meta/catalog.h"
+
+namespace proxist::query::internal {
+
+std::string Joined(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ", ") + name;
+  return out;
+}
+
+std::vector<const exec::Column*> ColumnsAt(const exec::Frame& frame,
+                                           std::span<const size_t> slots) {
+  std::vector<const exec::Column*> out;
+  for (const size_t slot : slots) out.push_back(&frame.columns[slot]);
+  return out;
+}
+
+StatusOr<Side> Side::Make(const QueryContext& context, const Selection& selection) {
+  Side side;
+  PX_ASSIGN_OR_RETURN(side.schema_,
+                      context.ports->catalog->Find(selection.tenant, selection.table));
+  if (selection.where.empty()) return side;
+  using column::TypeKind;
+  std::vector<exec::PredicateColumn> columns = {{"symbol", {TypeKind::kSymbol, 0}},
+                                                {"ts", {TypeKind::kTimestamp, 0}},
+                                                {"seq", {TypeKind::kUint64, 0}}};
+  for (const column::ColumnDef& def : side.schema_->columns)
+    columns.push_back({def.name, def.type});
+  StatusOr<exec::Predicate> where = exec::Predicate::Compile(selection.where, columns);
+  if (!where.ok()) {
+    return Annotate(where.status(), fmt::format("predicate on {}", selection.table));
+  }
+  side.where_slots_.assign(side.schema_->columns.size(), -1);
+  for (const size_t index : where->columns()) {
+    if (index < exec::kFirstTableColumn) continue;
+    const size_t column = index - exec::kFirstTableColumn;
+    PX_ASSIGN_OR_RETURN(const size_t slot, side.Slot(side.schema_->columns[column].name, "where"));
+    side.where_slots_[column] = static_cast<int>(slot);
+  }
+  side.where_ = std::move(*where);
+  return side;
+}
+
+StatusOr<size_t> Side::Slot(std::string_view name, std::string_view what) {
+  const std::optional<size_t> column = schema_->Find(name);
+  if (!column.has_value()) {
+    std::vector<std::string> names;
+    for (const column::ColumnDef& def : schema_->columns) names.push_back(def.name);
+    return InvalidArgument("{}: table {} has no column '{}'; it has {}", what, schema_->name, name,
+                           Joined(names));
+  }
+  const auto known = std::find(columns_.begin(), columns_.end(), *column);
+  if (known != columns_.end()) return static_cast<size_t>(known - columns_.begin());
+  PX_CHECK(scans_.empty());
+  columns_.push_back(*column);
+  return columns_.size() - 1;
+}
+
+StatusOr<std::vector<size_t>> Side::GroupSlots(const std::vector<std::string>& names) {
+  std::vector<size_t> slots;
+  for (const std::string& name : names) {
+    if (name == "symbol") continue;  // every operator groups by it
+    PX_ASSIGN_OR_RETURN(const size_t slot, Slot(name, "by"));
+    if (column::IsFloat(DefOf(slot).type.kind)) {
+      return InvalidArgument("by: column '{}' is {}, and floats do not make groups", name,
+                             column::FormatType(DefOf(slot).type));
+    }
+    if (std::find(slots.begin(), slots.end(), slot) != slots.end()) {
+      return InvalidArgument("by: column '{}' is named twice", name);
+    }
+    slots.push_back(slot);
+  }
+  return slots;
+}
+
+std::vector<size_t> Side::SeriesSlots() {
+  std::vector<size_t> slots;
+  for (const size_t column : schema_->series) {
+    slots.push_back(Slot(schema_->columns[column].name, "series").value());
+  }
+  return slots;
+}
+
+void Side::Select(const exec::Frame& frame, SymbolScan& symbol, std::vector<uint32_t>* rows) const {
+  if (!where_.has_value()) {
+    for (size_t row = 0; row < frame.rows(); ++row) rows->push_back(static_cast<uint32_t>(row));
+    return;
+  }
+  exec::PredicateInput input;
+  input.frame = &frame;
+  input.symbol = symbol.code();
+  input.symbols = symbol.table().cut().symbols.get();
+  input.slots = where_slots_;
+  where_->Select(input, rows);
+}
+
+std::unique_ptr<SymbolScan> Side::Open(QueryContext* context, ShardCut* cut,
+                                       std::string_view symbol) {
+  std::unique_ptr<TableScan>& scan = scans_[cut];
+  if (scan == nullptr) scan = std::make_unique<TableScan>(context, cut, schema_, columns_);
+  return scan->Open(symbol);
+}
+
+std::optional<std::vector<Side::SeriesGroup>> Side::SeriesGroups(
+    const SymbolScan& symbol, std::span<const size_t> slots) const {
+  std::vector<size_t> positions;  // in the series key
+  for (const size_t slot : slots) {
+    const auto& series = schema_->series;
+    const auto at = std::find(series.begin(), series.end(), columns_[slot]);
+    if (at == series.end()) return std::nullopt;
+    positions.push_back(static_cast<size_t>(at - series.begin()));
+  }
+  std::map<std::vector<uint32_t>, std::vector<uint32_t>> groups;
+  for (uint32_t i = 0; i < symbol.series_count(); ++i) {
+    std::vector<uint32_t> key;
+    for (const size_t position : positions) key.push_back(symbol.series_codes(i)[position]);
+    groups[key].push_back(i);
+  }
+  std::vector<SeriesGroup> out;
+  for (auto& [key, members] : groups) out.push_back({key, std::move(members)});
+  return out;
+}
+
+}  // namespace proxist::query::internal

@@ -1,0 +1,69 @@
+// One table of a query: which columns its frames hold, where names lie in them, which rows count.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "proxist/exec/expression.h"
+#include "proxist/query/internal/scan.h"
+#include "proxist/query/plan.h"
+
+namespace proxist::query::internal {
+
+/// One thread.
+class Side {
+ public:
+  /// Looks up the table and compiles the predicate. NOT_FOUND and INVALID_ARGUMENT name what
+  /// exists.
+  static StatusOr<Side> Make(const QueryContext& context, const Selection& selection);
+
+  [[nodiscard]] const column::SchemaPtr& schema() const { return schema_; }
+  /// Where the column stands in frames; it is read from now on. INVALID_ARGUMENT lists the table's
+  /// columns; `what` says what wanted it.
+  StatusOr<size_t> Slot(std::string_view name, std::string_view what);
+  /// The slots of `names`; floats can't group. INVALID_ARGUMENT.
+  StatusOr<std::vector<size_t>> GroupSlots(const std::vector<std::string>& names);
+  /// The slots of the series columns, in order.
+  std::vector<size_t> SeriesSlots();
+  [[nodiscard]] const column::ColumnDef& DefOf(size_t slot) const {
+    return schema_->columns[columns_[slot]];
+  }
+  [[nodiscard]] bool has_where() const { return where_.has_value(); }
+
+  /// Appends the rows of `frame` that the predicate selects, or all.
+  void Select(const exec::Frame& frame, SymbolScan& symbol, std::vector<uint32_t>* rows) const;
+
+  /// The symbol on its shard at the query's cut; nullptr when the table has nothing of it. All
+  /// slots must be known by then.
+  std::unique_ptr<SymbolScan> Open(QueryContext* context, ShardCut* cut, std::string_view symbol);
+
+  /// Series of a symbol that agree in some of the series columns.
+  struct SeriesGroup {
+    std::vector<uint32_t> key;     // codes of the columns
+    std::vector<uint32_t> series;  // ascending
+  };
+  /// The symbol's series by their values in the columns at `slots`, when all of these are series
+  /// columns; nothing otherwise.
+  std::optional<std::vector<SeriesGroup>> SeriesGroups(const SymbolScan& symbol,
+                                                       std::span<const size_t> slots) const;
+
+ private:
+  column::SchemaPtr schema_;
+  std::vector<size_t> columns_;  // by slot: index into schema_->columns
+  std::optional<exec::Predicate> where_;
+  std::vector<int> where_slots_;
+  std::map<ShardCut*, std::unique_ptr<TableScan>> scans_;
+};
+
+/// "a, b, c" for error texts.
+std::string Joined(const std::vector<std::string>& names);
+
+/// Columns of `columns` at `slots`.
+std::vector<const exec::Column*> ColumnsAt(const exec::Frame& frame, std::span<const size_t> slots);
+
+}  // namespace proxist::query::internal

@@ -1,0 +1,364 @@
+// Kernels against loops that look at every row of every slice.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <random>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "proxist/exec/aggregate.h"
+#include "proxist/exec/asof.h"
+#include "proxist/exec/exact_sum.h"
+#include "proxist/exec/group.h"
+#include "proxist/exec/slices.h"
+
+namespace proxist::exec {
+namespace {
+
+using column::Type;
+using column::TypeKind;
+using ::testing::ElementsAre;
+
+constexpr Type kInt{TypeKind::kInt64, 0};
+constexpr Type kFloat{TypeKind::kFloat64, 0};
+
+/// Exact sum by keeping partial sums that do not overlap (Shewchuk), rounded once.
+double SlowSum(const std::vector<double>& values) {
+  std::vector<double> partials;
+  for (double x : values) {
+    size_t kept = 0;
+    for (double y : partials) {
+      if (std::abs(x) < std::abs(y)) std::swap(x, y);
+      const double high = x + y;
+      const double low = y - (high - x);
+      if (low != 0) partials[kept++] = low;
+      x = high;
+    }
+    partials.resize(kept);
+    partials.push_back(x);
+  }
+  if (partials.empty()) return 0;
+  size_t n = partials.size();
+  double high = partials[--n];
+  double low = 0;
+  while (n > 0) {
+    const double x = high;
+    const double y = partials[--n];
+    high = x + y;
+    low = y - (high - x);
+    if (low != 0) break;
+  }
+  if (n > 0 && ((low < 0 && partials[n - 1] < 0) || (low > 0 && partials[n - 1] > 0))) {
+    const double y = low * 2;
+    const double x = high + y;
+    if (y == x - high) high = x;
+  }
+  return high + 0.0;
+}
+
+TEST(ExactSumTest, RoundsOnceAndForgetsOrder) {
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 2000; ++round) {
+    std::vector<double> values(random() % 20);
+    for (double& v : values) {
+      v = std::ldexp(static_cast<double>(static_cast<int64_t>(random())),
+                     static_cast<int>(random() % 120) - 60);
+    }
+    ExactSum sum;
+    std::vector<double> gone(random() % 5);
+    for (double& v : gone) v = std::ldexp(static_cast<double>(random()), 200);
+    for (const double v : gone) sum.Add(v);
+    for (const double v : values) sum.Add(v);
+    for (const double v : gone) sum.Subtract(v);
+    EXPECT_EQ(std::bit_cast<uint64_t>(sum.Value()), std::bit_cast<uint64_t>(SlowSum(values)));
+  }
+}
+
+TEST(ExactSumTest, KeepsExtremes) {
+  constexpr double kMax = std::numeric_limits<double>::max();
+  constexpr double kTiny = std::numeric_limits<double>::denorm_min();
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  ExactSum sum;
+  EXPECT_EQ(sum.Value(), 0.0);
+  sum.Add(kMax);
+  sum.Add(kMax);
+  EXPECT_EQ(sum.Value(), kInfinity);
+  sum.Subtract(kMax);
+  EXPECT_EQ(sum.Value(), kMax);
+  sum.Add(-kMax);
+  sum.Add(kTiny);
+  EXPECT_EQ(sum.Value(), kTiny);
+  sum.Add(-2 * kTiny);
+  EXPECT_EQ(sum.Value(), -kTiny);
+  sum.Add(kInfinity);
+  EXPECT_EQ(sum.Value(), kInfinity);
+  sum.Add(-kInfinity);
+  EXPECT_TRUE(std::isnan(sum.Value()));
+  sum.Subtract(kInfinity);
+  EXPECT_EQ(sum.Value(), -kInfinity);
+  sum.Subtract(-kInfinity);
+  EXPECT_EQ(sum.Value(), -kTiny);
+  sum.Add(std::nan(""));
+  EXPECT_TRUE(std::isnan(sum.Value()));
+}
+
+TEST(AsofTest, AgreesWithEveryPair) {
+  std::mt19937_64 random(2);
+  for (int round = 0; round < 3000; ++round) {
+    const auto side = [&](std::vector<int64_t>* ts, std::vector<uint32_t>* group) {
+      ts->resize(random() % 12);
+      for (int64_t& t : *ts) t = static_cast<int64_t>(random() % 10);
+      std::sort(ts->begin(), ts->end());
+      for (size_t i = 0; i < ts->size(); ++i) group->push_back(random() % 3);
+    };
+    std::vector<int64_t> lts, rts;
+    std::vector<uint32_t> lg, rg;
+    side(&lts, &lg);
+    side(&rts, &rg);
+    AsofRule rule;
+    rule.forward = random() % 2 == 0;
+    rule.strict = random() % 2 == 0;
+    if (random() % 2 == 0) rule.tolerance = Duration(static_cast<int64_t>(random() % 5));
+    std::vector<int64_t> expected;
+    for (size_t i = 0; i < lts.size(); ++i) {
+      int64_t best = -1;
+      for (size_t j = 0; j < rts.size(); ++j) {
+        if (rg[j] != lg[i]) continue;
+        const int64_t distance = rule.forward ? rts[j] - lts[i] : lts[i] - rts[j];
+        if (distance < 0 || (rule.strict && distance == 0)) continue;
+        if (rule.tolerance.has_value() && distance > rule.tolerance->ns()) continue;
+        if (!rule.forward || best < 0) best = static_cast<int64_t>(j);
+      }
+      expected.push_back(best);
+    }
+    EXPECT_EQ(AsofMatch(lts, lg, rts, rg, 3, rule), expected);
+  }
+}
+
+TEST(SlicesTest, WindowsHoldBothEnds) {
+  const std::vector<int64_t> ts = {0, 5, 5, 10, 11};
+  const std::vector<uint32_t> group(5, 0);
+  const Slices slices = RollingSlices(ts, group, 1, {Duration(5), 0});
+  EXPECT_THAT(slices.begin, ElementsAre(0, 0, 0, 1, 3));
+  EXPECT_THAT(slices.end, ElementsAre(1, 2, 3, 4, 5));
+  const Slices rows = RollingSlices(ts, group, 1, {std::nullopt, 2});
+  EXPECT_THAT(rows.begin, ElementsAre(0, 0, 1, 2, 3));
+}
+
+TEST(SlicesTest, BarsStartAtMultiplesOfTheInterval) {
+  const std::vector<int64_t> ts = {0, 59, 60, 200};
+  const std::vector<uint32_t> group = {0, 1, 0, 0};
+  const BarSlices bars = MakeBarSlices(ts, group, 2, Duration(60));
+  EXPECT_THAT(bars.start, ElementsAre(0, 60, 180, 0));
+  EXPECT_THAT(bars.group, ElementsAre(0, 0, 0, 1));
+  EXPECT_THAT(bars.slices.order, ElementsAre(0, 2, 3, 1));
+}
+
+/// Random slices over random values of one type, with nulls and NaN, checked value by value.
+class AggregateTest : public ::testing::TestWithParam<Type> {};
+
+bool SameCell(const Column& a, size_t i, const std::optional<double>& b) {
+  if (a.IsValid(i) != b.has_value()) return false;
+  if (!b.has_value()) return true;
+  const double x = a.type().kind == TypeKind::kFloat64 ? a.data<double>()[i]
+                   : a.type().kind == TypeKind::kFloat32
+                       ? double{a.data<float>()[i]}
+                       : static_cast<double>(a.data<int64_t>()[i]);
+  return std::isnan(x) ? std::isnan(*b) : std::bit_cast<uint64_t>(x) == std::bit_cast<uint64_t>(*b);
+}
+
+TEST_P(AggregateTest, AgreesWithLoops) {
+  const Type type = GetParam();
+  const bool is_float = column::IsFloat(type.kind);
+  const double unit = type.kind == TypeKind::kDecimal ? std::pow(10.0, type.scale) : 1;
+  std::mt19937_64 random(3);
+  for (int round = 0; round < 400; ++round) {
+    const size_t n = random() % 30;
+    std::vector<int64_t> ts;
+    std::vector<uint32_t> group;
+    Column values(type), sizes(kInt);
+    std::vector<std::optional<double>> v;
+    std::vector<std::optional<int64_t>> s;
+    for (size_t i = 0; i < n; ++i) {
+      ts.push_back((ts.empty() ? 0 : ts.back()) + static_cast<int64_t>(random() % 3));
+      group.push_back(random() % 2);
+      v.emplace_back();
+      if (random() % 4 == 0) {
+        values.AppendNull();
+      } else if (type.kind == TypeKind::kFloat64) {
+        v.back() = random() % 8 == 0 ? std::nan("")
+                                     : static_cast<double>(static_cast<int64_t>(random())) / 1e15;
+        values.Append(*v.back());
+      } else if (type.kind == TypeKind::kFloat32) {
+        v.back() = static_cast<float>(static_cast<int32_t>(random())) / 3.0F;
+        v.back() = static_cast<float>(*v.back());
+        values.Append(static_cast<float>(*v.back()));
+      } else {
+        v.back() = static_cast<double>(static_cast<int64_t>(random() % 2001) - 1000);
+        values.Append(static_cast<int64_t>(*v.back()));
+      }
+      s.emplace_back();
+      if (random() % 5 == 0) {
+        sizes.AppendNull();
+      } else {
+        s.back() = static_cast<int64_t>(random() % 5) - 1;
+        sizes.Append(*s.back());
+      }
+    }
+    const bool bars = round % 3 == 2;
+    const Slices slices =
+        bars ? MakeBarSlices(ts, group, 2, Duration(4)).slices
+             : RollingSlices(ts, group, 2,
+                             round % 3 == 0 ? Window{Duration(5), 0} : Window{std::nullopt, 4});
+    const Column sum = *Sum(slices, values, "sum");
+    const Column mean = *Mean(slices, values, "mean");
+    const Column vwap = *Vwap(slices, values, sizes, "vwap");
+    const Column low = MinValue(slices, values);
+    const Column high = MaxValue(slices, values);
+    const Column first = FirstValue(slices, values);
+    const Column last = LastValue(slices, values);
+    const Column count = CountRows(slices);
+    for (size_t k = 0; k < slices.size(); ++k) {
+      std::vector<double> window, products, weights;
+      std::optional<double> least, most, nan, open, close;
+      for (uint32_t at = slices.begin[k]; at < slices.end[k]; ++at) {
+        const uint32_t row = slices.order[at];
+        if (!v[row].has_value()) continue;
+        const double x = *v[row];
+        window.push_back(x);
+        if (!open.has_value()) open = x;
+        close = x;
+        if (std::isnan(x)) {
+          nan = x;
+        } else {
+          if (!least.has_value() || x < *least) least = x;
+          if (!most.has_value() || x > *most) most = x;
+        }
+        if (s[row].has_value()) {
+          products.push_back(x * static_cast<double>(*s[row]));
+          weights.push_back(static_cast<double>(*s[row]));
+        }
+      }
+      const double total = SlowSum(window);
+      EXPECT_EQ(count.data<int64_t>()[k], slices.end[k] - slices.begin[k]);
+      EXPECT_TRUE(SameCell(first, k, open));
+      EXPECT_TRUE(SameCell(last, k, close));
+      EXPECT_TRUE(SameCell(low, k, least.has_value() ? least : nan));
+      EXPECT_TRUE(SameCell(high, k, most.has_value() ? most : nan));
+      EXPECT_TRUE(SameCell(sum, k, window.empty() ? std::nullopt : std::optional(total)));
+      const double n_values = static_cast<double>(window.size());
+      const auto quotient = [&](double a, double b) {
+        return is_float ? a / b
+                        : static_cast<double>(
+                              static_cast<long double>(a) /
+                              (static_cast<long double>(b) * static_cast<long double>(unit)));
+      };
+      EXPECT_TRUE(SameCell(
+          mean, k, window.empty() ? std::nullopt : std::optional(quotient(total, n_values))));
+      const double weight = SlowSum(weights);
+      EXPECT_TRUE(SameCell(
+          vwap, k,
+          weight == 0 ? std::nullopt : std::optional(quotient(SlowSum(products), weight))));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, AggregateTest,
+                         ::testing::Values(kInt, kFloat, Type{TypeKind::kDecimal, 4},
+                                           Type{TypeKind::kFloat32, 0}));
+
+TEST(AggregateRangeTest, SumsThatDoNotFitAreErrors) {
+  Column values(kInt);
+  values.Append(std::numeric_limits<int64_t>::max());
+  values.Append(int64_t{1});
+  values.Append(int64_t{-1});
+  const Slices two{{0, 1, 2}, {0}, {2}};
+  const Slices three{{0, 1, 2}, {0}, {3}};
+  EXPECT_EQ(Sum(two, values, "volume").status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_THAT(std::string(Message(Sum(two, values, "volume").status())),
+              ::testing::HasSubstr("volume"));
+  EXPECT_EQ(Sum(three, values, "volume")->data<int64_t>()[0], std::numeric_limits<int64_t>::max());
+  Column decimals(Type{TypeKind::kDecimal, 2});
+  decimals.Append(column::kDecimalLimit - 1);
+  decimals.Append(int64_t{1});
+  EXPECT_EQ(Sum({{0, 1}, {0}, {2}}, decimals, "sum").status().code(),
+            absl::StatusCode::kOutOfRange);
+  Column unsigned_values(Type{TypeKind::kUint64, 0});
+  unsigned_values.Append(std::numeric_limits<uint64_t>::max());
+  EXPECT_EQ(Sum({{0}, {0}, {1}}, unsigned_values, "sum").status().code(),
+            absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(Mean({{0}, {0}, {1}}, unsigned_values, "mean")->data<double>()[0],
+            18446744073709551615.0);
+}
+
+TEST(EmaTest, SeedsSkipsAndStartsAnew) {
+  Column values(kInt);
+  for (const int64_t v : {10, 20, 30, 40}) values.Append(v);
+  values.AppendNull();
+  values.Append(int64_t{50});
+  const std::vector<uint32_t> group = {0, 0, 1, 0, 0, 0};
+  const std::vector<int64_t> ts = {0, 1, 2, 3, 4, 5};
+  const Slices slices = RollingSlices(ts, group, 2, {std::nullopt, 1});
+  const Column out = Ema(slices, values, group, 1, 0.5);
+  // In the order of the slices: rows 0 1 3 4 5 of group 0, then row 2.
+  EXPECT_FALSE(out.IsValid(0));
+  EXPECT_EQ(out.data<double>()[1], 20);
+  EXPECT_EQ(out.data<double>()[2], 30);
+  EXPECT_EQ(out.data<double>()[3], 30);
+  EXPECT_EQ(out.data<double>()[4], 40);
+  EXPECT_EQ(out.data<double>()[5], 30);
+}
+
+TEST(GroupingTest, NullEqualsNullAndTextEqualsText) {
+  Symbols symbols(nullptr);
+  Column venue(Type{TypeKind::kSymbol, 0});
+  Column note(Type{TypeKind::kString, 0});
+  for (int i = 0; i < 2; ++i) {
+    venue.Append(symbols.Code("P"));
+    note.Append(std::string_view("a"));
+    venue.AppendNull();
+    note.AppendNull();
+    venue.Append(symbols.Code("Q"));
+    note.Append(std::string_view(""));
+  }
+  const std::vector<uint32_t> rows = {0, 1, 2, 3, 4, 5};
+  const Column* one[] = {&venue};
+  const Column* two[] = {&note, &venue};
+  EXPECT_THAT(Grouping().Assign(one, rows), ElementsAre(0, 1, 2, 0, 1, 2));
+  EXPECT_THAT(Grouping().Assign(two, rows), ElementsAre(0, 1, 2, 0, 1, 2));
+  EXPECT_THAT(Grouping().Assign({}, rows), ElementsAre(0, 0, 0, 0, 0, 0));
+  EXPECT_LT(CompareValues(venue, 1, venue, 0, symbols), 0);
+  EXPECT_LT(CompareValues(venue, 0, venue, 2, symbols), 0);
+  EXPECT_EQ(CompareValues(note, 0, note, 3, symbols), 0);
+}
+
+TEST(ColumnTest, KeepsNullsThroughGatherAndRange) {
+  Column a(kInt);
+  for (int64_t i = 0; i < 200; ++i) {
+    if (i % 3 == 0) {
+      a.AppendNull();
+    } else {
+      a.Append(i);
+    }
+  }
+  Column b(kInt);
+  b.Append(int64_t{7});
+  b.AppendRange(a, 50, 150);
+  const std::vector<int64_t> rows = {1, -1, 3, 199};
+  b.AppendGather(a, rows.data(), rows.size());
+  b.Extend(70);
+  ASSERT_EQ(b.rows(), 175U);
+  EXPECT_TRUE(b.IsValid(0));
+  for (size_t i = 0; i < 100; ++i) {
+    ASSERT_EQ(b.IsValid(1 + i), (50 + i) % 3 != 0);
+    if (b.IsValid(1 + i)) ASSERT_EQ(b.data<int64_t>()[1 + i], static_cast<int64_t>(50 + i));
+  }
+  EXPECT_TRUE(b.IsValid(101) && !b.IsValid(102) && !b.IsValid(103) && b.IsValid(104));
+  for (size_t i = 105; i < 175; ++i) ASSERT_TRUE(b.IsValid(i) && b.data<int64_t>()[i] == 0);
+}
+
+}  // namespace
+}  // namespace proxist::exec
