@@ -111,7 +111,7 @@ class Blocks {
   static void SetNull(RowBlock* block, size_t column, uint32_t row);
   static void SetText(RowBlock* block, size_t column, uint32_t row, ByteSpan text);
   static void FillColumn(RowBlock* block, size_t column, const Layout::Column& shape, uint32_t at,
-                         BatchSource* source, std::span<const uint32_t> rows);
+                         BatchSource* source, std::span<const uint32_t> rows, bool contiguous);
   static void FillColumn(RowBlock* block, size_t column, const Layout::Column& shape, uint32_t at,
                          std::span<const RowRef> rows);
   static void Grew(RowBlock* block, size_t bytes);

@@ -11,13 +11,14 @@ namespace {
 
 constexpr uint32_t kUnknownCode = UINT32_MAX;
 
+/// Rows of an overlay come in key order, so the ends alone do not tell.
 bool Contiguous(std::span<const uint32_t> rows) {
-  return rows.back() - rows.front() + 1 == rows.size();
+  return rows.back() - rows.front() + 1 == rows.size() && std::is_sorted(rows.begin(), rows.end());
 }
 
 template <typename T>
-void Copy(std::byte* out, const std::byte* in, std::span<const uint32_t> rows) {
-  if (Contiguous(rows)) {
+void Copy(std::byte* out, const std::byte* in, std::span<const uint32_t> rows, bool contiguous) {
+  if (contiguous) {
     std::memcpy(out, in + size_t{rows.front()} * sizeof(T), rows.size() * sizeof(T));
     return;
   }
@@ -25,17 +26,17 @@ void Copy(std::byte* out, const std::byte* in, std::span<const uint32_t> rows) {
   for (size_t i = 0; i < rows.size(); ++i) values[i] = LoadAt<T>(in, rows[i]);
 }
 
-void CopyFixed(uint32_t width, std::byte* out, const std::byte* in,
-               std::span<const uint32_t> rows) {
+void CopyFixed(uint32_t width, std::byte* out, const std::byte* in, std::span<const uint32_t> rows,
+               bool contiguous) {
   switch (width) {
     case 1:
-      return Copy<uint8_t>(out, in, rows);
+      return Copy<uint8_t>(out, in, rows, contiguous);
     case 2:
-      return Copy<uint16_t>(out, in, rows);
+      return Copy<uint16_t>(out, in, rows, contiguous);
     case 4:
-      return Copy<uint32_t>(out, in, rows);
+      return Copy<uint32_t>(out, in, rows, contiguous);
     default:
-      return Copy<uint64_t>(out, in, rows);
+      return Copy<uint64_t>(out, in, rows, contiguous);
   }
 }
 
@@ -67,14 +68,17 @@ void Blocks::Append(RowBlock* block, const Layout& layout, BatchSource* source,
   const uint32_t at = block->rows_.load(std::memory_order_relaxed);
   PX_CHECK(rows.size() <= block->capacity_ - at);
   const column::Batch& batch = source->batch();
-  Copy<int64_t>(reinterpret_cast<std::byte*>(block->ts_ + at), batch.ts.values.data(), rows);
+  const bool contiguous = Contiguous(rows);
+  Copy<int64_t>(reinterpret_cast<std::byte*>(block->ts_ + at), batch.ts.values.data(), rows,
+                contiguous);
   for (size_t i = 0; i < rows.size(); ++i) {
     SetLsn(block, static_cast<uint32_t>(at + i), source->lsn(rows[i]));
   }
   if (source->assigned()) {
     for (size_t i = 0; i < rows.size(); ++i) block->seq_[at + i] = source->lsn(rows[i]);
   } else {
-    Copy<uint64_t>(reinterpret_cast<std::byte*>(block->seq_ + at), batch.seq.values.data(), rows);
+    Copy<uint64_t>(reinterpret_cast<std::byte*>(block->seq_ + at), batch.seq.values.data(), rows,
+                   contiguous);
   }
   if (block->op_ != nullptr) {
     for (size_t i = 0; i < rows.size(); ++i) {
@@ -84,20 +88,21 @@ void Blocks::Append(RowBlock* block, const Layout& layout, BatchSource* source,
   }
   block->last_published_ = std::max(block->last_published_, published);
   for (size_t c = 0; c < block->column_count_; ++c) {
-    if (block->columns_[c].own) FillColumn(block, c, layout.columns[c], at, source, rows);
+    if (block->columns_[c].own)
+      FillColumn(block, c, layout.columns[c], at, source, rows, contiguous);
   }
   block->rows_.store(static_cast<uint32_t>(at + rows.size()), std::memory_order_release);
 }
 
 void Blocks::FillColumn(RowBlock* block, size_t column, const Layout::Column& shape, uint32_t at,
-                        BatchSource* source, std::span<const uint32_t> rows) {
+                        BatchSource* source, std::span<const uint32_t> rows, bool contiguous) {
   std::byte* out = block->columns_[column].values + size_t{at} * shape.width;
   const bool absent = column >= source->batch().columns.size();  // the batch's schema is older
   const bool text = shape.kind == column::TypeKind::kString;
   const column::ColumnView* view = absent ? nullptr : &source->batch().columns[column];
   const auto is_null = [&](uint32_t row) { return absent || !view->IsValid(row); };
   if (!absent && !text && shape.kind != column::TypeKind::kSymbol) {
-    CopyFixed(shape.width, out, view->values.data(), rows);
+    CopyFixed(shape.width, out, view->values.data(), rows, contiguous);
     if (view->validity.empty()) return;
   }
   for (size_t i = 0; i < rows.size(); ++i) {

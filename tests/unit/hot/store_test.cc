@@ -1,0 +1,312 @@
+// Exact values: memory, reclamation, schema versions, boundaries, compaction.
+#include "proxist/hot/store.h"
+
+#include <algorithm>
+#include <random>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/hot/rows.h"
+
+namespace proxist::hot {
+namespace {
+
+using column::BatchBuilder;
+using column::Op;
+
+struct Row {
+  int64_t ts;
+  uint64_t seq;
+  Op op = Op::kPut;
+};
+
+class StoreTest : public testing::Test {
+ protected:
+  /// Scatters and publishes rows of one series.
+  ScatterResult Write(const std::vector<Row>& rows, const char* venue = "x", int64_t now = 0) {
+    BatchBuilder builder(schema_);
+    const Lsn first = lsn_.Next();
+    for (const Row& row : rows) {
+      lsn_ = lsn_.Next();
+      builder.AddRow("A", Timestamp(row.ts), row.seq, row.op);
+      builder.SetText(0, venue);
+      SetCells(*schema_, lsn_.value(), &builder);
+    }
+    const ScatterResult result = store_.Scatter(builder.Build(), first, Timestamp(now));
+    store_.Publish(lsn_);
+    return result;
+  }
+  void Persist() { store_.SetPersisted(lsn_); }
+  std::vector<SeriesRecord> Plan(int64_t before, int64_t published = INT64_MAX) {
+    return store_.PlanEviction(kTable, Timestamp(before), Timestamp(published));
+  }
+  std::vector<SeriesSnapshot> Snapshots(const ReadGuard& guard) {
+    std::vector<SeriesSnapshot> out;
+    const auto symbol = store_.dictionary().Find("A");
+    if (symbol) guard.SeriesOf(kTable, *symbol, &out);
+    return out;
+  }
+  std::vector<int64_t> TsOf(std::span<const RowRun> runs) {
+    std::vector<int64_t> out;
+    for (const RowRun& run : runs) {
+      out.insert(out.end(), TimestampsOf(*run.block) + run.begin,
+                 TimestampsOf(*run.block) + run.end);
+    }
+    return out;
+  }
+  std::vector<int64_t> All(const SeriesSnapshot& snapshot) {
+    std::vector<RowRun> runs;
+    snapshot.Runs(Timestamp::Min(), Timestamp::Max(), &runs);
+    return TsOf(runs);
+  }
+  /// {-1} when it is unknown.
+  std::vector<int64_t> BoundaryTs() {
+    const ReadGuard guard = store_.Read();
+    const auto boundary = Snapshots(guard).at(0).Boundary();
+    return boundary ? TsOf(*boundary) : std::vector<int64_t>{-1};
+  }
+
+  column::SchemaPtr schema_ = EveryType(1, 3);
+  Store store_{StoreOptions{.overlay_compact_rows = 64}};
+  Lsn lsn_;
+};
+
+using Ts = std::vector<int64_t>;
+
+TEST_F(StoreTest, UnknownTablesAndSymbolsAreEmpty) {
+  const ReadGuard guard = store_.Read();
+  std::vector<SeriesSnapshot> out;
+  guard.SeriesOf(TableId(99), 0, &out);
+  guard.SeriesOf(kTable, 4'000'000'000, &out);
+  EXPECT_TRUE(out.empty());
+  EXPECT_EQ(store_.SchemaOf(kTable), nullptr);
+  EXPECT_EQ(store_.StatsOf(kTable).rows, 0U);
+  EXPECT_EQ(store_.LeastHeldLsn(), Lsn::Max());
+  EXPECT_TRUE(Plan(100).empty());
+}
+
+TEST_F(StoreTest, ScatteredRowsAreInvisibleUntilPublished) {
+  Write({{1, 1}});
+  BatchBuilder builder(schema_);
+  builder.AddRow("A", Timestamp(2), 1);
+  builder.SetText(0, "x");
+  builder.AddRow("A", Timestamp(0), 1);
+  builder.SetText(0, "x");
+  store_.Scatter(builder.Build(), Lsn(2), Timestamp(0));
+  const ReadGuard before = store_.Read();
+  EXPECT_EQ(All(Snapshots(before)[0]), Ts{1});
+  store_.Publish(Lsn(3));
+  store_.Publish(Lsn(1));
+  const ReadGuard after = store_.Read();
+  EXPECT_EQ(All(Snapshots(after)[0]), (Ts{0, 1, 2}));
+  EXPECT_EQ(All(Snapshots(before)[0]), Ts{1});
+}
+
+TEST_F(StoreTest, StepsCountResolvedRows) {
+  Write({{1, 1}, {2, 1}, {2, 2}, {3, 1}});
+  Write({{2, 2, Op::kCancel}});
+  const ReadGuard guard = store_.Read();
+  const SeriesSnapshot s = Snapshots(guard)[0];
+  EXPECT_EQ(s.StepBack(Timestamp::Max(), 3), Timestamp(1));
+  EXPECT_EQ(s.StepBack(Timestamp::Max(), 4), std::nullopt);
+  EXPECT_EQ(s.StepBack(Timestamp::Max(), 0), Timestamp::Max());
+  EXPECT_EQ(s.StepForward(Timestamp::Min(), 3), Timestamp(3));
+  EXPECT_EQ(s.StepForward(Timestamp(4), 1), std::nullopt);
+  EXPECT_EQ(s.StepForward(Timestamp::Min(), SIZE_MAX), std::nullopt);
+}
+
+TEST_F(StoreTest, TheBoundaryFollowsEvictions) {
+  Write({{1, 1}, {2, 1}, {2, 2}, {3, 1}, {9, 1}});
+  EXPECT_EQ(BoundaryTs(), Ts{});
+  EXPECT_TRUE(Plan(10).empty()) << "nothing is persisted";
+  Persist();
+  ASSERT_EQ(Plan(3).size(), 1U);
+  EXPECT_EQ(Plan(3)[0].floor, Timestamp(2));
+  const EvictResult result = store_.Evict(kTable, Plan(3));
+  EXPECT_EQ(result.rows, 3U);
+  EXPECT_EQ(result.series, 1U);
+  EXPECT_EQ(BoundaryTs(), (Ts{2, 2}));
+  Write({{3, 1, Op::kCancel}});
+  Persist();
+  store_.Evict(kTable, Plan(5));
+  EXPECT_EQ(store_.Manifest(kTable)[0].floor, Timestamp(4));
+  EXPECT_EQ(BoundaryTs(), (Ts{2, 2})) << "the row that left was cancelled";
+  const ScatterResult late = Write({{1, 7}});
+  EXPECT_EQ(late.rewritten_days, std::vector<Day>{Day(0)});
+  EXPECT_EQ(BoundaryTs(), Ts{-1});
+  Persist();
+  store_.Evict(kTable, Plan(INT64_MAX));
+  EXPECT_EQ(store_.Manifest(kTable)[0].floor, Timestamp(9)) << "not above the last row";
+  EXPECT_EQ(BoundaryTs(), Ts{9});
+}
+
+TEST_F(StoreTest, ARestoredFloorHasAnUnknownBoundaryAndSkipsWhatWasEvicted) {
+  store_.SetSchema(schema_);
+  store_.RestoreSeries(kTable, {"A", {"x"}, Timestamp(5)});
+  store_.SetPersisted(Lsn(2));
+  Write({{4, 1}, {6, 1}, {5, 1}});
+  EXPECT_EQ(BoundaryTs(), Ts{-1});
+  const ReadGuard guard = store_.Read();
+  EXPECT_EQ(All(Snapshots(guard)[0]), Ts{6});
+  std::vector<LateRow> late;
+  Snapshots(guard)[0].LateRows(Timestamp::Min(), Timestamp::Max(), Lsn(2), &late);
+  ASSERT_EQ(late.size(), 1U);
+  EXPECT_EQ(LsnOf(*late[0].block, late[0].row), Lsn(3));
+  EXPECT_EQ(store_.LeastHeldLsn(), Lsn(2));
+  EXPECT_EQ(store_.StatsOf(kTable).rows, 2U);
+}
+
+TEST_F(StoreTest, LateRowsLeaveWhenNoOlderReaderIsLeft) {
+  Write({{1, 1}, {5, 1}});
+  Persist();
+  store_.Evict(kTable, Plan(3));
+  Write({{1, 2}});
+  {
+    const ReadGuard guard = store_.Read();
+    Persist();
+    EXPECT_FALSE(store_.Maintain());
+    EXPECT_EQ(store_.StatsOf(kTable).overlay_rows, 1U);
+  }
+  store_.Maintain();
+  EXPECT_EQ(store_.StatsOf(kTable).overlay_rows, 0U);
+  EXPECT_EQ(store_.StatsOf(kTable).rows, 1U);
+}
+
+TEST_F(StoreTest, RetentionCountsFromPublication) {
+  std::vector<Row> old;
+  for (int64_t ts = 0; ts < 700; ++ts) old.push_back({ts, 1});
+  Write(old, "x", 10);
+  Write({{700, 1}, {701, 1}}, "x", 20);
+  Write({{300, 2}}, "x", 30);
+  Persist();
+  EXPECT_TRUE(Plan(INT64_MAX, 9).empty());
+  EXPECT_EQ(Plan(INT64_MAX, 29).at(0).floor, Timestamp(299));
+  EXPECT_EQ(Plan(INT64_MAX, 30).at(0).floor, Timestamp(701));
+}
+
+TEST_F(StoreTest, ANewColumnIsNullInOlderRows) {
+  Write({{1, 1}});
+  schema_ = EveryType(2, 4);
+  store_.SetSchema(schema_);
+  Write({{2, 1}});
+  const ReadGuard guard = store_.Read();
+  std::vector<RowRun> runs;
+  Snapshots(guard)[0].Runs(Timestamp::Min(), Timestamp::Max(), &runs);
+  ASSERT_EQ(runs.size(), 2U);
+  EXPECT_EQ(ValuesOf(*runs[0].block, 4), nullptr);
+  EXPECT_FALSE(IsValid(*runs[0].block, 4, 0));
+  EXPECT_FALSE(AllValid(*runs[0].block, 4, 0, 1));
+  EXPECT_EQ(CheckCell(*runs[1].block, 0, 4, schema_->columns[4].type.kind, store_.dictionary()),
+            "");
+  schema_ = EveryType(1, 3);  // a batch that was encoded before the change
+  Write({{3, 1}});
+  const ReadGuard later = store_.Read();
+  runs.clear();
+  Snapshots(later)[0].Runs(Timestamp(3), Timestamp(4), &runs);
+  EXPECT_FALSE(IsValid(*runs.at(0).block, 4, runs[0].begin));
+  EXPECT_EQ(store_.SchemaOf(kTable)->version, SchemaVersion(2));
+}
+
+TEST_F(StoreTest, AssignedSeqIsTheLsn) {
+  column::TableSchema schema = *schema_;
+  schema.seq = column::SeqMode::kAssigned;
+  schema_ = std::make_shared<const column::TableSchema>(schema);
+  Write({{1, 0}, {1, 0}});
+  const ReadGuard guard = store_.Read();
+  std::vector<RowRun> runs;
+  Snapshots(guard)[0].Runs(Timestamp(1), Timestamp(2), &runs);
+  ASSERT_EQ(runs.size(), 1U);
+  EXPECT_EQ(SeqsOf(*runs[0].block)[0], 1U);
+  EXPECT_EQ(SeqsOf(*runs[0].block)[1], 2U);
+}
+
+TEST_F(StoreTest, AnLsnBeyondTheChunksReachStartsANewChunk) {
+  Write({{1, 1}});
+  lsn_ = Lsn(lsn_.value() + (uint64_t{1} << 40));
+  Write({{2, 1}});
+  const ReadGuard guard = store_.Read();
+  std::vector<RowRun> runs;
+  Snapshots(guard)[0].Runs(Timestamp::Min(), Timestamp::Max(), &runs);
+  ASSERT_EQ(runs.size(), 2U);
+  EXPECT_EQ(LsnOf(*runs[1].block, 0), lsn_);
+}
+
+TEST_F(StoreTest, CompactionKeepsTheAnswerAndEmptiesTheOverlay) {
+  std::vector<Row> rows;
+  for (int64_t ts = 0; ts < 30'000; ++ts) rows.push_back({ts, 1});
+  std::shuffle(rows.begin(), rows.end(), std::mt19937_64(3));
+  for (size_t i = 0; i < rows.size(); i += 1000) {
+    Write({rows.begin() + static_cast<ptrdiff_t>(i),
+           rows.begin() + static_cast<ptrdiff_t>(i) + 1000});
+    while (store_.Maintain()) {
+    }
+  }
+  EXPECT_LT(store_.StatsOf(kTable).overlay_rows, 30'000U / 8);
+  EXPECT_EQ(store_.StatsOf(kTable).rows, 30'000U);
+  const ReadGuard guard = store_.Read();
+  Ts want(30'000);
+  for (size_t i = 0; i < want.size(); ++i) want[i] = static_cast<int64_t>(i);
+  EXPECT_EQ(All(Snapshots(guard)[0]), want);
+}
+
+TEST_F(StoreTest, CompactionForgetsCancelledRowsOnlyWhenPersisted) {
+  std::vector<Row> puts;
+  std::vector<Row> cancels;
+  for (int64_t ts = 0; ts < 100; ++ts) puts.push_back({ts, 1});
+  for (int64_t ts = 10; ts < 90; ++ts) cancels.push_back({ts, 1, Op::kCancel});
+  Write(puts);
+  Write(cancels);
+  while (store_.Maintain()) {
+  }
+  EXPECT_EQ(store_.StatsOf(kTable).rows, 180U);
+  Persist();
+  while (store_.Maintain()) {
+  }
+  EXPECT_EQ(store_.StatsOf(kTable).rows, 20U);
+  EXPECT_EQ(store_.StatsOf(kTable).overlay_rows, 0U);
+  EXPECT_EQ(Write({{50, 1}}).rewritten_days, std::vector<Day>{Day(0)}) << "history has the key";
+  const ReadGuard guard = store_.Read();
+  EXPECT_EQ(All(Snapshots(guard)[0]).size(), 21U);
+}
+
+TEST(StoreMemoryTest, AQuoteTakesLittleMoreThanItsData) {
+  constexpr uint64_t kRows = 100'000;
+  constexpr uint64_t kSeries = 4;
+  const auto schema = Quotes();
+  Store store(StoreOptions{});
+  for (uint64_t lsn = 1; lsn <= kRows; lsn += 1000) {
+    BatchBuilder builder(schema);
+    for (uint64_t i = lsn; i < lsn + 1000; ++i) {
+      builder.AddRow("AIG", Timestamp(static_cast<int64_t>(i)), i);
+      builder.SetText(0, std::string(1, static_cast<char>('A' + i % kSeries)));
+      for (size_t c = 1; c < 4; ++c) builder.SetInt(c, static_cast<int64_t>(i));
+      builder.SetFloat(4, 0.5);
+    }
+    store.Scatter(builder.Build(), Lsn(lsn), Timestamp(0));
+    store.Publish(Lsn(lsn + 999));
+  }
+  const TableStats stats = store.StatsOf(kTable);
+  EXPECT_EQ(stats.rows, kRows);
+  EXPECT_EQ(stats.series, kSeries);
+  // At most one chunk a series is not full.
+  EXPECT_LE(stats.bytes, kRows * 53 + kSeries * (kChunkRows * 56 + 8192));
+
+  store.SetPersisted(Lsn(kRows));
+  {
+    const ReadGuard guard = store.Read();
+    const auto plan = store.PlanEviction(kTable, Timestamp::Max(), Timestamp::Max());
+    const EvictResult result = store.Evict(kTable, plan);
+    EXPECT_EQ(result.rows, kRows);
+    EXPECT_EQ(result.series, kSeries);
+    store.Maintain();
+    EXPECT_GE(store.StatsOf(kTable).bytes, stats.bytes) << "a reader may still look at them";
+  }
+  store.Maintain();
+  EXPECT_EQ(store.StatsOf(kTable).rows, 0U);
+  EXPECT_LT(store.StatsOf(kTable).bytes, kSeries * 16'384);
+  EXPECT_EQ(store.LeastHeldLsn(), Lsn::Max());
+}
+
+}  // namespace
+}  // namespace proxist::hot
