@@ -22,15 +22,19 @@ struct TimeKey {
   auto operator<=>(const TimeKey&) const = default;
 };
 
-bool SeqAscends(const Batch& batch) {
-  bool ascends = true;
-  auto last = batch.seq.At<uint64_t>(0);
+// True when seq alone, or ts and seq, strictly ascend from row to row, so that no key can repeat.
+bool Ascends(const Batch& batch) {
+  bool seq_ascends = true;
+  bool key_ascends = true;
+  TimeKey last{batch.ts.At<int64_t>(0), batch.seq.At<uint64_t>(0)};
   for (size_t row = 1; row < batch.rows; ++row) {
-    const auto seq = batch.seq.At<uint64_t>(row);
-    ascends &= last < seq;
-    last = seq;
+    const TimeKey key{batch.ts.At<int64_t>(row), batch.seq.At<uint64_t>(row)};
+    seq_ascends &= last.seq < key.seq;
+    key_ascends &= last < key;
+    if (!seq_ascends && !key_ascends) return false;
+    last = key;
   }
-  return ascends;
+  return true;
 }
 
 // A series' text columns with codes that are equal exactly when the texts are: a dictionary off the
@@ -131,7 +135,7 @@ std::optional<DuplicateKey> FindByHash(const Batch& batch, const SeriesCodes& se
 }  // namespace
 
 std::optional<DuplicateKey> FindDuplicateKey(const Batch& batch) {
-  if (batch.rows < 2 || SeqAscends(batch)) return std::nullopt;
+  if (batch.rows < 2 || Ascends(batch)) return std::nullopt;
   const SeriesCodes series(batch);
   if (series.combinations() <= kMaxTrackedSeries && EachSeriesAscends(batch, series)) {
     return std::nullopt;
