@@ -111,18 +111,25 @@ TEST_F(DataFileTest, ZipMustHoldOneFile) {
 }
 
 TEST_F(DataFileTest, EveryDamageOfAGzipIsFound) {
-  const std::string bytes = Bytes(StoreGzip("a", Content().substr(0, 2000)));
+  const std::string content = Content().substr(0, 300);
+  const std::string bytes = Bytes(StoreGzip("a", content));
   for (size_t cut = 2; cut < bytes.size(); cut += 3) {
     const auto read = ReadAll(Store("cut", bytes.substr(0, cut)));
     EXPECT_EQ(read.status().code(), absl::StatusCode::kDataLoss) << cut;
   }
-  // Behind the header (10 bytes), whose time and system fields mean nothing.
+  // Behind the header (10 bytes), whose time and system fields mean nothing. A flip may hit bits
+  // that only fill up the last byte before the trailer; then nothing is damaged.
+  size_t found = 0;
   for (size_t at = 10; at < bytes.size(); ++at) {
     std::string flipped = bytes;
     flipped[at] = static_cast<char>(flipped[at] ^ 0x10);
-    EXPECT_EQ(ReadAll(Store("flipped", flipped)).status().code(), absl::StatusCode::kDataLoss)
+    const auto read = ReadAll(Store("flipped", flipped));
+    EXPECT_TRUE(read.status().code() == absl::StatusCode::kDataLoss ||
+                (read.ok() && *read == content))
         << at;
+    found += read.ok() ? 0 : 1;
   }
+  EXPECT_GE(found, bytes.size() - 11);
   EXPECT_THAT(Message(ReadAll(Store("tail", bytes + "rubbish")).status()),
               HasSubstr("damaged gzip file"));
 }
