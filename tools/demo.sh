@@ -61,7 +61,7 @@ feed() {
 
 # The queries of the demo: a name, then what follows `pxctl query`. The feed covers ten minutes from 13:30.
 queries=(
-  "last-by|last-by quotes --symbols S000,S001,S002 --at 2024-03-15T13:38:00Z --by venue --columns bid,bid_size,ask,ask_size"
+  "last-by|last-by quotes --symbols S000,S001,S002 --at 2024-03-15T13:38:00Z --by venue --columns venue,bid,bid_size,ask,ask_size"
   "first-by|first-by trades --symbols S000,S001,S002 --at 2024-03-15T13:35:00Z --columns venue,price,size"
   "asof|asof --left trades --right quotes --symbols S003 --from 2024-03-15T13:34:58Z --to 2024-03-15T13:35:02Z --columns venue,price,size --right-columns bid,ask --right-where 'bid > 0' --by venue --tolerance 5s"
   "bars|bars trades --symbols S000,S004 --from 2024-03-15T13:30:00Z --to 2024-03-15T13:40:00Z --interval 1m --aggregates open,high,low,close,volume,count,vwap"
