@@ -113,12 +113,12 @@ TEST_F(PredicateTest, KeepsIntegersOutOfFloats) {
   EXPECT_THAT(Select("small > 300"), IsEmpty());
   EXPECT_THAT(Select("small <> 300"), ElementsAre(0, 1, 2));
   EXPECT_THAT(Select("size >= 1.5"), ElementsAre(1, 2));
-  EXPECT_THAT(Select("weight < big"), ElementsAre());
+  EXPECT_THAT(Select("weight < big"), ElementsAre(2));
   EXPECT_THAT(Select("big > weight"), ElementsAre(2));
 }
 
 TEST_F(PredicateTest, ComparesColumnsOfUnlikeScales) {
-  EXPECT_THAT(Select("price = fee"), IsEmpty());
+  EXPECT_THAT(Select("price = fee"), ElementsAre(0));
   EXPECT_THAT(Select("price > fee"), ElementsAre(2));
   EXPECT_THAT(Select("price < fee"), ElementsAre(1));
   EXPECT_THAT(Select("price < size"), ElementsAre(1, 2));

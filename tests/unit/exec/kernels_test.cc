@@ -354,7 +354,9 @@ TEST(ColumnTest, KeepsNullsThroughGatherAndRange) {
   EXPECT_TRUE(b.IsValid(0));
   for (size_t i = 0; i < 100; ++i) {
     ASSERT_EQ(b.IsValid(1 + i), (50 + i) % 3 != 0);
-    if (b.IsValid(1 + i)) ASSERT_EQ(b.data<int64_t>()[1 + i], static_cast<int64_t>(50 + i));
+    if (b.IsValid(1 + i)) {
+      ASSERT_EQ(b.data<int64_t>()[1 + i], static_cast<int64_t>(50 + i));
+    }
   }
   EXPECT_TRUE(b.IsValid(101) && !b.IsValid(102) && !b.IsValid(103) && b.IsValid(104));
   for (size_t i = 105; i < 175; ++i) ASSERT_TRUE(b.IsValid(i) && b.data<int64_t>()[i] == 0);
