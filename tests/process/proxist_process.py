@@ -93,9 +93,12 @@ class Server:
 
     def end(self):
         """Whatever state it is in: it is gone afterwards."""
-        if self.process is not None and self.process.poll() is None:
+        if self.process is None:
+            return
+        if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        self.process.stdout.close()
 
     def pxctl(self, *arguments, check=True, stdin=None, timeout=300):
         result = subprocess.run([str(BIN / "pxctl"), "--server", self.grpc, *map(str, arguments)],

@@ -57,6 +57,7 @@ void FlushLoop::Report(const Status& status) {
   MutexLock lock(&mutex_);
   reachable_ = status.ok();
   last_error_ = std::string(Message(status));
+  if (!status.ok()) last_error_at_ = ports_.clock->Now();
 }
 
 Status FlushLoop::Connect() {
@@ -130,6 +131,14 @@ Status FlushLoop::WaitPersisted(Duration timeout) {
     Wake();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+}
+
+shard::FlushStats FlushLoop::Stats() const {
+  shard::FlushStats stats = flusher_.Stats();
+  MutexLock lock(&mutex_);
+  stats.last_error = last_error_;
+  stats.last_error_at = last_error_at_;
+  return stats;
 }
 
 bool FlushLoop::reachable() const {

@@ -37,7 +37,8 @@ class FlushLoop {
   /// DEADLINE_EXCEEDED names what is missing and the last error of history.
   Status WaitPersisted(Duration timeout);
 
-  [[nodiscard]] shard::FlushStats Stats() const { return flusher_.Stats(); }
+  /// With the last error of connecting, too.
+  [[nodiscard]] shard::FlushStats Stats() const;
   /// History answered the last time it was tried.
   [[nodiscard]] bool reachable() const;
   /// Why flushing is halted until an operator acts; empty: it is not.
@@ -63,6 +64,7 @@ class FlushLoop {
   bool reachable_ PX_GUARDED_BY(mutex_) = false;
   std::string halted_ PX_GUARDED_BY(mutex_);
   std::string last_error_ PX_GUARDED_BY(mutex_);
+  Timestamp last_error_at_ PX_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 
