@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
@@ -27,6 +28,12 @@ void LogFromGrpc(gpr_log_func_args* args) {
   const auto level = args->severity == GPR_LOG_SEVERITY_ERROR ? observe::LogLevel::kWarning
                                                               : observe::LogLevel::kDebug;
   observe::LogLine(level, fmt::format("gRPC: {}", args->message));
+}
+
+/// Protobuf's too: what a client sends must not fill stderr.
+void LogFromProtobuf(google::protobuf::LogLevel /*level*/, const char* /*file*/, int /*line*/,
+                     const std::string& message) {
+  observe::LogDebug("protobuf: {}", message);
 }
 
 size_t QueryThreads(size_t asked) {
@@ -60,6 +67,7 @@ StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOptions&
                                                         Node* node, observe::Metrics* metrics) {
   PX_RETURN_IF_ERROR(CheckFree(options.address, "the gRPC address"));
   gpr_set_log_function(&LogFromGrpc);
+  google::protobuf::SetLogHandler(&LogFromProtobuf);
   auto impl = std::make_unique<Impl>(options, node, metrics);
   grpc::ServerBuilder builder;
   // Without this, a second server would quietly share the port.

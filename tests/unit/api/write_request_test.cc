@@ -6,6 +6,7 @@
 #include <random>
 
 #include <gmock/gmock.h>
+#include <google/protobuf/stubs/logging.h>
 #include <gtest/gtest.h>
 
 #include "proxist/v1/proxist.pb.h"
@@ -234,6 +235,7 @@ TEST(WriteRequest, NamesEveryDefect) {
 // Whatever bytes arrive: decoding and validating ends in a status, never out of bounds.
 TEST(WriteRequest, SurvivesDamagedMessages) {
   const std::string good = GoodRequest().SerializeAsString();
+  const google::protobuf::LogSilencer silence;
   std::mt19937 random(20131009);
   size_t decoded = 0;
   for (int round = 0; round < 20000; ++round) {
