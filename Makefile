@@ -3,6 +3,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev build test lint lint-full fmt demo bench accept clean
 JOBS := $(shell nproc)
+# Compiled objects are shared between build trees and checkouts: paths below the source count as relative.
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
 # Stages of `make test`, all when empty: rules process asan tsan fuzz
 STAGES :=
 
