@@ -23,6 +23,7 @@ constexpr Duration kAdminTimeout = Duration::Seconds(30);
 constexpr Duration kTimeoutGrace = Duration::Seconds(5);
 constexpr int kMaxReconnectPauseMs = 2000;
 constexpr int kFirstReconnectPauseMs = 50;
+constexpr int kConnectTimeoutMs = 10'000;
 
 void SetTimeout(Duration timeout, grpc::ClientContext* context) {
   context->set_deadline(std::chrono::system_clock::now() + std::chrono::nanoseconds(timeout.ns()));
@@ -57,7 +58,8 @@ ChannelHandle::ChannelHandle(std::string address) : server(std::move(address)) {
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectPauseMs);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kFirstReconnectPauseMs);
+  // gRPC gives an attempt to connect this long.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectPauseMs);
   // Clients of one process share no connection, so that one cannot wait in another's backoff.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
