@@ -32,7 +32,7 @@ class Crashes(unittest.TestCase):
         """Kills the server at a random point of `moment`; returns what it was doing, for the record."""
         if moment == "import":
             loading = self.start_import(data)
-            delay = self.random.uniform(0.0, 0.25)
+            delay = self.random.uniform(0.0, 0.12)
             time.sleep(delay)
             self.server.kill()
             loading.communicate()
