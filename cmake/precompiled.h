@@ -1,4 +1,4 @@
-// What nearly every source includes, compiled once a build tree in the presets that set PROXIST_PCH.
+// What nearly every source includes: compiled once a build tree that sets PROXIST_PCH.
 #pragma once
 
 #include <algorithm>
