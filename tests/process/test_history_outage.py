@@ -76,6 +76,21 @@ class HistoryOutage(unittest.TestCase):
         self.assertNotEqual(code, 0)
         self.assertIn("LSN", err)
 
+    def test_an_emptied_clickhouse_halts_the_flush(self):
+        self.launch()
+        self.load()
+        self.assert_all_persisted()
+        self.server.clickhouse("DROP DATABASE proxist SYNC")
+        self.server.stop()
+        self.server.start()
+        wait_for("the halt to be shown", lambda: "emptied" in self.server.http_get("/health")[1])
+        self.load()
+        self.assertEqual(len(self.hot_answer()), 1)
+        code, _, err = self.server.pxctl("flush", "--wait", "--timeout", "300ms", check=False)
+        self.assertNotEqual(code, 0)
+        self.assertIn("emptied", err)
+        self.assertEqual(5000, int(self.server.clickhouse("SELECT count() FROM default.quotes_history FINAL")))
+
     def test_no_history_at_all(self):
         self.launch(history="none")
         self.load()

@@ -157,7 +157,7 @@ class ClickHouseHistory final : public History {
                 "SETTINGS fsync_after_insert = 1, fsync_part_directory = 1")
             .status());
     PX_ASSIGN_OR_RETURN(std::string stored, StoredIncarnation());
-    if (!stored.empty()) return stored;
+    if (!stored.empty() || fresh.empty()) return stored;
     const std::string insert =
         fmt::format("INSERT INTO `proxist`.`incarnation` SELECT {}, now64(9)", QuoteText(fresh));
     PX_RETURN_IF_ERROR(

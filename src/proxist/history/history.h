@@ -76,7 +76,7 @@ class History {
   virtual StatusOr<ReadResult> Read(const ReadRequest& request) = 0;
   /// UTC days of `schema` that hold rows of any shard, ascending.
   virtual StatusOr<std::vector<Day>> Days(const column::TableSchema& schema) = 0;
-  /// The id stored in history, created as `fresh` when there is none yet.
+  /// The id stored in history; where there is none, `fresh` is stored, unless it is empty.
   virtual StatusOr<std::string> Incarnation(std::string_view fresh) = 0;
   virtual Status Ping() = 0;
 };

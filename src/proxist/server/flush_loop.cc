@@ -61,16 +61,26 @@ void FlushLoop::Report(const Status& status) {
 }
 
 Status FlushLoop::Connect() {
-  PX_ASSIGN_OR_RETURN(const std::string stored, ports_.history->Incarnation(incarnation_));
+  // History that rows were sent to before must know this directory: it gets the id only at first.
+  const bool filled = std::any_of(runners_.begin(), runners_.end(), [](const ShardRunner* runner) {
+    return runner->store().persisted() > Lsn(0);
+  });
+  PX_ASSIGN_OR_RETURN(const std::string stored,
+                      ports_.history->Incarnation(filled ? "" : incarnation_));
   MutexLock lock(&mutex_);
   if (stored == incarnation_) {
     halted_.clear();
     return OkStatus();
   }
-  halted_ = fmt::format(
-      "history belongs to data directory {}, this one is {}: flushing is halted; point --history "
-      "at the right ClickHouse",
-      stored, incarnation_);
+  halted_ = stored.empty()
+                ? fmt::format(
+                      "history was emptied or replaced: it does not know data directory {}, whose "
+                      "rows it held; flushing is halted; restore ClickHouse's data",
+                      incarnation_)
+                : fmt::format(
+                      "history belongs to data directory {}, this one is {}: flushing is halted; "
+                      "point --history at the right ClickHouse",
+                      stored, incarnation_);
   return FailedPrecondition("{}", halted_);
 }
 
