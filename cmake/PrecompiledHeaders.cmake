@@ -23,7 +23,7 @@ endif()
 # proxist_use_precompiled(target proxist_precompiled|proxist_precompiled_test). Not for what links protobuf: it is
 # compiled with -pthread, which a precompiled header must agree with.
 function(proxist_use_precompiled target from)
-  if(PROXIST_PCH AND NOT target MATCHES "^(proxist_)?(api|server|client)(_test)?$")
+  if(PROXIST_PCH AND NOT target MATCHES "^(proxist_)?(api|server|client|bench)(_test)?$")
     target_precompile_headers(${target} REUSE_FROM ${from})
   endif()
 endfunction()
