@@ -119,7 +119,8 @@ StatusOr<int64_t> ParseDecimal(std::string_view text, uint8_t scale) {
   size_t at = 0;
   const bool negative = !text.empty() && text[0] == '-';
   if (!text.empty() && (text[0] == '-' || text[0] == '+')) ++at;
-  int64_t value = 0;
+  constexpr uint64_t kLimit = kDecimalLimit;  // ten times it still fits in 64 bits unsigned
+  uint64_t value = 0;
   size_t digits = 0;
   size_t fraction = 0;
   bool point = false;
@@ -136,15 +137,16 @@ StatusOr<int64_t> ParseDecimal(std::string_view text, uint8_t scale) {
       if (c != '0') return BadDecimal(text, scale, "too many digits after the point");
       continue;
     }
-    value = value * 10 + (c - '0');
-    if (value >= kDecimalLimit) return BadDecimal(text, scale, "its size is 10^18 units or more");
+    value = value * 10 + static_cast<uint64_t>(c - '0');
+    if (value >= kLimit) return BadDecimal(text, scale, "its size is 10^18 units or more");
   }
   if (digits == 0) return BadDecimal(text, scale, "it has no digits");
   for (; fraction < scale && value != 0; ++fraction) {
     value *= 10;
-    if (value >= kDecimalLimit) return BadDecimal(text, scale, "its size is 10^18 units or more");
+    if (value >= kLimit) return BadDecimal(text, scale, "its size is 10^18 units or more");
   }
-  return negative ? -value : value;
+  const auto magnitude = static_cast<int64_t>(value);
+  return negative ? -magnitude : magnitude;
 }
 
 std::string FormatFloat64(double value) { return FormatFloat(value); }
