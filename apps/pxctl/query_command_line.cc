@@ -76,7 +76,11 @@ void AddQueryCommands(CLI::App* app, Options* options) {
     auto command = std::make_shared<QueryCommand>();
     command->flags.op = op;
     // `command` lives as long as the callback, and that as long as the flags that point into it.
-    sub->callback([command, options] { options->command = *command; });
+    sub->callback([command, options] {
+      const Status usable = client::BuildPlan(command->flags).status();
+      if (!usable.ok()) throw CLI::ValidationError(std::string(Message(usable)));
+      options->command = *command;
+    });
     AddOutput(sub, command.get());
     AddSelection(sub, &command->flags);
     return std::pair<CLI::App*, QueryFlags*>(sub, &command->flags);

@@ -132,7 +132,7 @@ TEST_F(ImporterTest, TheProducerIsTheImport) {
   EXPECT_NE(id, ImportProducer(other, file, map_, 10'000, 1));
   EXPECT_NE(id, ImportProducer(*schema_, {.digest = "0"}, map_, 10'000, 1));
   // Imports that ran before an upgrade are recognised after it.
-  EXPECT_EQ(id, "import-TBD");
+  EXPECT_EQ(id, "import-ab5566147c7646b7b73b59db00125742");
 }
 
 }  // namespace
