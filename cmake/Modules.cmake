@@ -54,5 +54,6 @@ function(proxist_test module)
   target_link_libraries(${module}_test PRIVATE proxist_${module} ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   proxist_use_precompiled(${module}_test proxist_precompiled_test)
   add_test(NAME ${module}_test COMMAND ${module}_test)
-  set_tests_properties(${module}_test PROPERTIES TIMEOUT 300)
+  # Source paths may be relative to the build directory, so that compiled objects can be shared.
+  set_tests_properties(${module}_test PROPERTIES TIMEOUT 300 WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
 endfunction()
