@@ -49,8 +49,8 @@ class ClientErrors(unittest.TestCase):
         self.refused(INVALID_ARGUMENT, "character", "query", "range", "quotes", "--where", "(" * 5000)
 
     def test_times_and_windows(self):
-        self.refused(INVALID_ARGUMENT, "yesterday", "query", "last-by", "quotes", "--at", "yesterday")
-        self.refused(INVALID_ARGUMENT, "5 parsecs", "query", "bars", "trades", "--interval", "5 parsecs", "--aggregates", "open")
+        self.refused(USAGE, "yesterday", "query", "last-by", "quotes", "--at", "yesterday")
+        self.refused(USAGE, "5 parsecs", "query", "bars", "trades", "--interval", "5 parsecs", "--aggregates", "open")
         self.refused(INVALID_ARGUMENT, "interval", "query", "bars", "trades", "--interval", "0s", "--aggregates",
                      "open")
 
