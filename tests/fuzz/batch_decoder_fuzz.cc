@@ -52,7 +52,8 @@ void Check(ByteSpan bytes, const SchemaPtr& schema) {
   std::vector<std::byte> encoded;
   ByteWriter out(&encoded);
   EncodeBatch(*batch, &out);
-  Expect(encoded == *copy);
+  // Without rows, buffers that are there and empty look like those that are not.
+  if (batch->rows > 0) Expect(encoded == *copy);
   const Status valid = ValidateBatch(*batch);
   if (!valid.ok()) return Expect(valid.code() == absl::StatusCode::kInvalidArgument);
   std::vector<uint32_t> all(batch->rows);
