@@ -137,6 +137,7 @@ Status Node::Impl::OpenShards(const NodeOptions& options) {
       shard.segment_bytes = std::max(options.segment_bytes, kMaxFrameBytes + (1u << 20));
       shard.max_frame_bytes = kMaxFrameBytes;
       shard.incarnation = directory.incarnation;
+      shard.keep_backlog = options.history != "none";
       const shard::Shard::Ports ports{&env::PosixFileSystem(), &clock, directory.metadata.get(),
                                       directory.catalog.get()};
       opened[i] = shard::Shard::Open(shard, ports, &recovery[i]);

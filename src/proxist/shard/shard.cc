@@ -158,7 +158,8 @@ Status Shard::Impl::Replay(const wal::LogRecord& record, RecoveryReport* report)
   store.Publish(record.last);
   report->rows += batch.rows;
   if (record.last > store.persisted()) {
-    backlog.Add(batch, record.first, decoded.header.server_time, std::move(rewritten));
+    if (options.keep_backlog)
+      backlog.Add(batch, record.first, decoded.header.server_time, std::move(rewritten));
   } else {
     backlog.AddPersisted(batch);
   }
@@ -276,7 +277,7 @@ Status Shard::Impl::WriteGroup(Timestamp now) {
   if (const Status written = log->Wait(); !written.ok()) return Poison(written);
   store.Publish(Lsn(next.value() - 1));
   for (size_t i = 0; i < group.size(); ++i) {
-    if (!group[i].logged) continue;
+    if (!group[i].logged || !options.keep_backlog) continue;
     backlog.Add(std::move(group[i].write->batch), group[i].ack.first, now, std::move(rewritten[i]));
   }
   return OkStatus();

@@ -30,6 +30,7 @@ struct ShardOptions {
   uint64_t max_frame_bytes = 32ull << 20;
   uint64_t max_backlog_bytes = 4ull << 30;  // published, not yet persisted
   uint64_t max_producers = 1u << 20;
+  bool keep_backlog = true;  // false: there is no history to flush to
   uint64_t incarnation = 0;
   hot::StoreOptions store;
 };

@@ -100,6 +100,9 @@ class Blocks {
     return block.published_ == nullptr ? block.last_published_ : block.published_[row];
   }
   static size_t BytesOf(const RowBlock& block) { return block.total_bytes_; }
+  static void PrefetchHeader(const RowBlock& block);
+  /// The cache lines that the next row goes to. Reads the header.
+  static void PrefetchTail(const RowBlock& block, const Layout& layout);
   static bool FitsLsn(const RowBlock& block, uint64_t lsn) {
     return lsn - block.lsn_base_ <= UINT32_MAX;
   }

@@ -62,6 +62,25 @@ uint32_t BatchSource::Translate(const column::ColumnView& view, std::vector<uint
   return known;
 }
 
+void Blocks::PrefetchHeader(const RowBlock& block) {
+  const auto* header = reinterpret_cast<const std::byte*>(&block);
+  for (size_t at = 0; at < sizeof(RowBlock) + 2 * sizeof(RowBlock::Column); at += 64) {
+    __builtin_prefetch(header + at, 1);
+  }
+}
+
+void Blocks::PrefetchTail(const RowBlock& block, const Layout& layout) {
+  const uint32_t row = block.rows_.load(std::memory_order_relaxed);
+  if (row == block.capacity_) return;
+  __builtin_prefetch(block.ts_ + row, 1);
+  __builtin_prefetch(block.seq_ + row, 1);
+  if (block.lsn_delta_ != nullptr) __builtin_prefetch(block.lsn_delta_ + row, 1);
+  for (size_t c = 0; c < block.column_count_; ++c) {
+    const RowBlock::Column& column = block.columns_[c];
+    if (column.own) __builtin_prefetch(column.values + size_t{row} * layout.columns[c].width, 1);
+  }
+}
+
 void Blocks::Append(RowBlock* block, const Layout& layout, BatchSource* source,
                     std::span<const uint32_t> rows, int64_t published) {
   if (rows.empty()) return;

@@ -24,6 +24,15 @@ namespace {
 
 constexpr uint32_t kFirstChunkRows = 16;
 constexpr uint32_t kChunkGrowth = 4;
+// Up to so many combinations of codes a table by combination costs less than a hash map.
+constexpr uint64_t kDenseRatio = 4;
+constexpr uint64_t kDenseAlways = 16384;
+// How many series ahead memory is asked for: the series, then its open chunk, then the chunk's end.
+// A batch touches many series in no order, and each step is a cache miss that depends on the one
+// before.
+constexpr size_t kSeriesAhead = 18;
+constexpr size_t kChunkAhead = 12;
+constexpr size_t kTailAhead = 6;
 
 /// Rows of a batch by series: groups[i] owns rows[offsets[i]..offsets[i + 1]), ascending.
 struct Grouping {
@@ -45,7 +54,9 @@ class Grouper {
       combinations *= std::max<uint64_t>(1, batch.columns[column].dictionary.size());
       combinations = std::min<uint64_t>(combinations, UINT32_MAX);
     }
-    if (combinations <= 4 * batch.rows + 1024) dense_.assign(combinations, UINT32_MAX);
+    if (combinations <= kDenseRatio * batch.rows + kDenseAlways) {
+      dense_.assign(combinations, UINT32_MAX);
+    }
   }
 
   Grouping Run() {
@@ -58,6 +69,7 @@ class Grouper {
       ++counts[group];
       group_of[row] = group;
     }
+    FindSeries();
     Grouping out;
     out.offsets.resize(counts.size() + 1);
     std::partial_sum(counts.begin(), counts.end(), out.offsets.begin() + 1);
@@ -91,13 +103,26 @@ class Grouper {
     for (size_t i = 0; i < batch.schema->series.size(); ++i) {
       key[i + 1] = source_->ColumnCode(batch.schema->series[i], local[i + 1]);
     }
-    Series* series = table_->Find(key);
-    if (series == nullptr) {
-      series = table_->Add(key, INT64_MIN, dictionary_, epochs_);
-      ++new_series_;
+    keys_.push_back(key);
+    return static_cast<uint32_t>(keys_.size() - 1);
+  }
+
+  /// The series of all keys met; absent ones are added.
+  void FindSeries() {
+    std::vector<size_t> hashes(keys_.size());
+    for (size_t i = 0; i < keys_.size(); ++i) {
+      hashes[i] = internal::SeriesKeyHash{}(keys_[i]);
+      table_->by_key.Prefetch(hashes[i]);
     }
-    groups_.push_back(series);
-    return static_cast<uint32_t>(groups_.size() - 1);
+    groups_.reserve(keys_.size());
+    for (size_t i = 0; i < keys_.size(); ++i) {
+      Series* series = table_->by_key.Find(keys_[i], hashes[i]);
+      if (series == nullptr) {
+        series = table_->Add(keys_[i], INT64_MIN, dictionary_, epochs_);
+        ++new_series_;
+      }
+      groups_.push_back(series);
+    }
   }
 
   Table* table_;
@@ -106,9 +131,27 @@ class Grouper {
   internal::Epochs* epochs_;
   std::vector<uint32_t> dense_;
   std::unordered_map<SeriesKey, uint32_t, internal::SeriesKeyHash> sparse_;
+  std::vector<SeriesKey> keys_;
   std::vector<Series*> groups_;
   uint32_t new_series_ = 0;
 };
+
+/// Asks for the memory that scattering to groups a little ahead of `g` needs.
+void PrefetchAhead(const internal::Layout& layout, const std::vector<Series*>& groups, size_t g) {
+  constexpr size_t kLine = 64;
+  if (g + kSeriesAhead < groups.size()) {
+    const auto* series = reinterpret_cast<const std::byte*>(groups[g + kSeriesAhead]);
+    for (size_t at = 0; at < sizeof(Series); at += kLine) __builtin_prefetch(series + at, 1);
+  }
+  if (g + kChunkAhead < groups.size()) {
+    const Series* series = groups[g + kChunkAhead];
+    __builtin_prefetch(series->state.load(std::memory_order_relaxed));
+    if (series->open != nullptr) internal::Blocks::PrefetchHeader(*series->open);
+  }
+  if (g + kTailAhead < groups.size() && groups[g + kTailAhead]->open != nullptr) {
+    internal::Blocks::PrefetchTail(*groups[g + kTailAhead]->open, layout);
+  }
+}
 
 /// Whether a version of `key` is there or may have been.
 bool MayExist(const Series& series, RowKey key) {
@@ -133,6 +176,7 @@ ScatterResult Store::Scatter(const column::Batch& batch, Lsn first, Timestamp no
   Grouping grouping = Grouper(table, &source, impl_->dictionary, &impl_->epochs).Run();
   result.new_series = grouping.new_series;
   for (size_t g = 0; g < grouping.groups.size(); ++g) {
+    PrefetchAhead(*table->layout, grouping.groups, g);
     const std::span rows(grouping.rows.data() + grouping.offsets[g],
                          grouping.offsets[g + 1] - grouping.offsets[g]);
     impl_->ScatterSeries(grouping.groups[g], &source, rows, now.ns(), &result.rewritten_days);
@@ -149,11 +193,10 @@ void Store::Impl::ScatterSeries(Series* series, BatchSource* source, std::span<c
                                 int64_t now, std::vector<Day>* rewritten) {
   const int64_t floor = series->current().floor;
   const uint64_t in_history = persisted.load(std::memory_order_relaxed);
-  std::vector<uint32_t> in_order;
-  std::vector<uint32_t> others;
+  in_order.clear();
+  others.clear();
   bool late_rows = false;
   int64_t max_ts = INT64_MIN;
-  in_order.reserve(rows.size());
   for (const uint32_t row : rows) {
     const RowKey key{source->ts(row), source->seq(row)};
     bool rewrites = false;

@@ -49,6 +49,8 @@ struct Store::Impl {
   internal::Table* TakeSchema(const column::SchemaPtr& schema);
 
   // Scatter (scatter.cc).
+  std::vector<uint32_t> in_order;  // rows of the series being scattered to: reused
+  std::vector<uint32_t> others;
   void AppendInOrder(internal::Series* series, internal::BatchSource* source,
                      std::span<const uint32_t> rows, int64_t now);
   void PushChunk(internal::Series* series, RowBlock* chunk);

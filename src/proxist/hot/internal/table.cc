@@ -53,22 +53,45 @@ void Table::SetSchema(const column::SchemaPtr& next) {
   schema.store(schemas.back().get(), std::memory_order_release);
 }
 
-Series* Table::Find(const SeriesKey& key) const {
-  const auto found = by_key.find(key);
-  return found == by_key.end() ? nullptr : found->second.get();
+Series* SeriesIndex::Find(const SeriesKey& key, size_t hash) const {
+  if (slots_.empty()) return nullptr;
+  for (size_t at = hash;; ++at) {
+    const Slot& slot = slots_[at & (slots_.size() - 1)];
+    if (slot.series == nullptr) return nullptr;
+    if (slot.hash == hash && slot.series->key == key) return slot.series;
+  }
+}
+
+void SeriesIndex::Place(Slot slot) {
+  size_t at = slot.hash;
+  while (slots_[at & (slots_.size() - 1)].series != nullptr) ++at;
+  slots_[at & (slots_.size() - 1)] = slot;
+}
+
+void SeriesIndex::Add(Series* series, size_t hash) {
+  if (2 * (size_ + 1) > slots_.size()) {
+    std::vector<Slot> before(std::max<size_t>(64, slots_.size() * 2));
+    slots_.swap(before);
+    for (const Slot& slot : before) {
+      if (slot.series != nullptr) Place(slot);
+    }
+  }
+  Place({hash, series});
+  ++size_;
 }
 
 Series* Table::Add(const SeriesKey& key, int64_t floor, const column::Dictionary& dictionary,
                    Epochs* epochs) {
-  auto owned = std::make_unique<Series>();
-  Series* series = owned.get();
+  auto fresh = std::make_unique<Series>();
+  Series* series = fresh.get();
   series->key = key;
   series->table = this;
   auto* state = new SeriesState;
   state->floor = floor;
   if (floor != INT64_MIN) state->boundary.kind = Boundary::Kind::kUnknown;
   series->state.store(state);
-  by_key.emplace(key, std::move(owned));
+  by_key.Add(series, SeriesKeyHash{}(key));
+  owned.push_back(std::move(fresh));
   all.push_back(series);
   Index(series, dictionary, epochs);
   series_count.store(all.size(), std::memory_order_relaxed);

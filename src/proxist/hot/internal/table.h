@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "proxist/column/schema.h"
@@ -39,6 +38,26 @@ struct SeriesKeyHash {
   size_t operator()(const SeriesKey& key) const;
 };
 
+/// Series by key: open addressing, so that a lookup costs one cache miss that can be prefetched.
+/// One thread.
+class SeriesIndex {
+ public:
+  [[nodiscard]] Series* Find(const SeriesKey& key, size_t hash) const;
+  void Add(Series* series, size_t hash);
+  void Prefetch(size_t hash) const {
+    if (!slots_.empty()) __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
+  }
+
+ private:
+  struct Slot {
+    size_t hash = 0;
+    Series* series = nullptr;
+  };
+  void Place(Slot slot);
+  std::vector<Slot> slots_;  // a power of two, at most half full
+  size_t size_ = 0;
+};
+
 /// One writer; readers go through the atomics.
 struct Table {
   Table(TableId table_id, Account* total);
@@ -57,14 +76,17 @@ struct Table {
   // The writer's alone.
   std::vector<std::unique_ptr<const column::SchemaPtr>> schemas;  // all versions ever taken
   std::unique_ptr<Layout> layout;                                 // of the newest
-  std::unordered_map<SeriesKey, std::unique_ptr<Series>, SeriesKeyHash> by_key;
+  SeriesIndex by_key;
+  std::vector<std::unique_ptr<Series>> owned;
   std::vector<Series*> all;  // in order of arrival
 
   [[nodiscard]] const column::TableSchema& current() const {
     return **schema.load(std::memory_order_relaxed);
   }
   void SetSchema(const column::SchemaPtr& next);
-  [[nodiscard]] Series* Find(const SeriesKey& key) const;
+  [[nodiscard]] Series* Find(const SeriesKey& key) const {
+    return by_key.Find(key, SeriesKeyHash{}(key));
+  }
   /// Adds a series, empty, with this floor, and shows it to readers.
   Series* Add(const SeriesKey& key, int64_t floor, const column::Dictionary& dictionary,
               Epochs* epochs);
