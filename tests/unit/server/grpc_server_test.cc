@@ -195,6 +195,42 @@ TEST_F(GrpcServerTest, LargeAnswersComeInMessagesThatClientsTake) {
   EXPECT_TRUE(answer.prices == expected);
 }
 
+TEST_F(GrpcServerTest, PointLookupsOfAnySize) {
+  v1::ApplyTableRequest declare;
+  v1::Table* table = declare.mutable_table();
+  table->set_name("notes");
+  table->add_series("venue");
+  for (const auto& [name, kind] :
+       {std::pair{"venue", v1::TYPE_KIND_SYMBOL}, std::pair{"text", v1::TYPE_KIND_STRING}}) {
+    v1::ColumnDef* column = table->add_columns();
+    column->set_name(name);
+    column->mutable_type()->set_kind(kind);
+  }
+  v1::ApplyTableResponse declared;
+  grpc::ClientContext context;
+  ASSERT_TRUE(v1::Admin::NewStub(channel_)->ApplyTable(&context, declare, &declared).ok());
+  schema_ = *node_->catalog().Find("default", "notes");
+  v1::QueryRequest request;
+  request.mutable_last_by()->mutable_from()->set_table("notes");
+  request.mutable_last_by()->mutable_from()->add_symbols("S");
+  request.mutable_last_by()->add_by("venue");
+  // The first answer fits one message, the last takes several.
+  for (int venue = 0; venue < 8; ++venue) {
+    column::BatchBuilder builder(schema_);
+    builder.AddRow("S", Timestamp(1), 1);
+    builder.SetText(0, fmt::format("V{}", venue));
+    builder.SetText(1, std::string(500'000, 'x'));
+    v1::WriteRequest batch;
+    api::EncodeWriteRequest(builder.Build(), &batch);
+    v1::WriteResponse ack;
+    ASSERT_TRUE(Write(batch, &ack).ok());
+    const Answer answer = Ask(request);
+    ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
+    EXPECT_EQ(answer.rows, static_cast<uint64_t>(venue) + 1);
+    EXPECT_EQ(answer.messages, static_cast<size_t>(venue) / 2 + 1);
+  }
+}
+
 TEST_F(GrpcServerTest, RefusalsKeepTheirCodeAndMessage) {
   v1::WriteResponse ack;
   v1::WriteRequest unknown = Batch(0, 1);

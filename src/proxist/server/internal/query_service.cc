@@ -1,6 +1,8 @@
-// Query: plans run on a pool of threads, answers stream out in messages of bounded size.
+// Query: plans run on a pool of threads (point lookups at once, where they arrive), answers stream
+// out in messages of bounded size.
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -22,10 +24,11 @@ namespace {
 
 // Well below the 4 MiB that gRPC clients accept by default.
 constexpr size_t kMessageBytes = 1u << 20;
+constexpr size_t kMaxShortSymbols = 16;
 constexpr std::chrono::hours kLongestDeadline(24 * 30);
 
-/// One query. Created on a gRPC thread, run on one of the pool, deleted by OnDone; after Finish the
-/// pool's thread does not touch it.
+/// One query. Created on a gRPC thread, run there or on the pool, deleted by OnDone; after Finish
+/// the pool's thread does not touch it.
 class QueryCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
  public:
   QueryCall(const ServiceContext& context, grpc::CallbackServerContext* call, query::Plan plan,
@@ -37,12 +40,27 @@ class QueryCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
         explain_wanted_(request.explain()),
         arrived_(env::SystemClock().Monotonic()) {}
 
+  /// On the gRPC thread that brought the call, before the call is bound. Nothing can leave before
+  /// this returns, so only an answer of one message fits: false when it is longer, and then Run
+  /// must follow on the pool.
+  bool RunHere() {
+    here_ = true;
+    Run();
+    here_ = false;
+    return !std::exchange(outgrown_, false);
+  }
+
   /// On the pool's thread, once.
   void Run() {
     observe::FinishedQuery finished{.operation = api::OperatorName(plan_),
                                     .tables = api::TablesOf(plan_)};
     query::Explain explain;
     finished.status = RunPlan(&explain);
+    if (outgrown_) {
+      holds_ = false;
+      rows_out_ = 0;
+      return;
+    }
     finished.rows_out = rows_out_;
     const ServiceContext context = context_;
     const Duration arrived = arrived_;
@@ -115,6 +133,10 @@ class QueryCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
       v1::QueryResponse& message = messages_[(held_ + 1) % messages_.size()];
       message.Clear();
       api::EncodeRows(batch, begin, end, &message);
+      if (holds_ && here_) {
+        outgrown_ = true;
+        return Aborted("the answer takes more than one message");
+      }
       if (holds_) PX_RETURN_IF_ERROR(Send(&messages_[held_]));
       held_ = (held_ + 1) % messages_.size();
       holds_ = true;
@@ -157,7 +179,9 @@ class QueryCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
   const bool explain_wanted_;
   const Duration arrived_;
 
-  // The pool's thread.
+  // The thread that runs it.
+  bool here_ = false;      // RunHere runs
+  bool outgrown_ = false;  // and its answer is too long
   std::chrono::system_clock::time_point deadline_;
   std::array<v1::QueryResponse, 3> messages_;
   size_t held_ = 0;
@@ -169,6 +193,13 @@ class QueryCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
   bool writing_ PX_GUARDED_BY(mutex_) = false;
   bool cancelled_ PX_GUARDED_BY(mutex_) = false;
 };
+
+/// True for the point lookups whose answer takes less time than waking a thread of the pool.
+bool IsShort(const query::Plan& plan) {
+  const auto* last_by = std::get_if<query::LastBy>(&plan.op);
+  return last_by != nullptr && !last_by->from.symbols.empty() &&
+         last_by->from.symbols.size() <= kMaxShortSymbols;
+}
 
 /// A call that is refused before it runs.
 class RefusedCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
@@ -186,7 +217,13 @@ class QueryService final : public v1::Query::CallbackService {
     StatusOr<query::Plan> plan = api::DecodePlan(*request);
     if (!plan.ok()) return new RefusedCall(plan.status());
     const std::string_view operation = api::OperatorName(*plan);
+    const bool short_one = IsShort(*plan) && request->read_at_least().empty();
     auto query = std::make_unique<QueryCall>(context_, call, std::move(*plan), *request);
+    if (short_one && !running_here_.exchange(true)) {
+      const bool done = query->RunHere();
+      running_here_ = false;
+      if (done) return query.release();
+    }
     const Status queued = pool_->Submit([running = query.get()] { running->Run(); });
     if (!queued.ok()) {
       call->AddTrailingMetadata("retry-after-ms", "100");
@@ -199,6 +236,9 @@ class QueryService final : public v1::Query::CallbackService {
  private:
   const ServiceContext context_;
   WorkPool* const pool_;
+  /// At most one query runs on gRPC's threads, of which there are two at least: another always
+  /// serves the writes, should this one wait for history.
+  std::atomic<bool> running_here_{false};
 };
 
 }  // namespace
