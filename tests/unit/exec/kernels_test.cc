@@ -170,98 +170,138 @@ bool SameCell(const Column& a, size_t i, const std::optional<double>& b) {
   return std::isnan(x) ? std::isnan(*b) : std::bit_cast<uint64_t>(x) == std::bit_cast<uint64_t>(*b);
 }
 
-TEST_P(AggregateTest, AgreesWithLoops) {
-  const Type type = GetParam();
-  const bool is_float = column::IsFloat(type.kind);
-  const double unit = type.kind == TypeKind::kDecimal ? std::pow(10.0, type.scale) : 1;
-  std::mt19937_64 random(3);
-  for (int round = 0; round < 400; ++round) {
+/// Random rows, as columns for the kernels and as plain values for the loops.
+struct RandomRows {
+  RandomRows(Type type, std::mt19937_64& random) : values(type) {
     const size_t n = random() % 30;
-    std::vector<int64_t> ts;
-    std::vector<uint32_t> group;
-    Column values(type), sizes(kInt);
-    std::vector<std::optional<double>> v;
-    std::vector<std::optional<int64_t>> s;
     for (size_t i = 0; i < n; ++i) {
       ts.push_back((ts.empty() ? 0 : ts.back()) + static_cast<int64_t>(random() % 3));
       group.push_back(random() % 2);
-      v.emplace_back();
-      if (random() % 4 == 0) {
-        values.AppendNull();
-      } else if (type.kind == TypeKind::kFloat64) {
-        v.back() = random() % 8 == 0 ? std::nan("")
-                                     : static_cast<double>(static_cast<int64_t>(random())) / 1e15;
-        values.Append(*v.back());
-      } else if (type.kind == TypeKind::kFloat32) {
-        v.back() = static_cast<float>(static_cast<int32_t>(random())) / 3.0F;
-        v.back() = static_cast<float>(*v.back());
-        values.Append(static_cast<float>(*v.back()));
-      } else {
-        v.back() = static_cast<double>(static_cast<int64_t>(random() % 2001) - 1000);
-        values.Append(static_cast<int64_t>(*v.back()));
-      }
-      s.emplace_back();
-      if (random() % 5 == 0) {
-        sizes.AppendNull();
-      } else {
-        s.back() = static_cast<int64_t>(random() % 5) - 1;
-        sizes.Append(*s.back());
+      AddValue(random);
+      AddSize(random);
+    }
+  }
+
+  void AddValue(std::mt19937_64& random) {
+    const TypeKind kind = values.type().kind;
+    std::optional<double>& v = plain_values.emplace_back();
+    if (random() % 4 == 0) {
+      values.AppendNull();
+    } else if (kind == TypeKind::kFloat64) {
+      v = random() % 8 == 0 ? std::nan("")
+                            : static_cast<double>(static_cast<int64_t>(random())) / 1e15;
+      values.Append(*v);
+    } else if (kind == TypeKind::kFloat32) {
+      v = static_cast<float>(static_cast<int32_t>(random())) / 3.0F;
+      v = static_cast<float>(*v);
+      values.Append(static_cast<float>(*v));
+    } else {
+      v = static_cast<double>(static_cast<int64_t>(random() % 2001) - 1000);
+      values.Append(static_cast<int64_t>(*v));
+    }
+  }
+
+  void AddSize(std::mt19937_64& random) {
+    std::optional<int64_t>& s = plain_sizes.emplace_back();
+    if (random() % 5 == 0) {
+      sizes.AppendNull();
+    } else {
+      s = static_cast<int64_t>(random() % 5) - 1;
+      sizes.Append(*s);
+    }
+  }
+
+  std::vector<int64_t> ts;
+  std::vector<uint32_t> group;
+  Column values, sizes{kInt};
+  std::vector<std::optional<double>> plain_values;
+  std::vector<std::optional<int64_t>> plain_sizes;
+};
+
+/// Rolling by time, rolling by rows, and bars take turns.
+Slices SlicesOfRound(int round, const RandomRows& rows) {
+  if (round % 3 == 2) return MakeBarSlices(rows.ts, rows.group, 2, Duration(4)).slices;
+  return RollingSlices(rows.ts, rows.group, 2,
+                       round % 3 == 0 ? Window{Duration(5), 0} : Window{std::nullopt, 4});
+}
+
+/// One slice's aggregates, by looking at each of its rows.
+struct NaiveSlice {
+  NaiveSlice(const RandomRows& rows, const Slices& slices, size_t k) {
+    for (uint32_t at = slices.begin[k]; at < slices.end[k]; ++at) {
+      const uint32_t row = slices.order[at];
+      if (rows.plain_values[row].has_value()) {
+        Add(*rows.plain_values[row], rows.plain_sizes[row]);
       }
     }
-    const bool bars = round % 3 == 2;
-    const Slices slices =
-        bars ? MakeBarSlices(ts, group, 2, Duration(4)).slices
-             : RollingSlices(ts, group, 2,
-                             round % 3 == 0 ? Window{Duration(5), 0} : Window{std::nullopt, 4});
-    const Column sum = *Sum(slices, values, "sum");
-    const Column mean = *Mean(slices, values, "mean");
-    const Column vwap = *Vwap(slices, values, sizes, "vwap");
-    const Column low = MinValue(slices, values);
-    const Column high = MaxValue(slices, values);
-    const Column first = FirstValue(slices, values);
-    const Column last = LastValue(slices, values);
+  }
+
+  void Add(double x, std::optional<int64_t> size) {
+    values.push_back(x);
+    if (!first.has_value()) first = x;
+    last = x;
+    if (std::isnan(x)) {
+      nan = x;
+    } else {
+      if (!least.has_value() || x < *least) least = x;
+      if (!most.has_value() || x > *most) most = x;
+    }
+    if (size.has_value()) {
+      products.push_back(x * static_cast<double>(*size));
+      weights.push_back(static_cast<double>(*size));
+    }
+  }
+
+  std::optional<double> Low() const { return least.has_value() ? least : nan; }
+  std::optional<double> High() const { return most.has_value() ? most : nan; }
+  std::optional<double> Sum() const {
+    return values.empty() ? std::nullopt : std::optional(SlowSum(values));
+  }
+  std::optional<double> Mean(Type type) const {
+    if (values.empty()) return std::nullopt;
+    return Quotient(SlowSum(values), static_cast<double>(values.size()), type);
+  }
+  std::optional<double> Vwap(Type type) const {
+    const double weight = SlowSum(weights);
+    if (weight == 0) return std::nullopt;
+    return Quotient(SlowSum(products), weight, type);
+  }
+
+  static double Quotient(double a, double b, Type type) {
+    if (column::IsFloat(type.kind)) return a / b;
+    const double unit = type.kind == TypeKind::kDecimal ? std::pow(10.0, type.scale) : 1;
+    return static_cast<double>(static_cast<long double>(a) /
+                               (static_cast<long double>(b) * static_cast<long double>(unit)));
+  }
+
+  std::vector<double> values, products, weights;
+  std::optional<double> least, most, nan, first, last;
+};
+
+TEST_P(AggregateTest, AgreesWithLoops) {
+  const Type type = GetParam();
+  std::mt19937_64 random(3);
+  for (int round = 0; round < 400; ++round) {
+    const RandomRows rows(type, random);
+    const Slices slices = SlicesOfRound(round, rows);
+    const Column sum = *Sum(slices, rows.values, "sum");
+    const Column mean = *Mean(slices, rows.values, "mean");
+    const Column vwap = *Vwap(slices, rows.values, rows.sizes, "vwap");
+    const Column low = MinValue(slices, rows.values);
+    const Column high = MaxValue(slices, rows.values);
+    const Column first = FirstValue(slices, rows.values);
+    const Column last = LastValue(slices, rows.values);
     const Column count = CountRows(slices);
     for (size_t k = 0; k < slices.size(); ++k) {
-      std::vector<double> window, products, weights;
-      std::optional<double> least, most, nan, open, close;
-      for (uint32_t at = slices.begin[k]; at < slices.end[k]; ++at) {
-        const uint32_t row = slices.order[at];
-        if (!v[row].has_value()) continue;
-        const double x = *v[row];
-        window.push_back(x);
-        if (!open.has_value()) open = x;
-        close = x;
-        if (std::isnan(x)) {
-          nan = x;
-        } else {
-          if (!least.has_value() || x < *least) least = x;
-          if (!most.has_value() || x > *most) most = x;
-        }
-        if (s[row].has_value()) {
-          products.push_back(x * static_cast<double>(*s[row]));
-          weights.push_back(static_cast<double>(*s[row]));
-        }
-      }
-      const double total = SlowSum(window);
+      const NaiveSlice naive(rows, slices, k);
       EXPECT_EQ(count.data<int64_t>()[k], slices.end[k] - slices.begin[k]);
-      EXPECT_TRUE(SameCell(first, k, open));
-      EXPECT_TRUE(SameCell(last, k, close));
-      EXPECT_TRUE(SameCell(low, k, least.has_value() ? least : nan));
-      EXPECT_TRUE(SameCell(high, k, most.has_value() ? most : nan));
-      EXPECT_TRUE(SameCell(sum, k, window.empty() ? std::nullopt : std::optional(total)));
-      const double n_values = static_cast<double>(window.size());
-      const auto quotient = [&](double a, double b) {
-        return is_float ? a / b
-                        : static_cast<double>(
-                              static_cast<long double>(a) /
-                              (static_cast<long double>(b) * static_cast<long double>(unit)));
-      };
-      EXPECT_TRUE(SameCell(
-          mean, k, window.empty() ? std::nullopt : std::optional(quotient(total, n_values))));
-      const double weight = SlowSum(weights);
-      EXPECT_TRUE(SameCell(
-          vwap, k,
-          weight == 0 ? std::nullopt : std::optional(quotient(SlowSum(products), weight))));
+      EXPECT_TRUE(SameCell(first, k, naive.first));
+      EXPECT_TRUE(SameCell(last, k, naive.last));
+      EXPECT_TRUE(SameCell(low, k, naive.Low()));
+      EXPECT_TRUE(SameCell(high, k, naive.High()));
+      EXPECT_TRUE(SameCell(sum, k, naive.Sum()));
+      EXPECT_TRUE(SameCell(mean, k, naive.Mean(type)));
+      EXPECT_TRUE(SameCell(vwap, k, naive.Vwap(type)));
     }
   }
 }

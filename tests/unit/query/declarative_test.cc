@@ -120,10 +120,29 @@ class PlanParser {
       : words_(std::move(words)), script_(script) {}
 
   Plan Parse() {
-    std::string table;
+    ReadOptions();
+    Plan plan;
+    const std::string& op = words_[0];
+    if (op == "last-by" || op == "first-by") {
+      plan.op = ParseLastBy(op == "first-by");
+    } else if (op == "range") {
+      plan.op = ParseRange();
+    } else if (op == "asof") {
+      plan.op = ParseAsof();
+    } else if (op == "bars") {
+      plan.op = ParseBars();
+    } else {
+      plan.op = ParseRolling();
+    }
+    if (Has("--limit")) plan.limit = std::stoull(options_["--limit"]);
+    return plan;
+  }
+
+ private:
+  void ReadOptions() {
     for (size_t i = 1; i < words_.size(); ++i) {
       if (!words_[i].starts_with("--")) {
-        table = words_[i];
+        table_ = words_[i];
       } else if (words_[i] == "--strict") {
         options_[words_[i]] = "true";
       } else {
@@ -131,69 +150,71 @@ class PlanParser {
         ++i;
       }
     }
-    Plan plan;
-    const std::string op = words_[0];
-    if (op == "last-by" || op == "first-by") {
-      LastBy out;
-      out.from = From(table);
-      out.first = op == "first-by";
-      if (Has("--at")) out.at = ParseTimestamp(options_["--at"]).value();
-      if (out.first && !Has("--at")) out.at = Timestamp::Min();
-      out.by = List("--by");
-      out.columns = List("--columns");
-      plan.op = out;
-    } else if (op == "range") {
-      Range out;
-      out.from = From(table);
-      Bounds(&out);
-      out.columns = List("--columns");
-      plan.op = out;
-    } else if (op == "asof") {
-      Asof out;
-      out.left = From(options_["--left"]);
-      out.right.table = NameOf(options_["--right"]);
-      out.right.where = options_["--right-where"];
-      Bounds(&out);
-      out.columns = List("--columns");
-      out.right_columns = List("--right-columns");
-      out.by = List("--by");
-      out.forward = options_["--direction"] == "forward";
-      out.strict = Has("--strict");
-      if (Has("--tolerance")) out.tolerance = ParseDuration(options_["--tolerance"]).value();
-      plan.op = out;
-    } else if (op == "bars") {
-      Bars out;
-      out.from = From(table);
-      Bounds(&out);
-      out.interval = ParseDuration(options_["--interval"]).value();
-      out.aggregates = List("--aggregates");
-      out.by = List("--by");
-      if (Has("--price")) out.price = options_["--price"];
-      if (Has("--size")) out.size = options_["--size"];
-      out.fill_previous = options_["--fill"] == "previous";
-      plan.op = out;
-    } else {
-      Rolling out;
-      out.from = From(table);
-      Bounds(&out);
-      const std::string window = options_["--window"];
-      if (window.ends_with("rows")) {
-        out.window_rows = std::stoull(window);
-      } else if (!window.empty()) {
-        out.window = ParseDuration(window).value();
-      }
-      out.aggregates = List("--aggregates");
-      out.columns = List("--columns");
-      out.by = List("--by");
-      if (Has("--price")) out.price = options_["--price"];
-      if (Has("--size")) out.size = options_["--size"];
-      plan.op = out;
-    }
-    if (Has("--limit")) plan.limit = std::stoull(options_["--limit"]);
-    return plan;
   }
 
- private:
+  LastBy ParseLastBy(bool first) {
+    LastBy out;
+    out.from = From(table_);
+    out.first = first;
+    if (Has("--at")) out.at = ParseTimestamp(options_["--at"]).value();
+    if (out.first && !Has("--at")) out.at = Timestamp::Min();
+    out.by = List("--by");
+    out.columns = List("--columns");
+    return out;
+  }
+
+  Range ParseRange() {
+    Range out;
+    out.from = From(table_);
+    Bounds(&out);
+    out.columns = List("--columns");
+    return out;
+  }
+
+  Asof ParseAsof() {
+    Asof out;
+    out.left = From(options_["--left"]);
+    out.right.table = NameOf(options_["--right"]);
+    out.right.where = options_["--right-where"];
+    Bounds(&out);
+    out.columns = List("--columns");
+    out.right_columns = List("--right-columns");
+    out.by = List("--by");
+    out.forward = options_["--direction"] == "forward";
+    out.strict = Has("--strict");
+    if (Has("--tolerance")) out.tolerance = ParseDuration(options_["--tolerance"]).value();
+    return out;
+  }
+
+  Bars ParseBars() {
+    Bars out;
+    out.from = From(table_);
+    Bounds(&out);
+    out.interval = ParseDuration(options_["--interval"]).value();
+    out.aggregates = List("--aggregates");
+    out.by = List("--by");
+    PriceAndSize(&out);
+    out.fill_previous = options_["--fill"] == "previous";
+    return out;
+  }
+
+  Rolling ParseRolling() {
+    Rolling out;
+    out.from = From(table_);
+    Bounds(&out);
+    const std::string window = options_["--window"];
+    if (window.ends_with("rows")) {
+      out.window_rows = std::stoull(window);
+    } else if (!window.empty()) {
+      out.window = ParseDuration(window).value();
+    }
+    out.aggregates = List("--aggregates");
+    out.columns = List("--columns");
+    out.by = List("--by");
+    PriceAndSize(&out);
+    return out;
+  }
+
   bool Has(const std::string& name) { return options_.contains(name); }
   std::vector<std::string> List(const std::string& name) { return Split(options_[name], ','); }
   std::string NameOf(const std::string& table) {
@@ -212,9 +233,15 @@ class PlanParser {
     if (Has("--from")) op->begin = ParseTimestamp(options_["--from"]).value();
     if (Has("--to")) op->end = ParseTimestamp(options_["--to"]).value();
   }
+  template <typename Op>
+  void PriceAndSize(Op* op) {
+    if (Has("--price")) op->price = options_["--price"];
+    if (Has("--size")) op->size = options_["--size"];
+  }
 
   std::vector<std::string> words_;
   const Script& script_;
+  std::string table_;
   std::map<std::string, std::string> options_;
 };
 

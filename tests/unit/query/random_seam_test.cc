@@ -223,107 +223,140 @@ class RandomWorld {
     return selection;
   }
 
+  /// What every operator's plan draws first.
+  struct Draw {
+    column::SchemaPtr table;
+    std::vector<std::string> by_names, columns;
+    Timestamp begin, end;
+  };
+
+  Draw MakeDraw() {
+    Draw draw;
+    draw.table = Below(2) == 0 ? Quotes() : Trades();
+    const bool quotes = draw.table == Quotes();
+    draw.by_names = quotes ? std::vector<std::string>{"venue", "cond"}
+                           : std::vector<std::string>{"venue", "side", "cond"};
+    draw.columns =
+        SomeOf(quotes ? std::vector<std::string>{"venue", "bid", "weight", "note", "cond"}
+                      : std::vector<std::string>{"size", "price", "venue", "cond"});
+    draw.begin = Bound();
+    draw.end = Bound();
+    if (draw.begin > draw.end) std::swap(draw.begin, draw.end);
+    return draw;
+  }
+
   Plan MakePlan(Where* where, Where* right_where) {
     Plan plan;
     if (Below(4) == 0) plan.limit = Below(12);
-    const column::SchemaPtr table = Below(2) == 0 ? Quotes() : Trades();
-    const bool quotes = table == Quotes();
-    const std::vector<std::string> by_names =
-        quotes ? std::vector<std::string>{"venue", "cond"}
-               : std::vector<std::string>{"venue", "side", "cond"};
-    const std::vector<std::string> columns =
-        SomeOf(quotes ? std::vector<std::string>{"venue", "bid", "weight", "note", "cond"}
-                      : std::vector<std::string>{"size", "price", "venue", "cond"});
-    Timestamp begin = Bound();
-    Timestamp end = Bound();
-    if (begin > end) std::swap(begin, end);
+    const Draw draw = MakeDraw();
     switch (Below(5)) {
-      case 0: {
-        LastBy op;
-        op.from = Of(table, where);
-        op.first = Below(2) == 0;
-        op.at = Bound();
-        op.by = Below(2) == 0 ? SomeOf(by_names) : std::vector<std::string>{};
-        op.columns = columns;
-        description_ = fmt::format("{} {} at {} by {}", op.first ? "first-by" : "last-by",
-                                   table->name, op.at.ns(), fmt::join(op.by, "+"));
-        plan.op = op;
+      case 0:
+        plan.op = MakeLastBy(draw, where);
         break;
-      }
-      case 1: {
-        Range op;
-        op.from = Of(table, where);
-        op.begin = begin;
-        op.end = end;
-        op.columns = columns;
-        description_ = fmt::format("range {} {}..{}", table->name, begin.ns(), end.ns());
-        plan.op = op;
+      case 1:
+        plan.op = MakeRange(draw, where);
         break;
-      }
-      case 2: {
-        Asof op;
-        op.left = Of(Trades(), where);
-        op.right.table = Quotes()->name;
-        *right_where = QuoteWhere();
-        op.right.where = right_where->text;
-        op.begin = begin;
-        op.end = end;
-        op.columns = SomeOf({"price", "size", "venue"});
-        op.right_columns = SomeOf({"bid", "weight", "size", "note", "venue"});
-        op.by = SomeOf({"venue", "cond"});
-        op.forward = Below(2) == 0;
-        op.strict = Below(2) == 0;
-        if (Below(2) == 0) op.tolerance = Duration(static_cast<int64_t>(Below(8)) * unit_);
-        description_ = fmt::format("asof {} strict {} tolerance {} by {} {}..{}",
-                                   op.forward ? "forward" : "backward", op.strict,
-                                   op.tolerance.value_or(Duration(-1)).ns(), fmt::join(op.by, "+"),
-                                   begin.ns(), end.ns());
-        plan.op = op;
+      case 2:
+        plan.op = MakeAsof(draw, where, right_where);
         break;
-      }
-      case 3: {
-        Bars op;
-        op.from = Of(table, where);
-        op.begin = begin;
-        op.end = end;
-        op.interval = Duration(unit_ * static_cast<int64_t>(1 + Below(6)));
-        op.aggregates = SomeOf({"close", "open", "high", "low", "volume", "count", "vwap"});
-        if (op.aggregates.empty()) op.aggregates = {"vwap"};
-        op.by = SomeOf(by_names);
-        op.price = quotes ? (Below(2) == 0 ? "weight" : "bid") : "price";
-        op.size = quotes && Below(2) == 0 ? "bid_size" : "size";
-        op.fill_previous = Below(2) == 0;
-        description_ = fmt::format("bars {} {} by {} fill {} {}..{}", table->name, op.interval.ns(),
-                                   fmt::join(op.by, "+"), op.fill_previous, begin.ns(), end.ns());
-        plan.op = op;
+      case 3:
+        plan.op = MakeBars(draw, where);
         break;
-      }
-      default: {
-        Rolling op;
-        op.from = Of(table, where);
-        op.begin = begin;
-        op.end = end;
-        if (Below(2) == 0) {
-          op.window = Duration(static_cast<int64_t>(Below(6)) * unit_);
-        } else {
-          op.window_rows = 1 + Below(5);
-        }
-        op.columns = columns;
-        op.price = quotes ? (Below(2) == 0 ? "weight" : "bid") : "price";
-        op.size = quotes && Below(2) == 0 ? "bid_size" : "size";
-        op.aggregates = SomeOf(
-            {"sum", "mean", "min", "max", "count", "vwap", "ema(0.25)", "sum(size)", "mean(size)"});
-        if (op.aggregates.empty()) op.aggregates = {"ema(0.5)"};
-        op.by = SomeOf(by_names);
-        description_ =
-            fmt::format("rolling {} window {} rows {} by {} {}..{} of {}", table->name,
-                        op.window.value_or(Duration(-1)).ns(), op.window_rows.value_or(0),
-                        fmt::join(op.by, "+"), begin.ns(), end.ns(), fmt::join(op.aggregates, " "));
-        plan.op = op;
+      default:
+        plan.op = MakeRolling(draw, where);
         break;
-      }
     }
     return plan;
+  }
+
+  LastBy MakeLastBy(const Draw& draw, Where* where) {
+    LastBy op;
+    op.from = Of(draw.table, where);
+    op.first = Below(2) == 0;
+    op.at = Bound();
+    op.by = Below(2) == 0 ? SomeOf(draw.by_names) : std::vector<std::string>{};
+    op.columns = draw.columns;
+    description_ = fmt::format("{} {} at {} by {}", op.first ? "first-by" : "last-by",
+                               draw.table->name, op.at.ns(), fmt::join(op.by, "+"));
+    return op;
+  }
+
+  Range MakeRange(const Draw& draw, Where* where) {
+    Range op;
+    op.from = Of(draw.table, where);
+    op.begin = draw.begin;
+    op.end = draw.end;
+    op.columns = draw.columns;
+    description_ = fmt::format("range {} {}..{}", draw.table->name, op.begin.ns(), op.end.ns());
+    return op;
+  }
+
+  Asof MakeAsof(const Draw& draw, Where* where, Where* right_where) {
+    Asof op;
+    op.left = Of(Trades(), where);
+    op.right.table = Quotes()->name;
+    *right_where = QuoteWhere();
+    op.right.where = right_where->text;
+    op.begin = draw.begin;
+    op.end = draw.end;
+    op.columns = SomeOf({"price", "size", "venue"});
+    op.right_columns = SomeOf({"bid", "weight", "size", "note", "venue"});
+    op.by = SomeOf({"venue", "cond"});
+    op.forward = Below(2) == 0;
+    op.strict = Below(2) == 0;
+    if (Below(2) == 0) op.tolerance = Duration(static_cast<int64_t>(Below(8)) * unit_);
+    description_ = fmt::format("asof {} strict {} tolerance {} by {} {}..{}",
+                               op.forward ? "forward" : "backward", op.strict,
+                               op.tolerance.value_or(Duration(-1)).ns(), fmt::join(op.by, "+"),
+                               op.begin.ns(), op.end.ns());
+    return op;
+  }
+
+  template <typename Op>
+  void PickPriceAndSize(const Draw& draw, Op* op) {
+    const bool quotes = draw.table == Quotes();
+    op->price = quotes ? (Below(2) == 0 ? "weight" : "bid") : "price";
+    op->size = quotes && Below(2) == 0 ? "bid_size" : "size";
+  }
+
+  Bars MakeBars(const Draw& draw, Where* where) {
+    Bars op;
+    op.from = Of(draw.table, where);
+    op.begin = draw.begin;
+    op.end = draw.end;
+    op.interval = Duration(unit_ * static_cast<int64_t>(1 + Below(6)));
+    op.aggregates = SomeOf({"close", "open", "high", "low", "volume", "count", "vwap"});
+    if (op.aggregates.empty()) op.aggregates = {"vwap"};
+    op.by = SomeOf(draw.by_names);
+    PickPriceAndSize(draw, &op);
+    op.fill_previous = Below(2) == 0;
+    description_ =
+        fmt::format("bars {} {} by {} fill {} {}..{}", draw.table->name, op.interval.ns(),
+                    fmt::join(op.by, "+"), op.fill_previous, op.begin.ns(), op.end.ns());
+    return op;
+  }
+
+  Rolling MakeRolling(const Draw& draw, Where* where) {
+    Rolling op;
+    op.from = Of(draw.table, where);
+    op.begin = draw.begin;
+    op.end = draw.end;
+    if (Below(2) == 0) {
+      op.window = Duration(static_cast<int64_t>(Below(6)) * unit_);
+    } else {
+      op.window_rows = 1 + Below(5);
+    }
+    op.columns = draw.columns;
+    PickPriceAndSize(draw, &op);
+    op.aggregates = SomeOf(
+        {"sum", "mean", "min", "max", "count", "vwap", "ema(0.25)", "sum(size)", "mean(size)"});
+    if (op.aggregates.empty()) op.aggregates = {"ema(0.5)"};
+    op.by = SomeOf(draw.by_names);
+    description_ = fmt::format("rolling {} window {} rows {} by {} {}..{} of {}", draw.table->name,
+                               op.window.value_or(Duration(-1)).ns(), op.window_rows.value_or(0),
+                               fmt::join(op.by, "+"), op.begin.ns(), op.end.ns(),
+                               fmt::join(op.aggregates, " "));
+    return op;
   }
 
   static constexpr size_t kTicks = 24;
