@@ -100,6 +100,13 @@ TEST(TableFile, SaysWhatIsWrongAndWhere) {
   }
 }
 
+TEST(TableFile, ADirectiveIsAnErrorAndNoEndlessLoop) {
+  for (const std::string text : {"%YAML 1.2\n", "kind: Table\n% name: t\nseq: producer\n"}) {
+    const auto tables = ParseTables(text, "t.yaml", "desk");
+    EXPECT_THAT(tables.status().ToString(), HasSubstr("a YAML directive ('%')"));
+  }
+}
+
 TEST(TableFile, DeepNestingIsAnErrorAndNoCrash) {
   const auto tables = ParseTables(std::string(100'000, '['), "t.yaml", "default");
   EXPECT_EQ(tables.status().code(), absl::StatusCode::kInvalidArgument);

@@ -17,6 +17,20 @@ std::optional<std::string> KeyText(const YAML::Node& key) {
   return key.Scalar();
 }
 
+/// yaml-cpp 0.7 never comes back from a directive that stands after a document's content. Maps and
+/// tables need none.
+Status RefuseDirectives(std::string_view text, const std::string& file) {
+  size_t line = 1;
+  for (size_t at = 0; at < text.size(); ++at) {
+    const bool begins = at == 0 || text[at - 1] == '\n' || text[at - 1] == '\r';
+    if (begins && text[at] == '%') {
+      return InvalidArgument("{} line {}: a YAML directive ('%') is not taken here", file, line);
+    }
+    if (text[at] == '\n') ++line;
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 std::optional<YAML::Node> YamlNode::Find(std::string_view key) const {
@@ -111,6 +125,7 @@ StatusOr<std::vector<std::string>> YamlNode::Texts(std::string_view what) const 
 }
 
 StatusOr<std::vector<YamlNode>> LoadYaml(std::string_view text, const std::string& file) {
+  PX_RETURN_IF_ERROR(RefuseDirectives(text, file));
   return WithYaml(file, [&]() -> StatusOr<std::vector<YamlNode>> {
     std::vector<YamlNode> documents;
     for (YAML::Node& node : YAML::LoadAll(std::string(text))) {
