@@ -51,7 +51,7 @@ class ClientErrors(unittest.TestCase):
     def test_times_and_windows(self):
         self.refused(USAGE, "yesterday", "query", "last-by", "quotes", "--at", "yesterday")
         self.refused(USAGE, "5 parsecs", "query", "bars", "trades", "--interval", "5 parsecs", "--aggregates", "open")
-        self.refused(INVALID_ARGUMENT, "interval", "query", "bars", "trades", "--interval", "0s", "--aggregates",
+        self.refused(USAGE, "interval.*above zero", "query", "bars", "trades", "--interval", "0s", "--aggregates",
                      "open")
 
     def test_an_incompatible_table_change(self):
