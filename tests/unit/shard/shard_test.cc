@@ -184,6 +184,43 @@ TEST_F(ShardTest, EvictionRecordsFloorsThatARestartKeeps) {
   EXPECT_EQ(Visible().front().first, kStartNs + 50);
 }
 
+TEST_F(ShardTest, SegmentsOfEvictedRowsAreRecycledAndProducersAreStillKnown) {
+  uint64_t number = 0;
+  while (shard_->Stats().log_live_bytes < 6 * options_.segment_bytes) {
+    ++number;
+    ASSERT_TRUE(Send("p", number,
+                     Rows(5000, kStartNs + static_cast<int64_t>(number) * 10000, number * 10000))
+                    .status.ok());
+  }
+  const Lsn last = shard_->Stats().published;
+  const FlushTake take = shard_->TakeForFlush(100'000'000);
+  std::vector<meta::Mutation> mutations = take.series;
+  mutations.push_back({"shard/0/persisted", std::to_string(last.value()), std::nullopt});
+  ASSERT_TRUE(metadata_->Apply(mutations, "test", "").ok());
+  shard_->Persisted(last);
+  const uint64_t before = shard_->Stats().log_live_bytes;
+  // All but the newest batch leaves memory.
+  const int64_t kept = kStartNs + static_cast<int64_t>(number) * 10000;
+  ASSERT_TRUE(shard_->Evict(schema_->id, Timestamp(kept), Timestamp::Max()).ok());
+  clock_.elapsed_ns += 2'000'000'000;
+  while (*shard_->Maintain()) {
+  }
+  ASSERT_TRUE(Send("q", 1, Rows(1, kept + 9000, 1)).status.ok());
+  EXPECT_LT(shard_->Stats().log_live_bytes, before);
+  EXPECT_EQ(Visible().size(), 5001u);
+  const auto rows = Visible();
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(Reopen().ok());
+    EXPECT_EQ(Visible(), rows);
+    EXPECT_LT(report_.rows, last.value());
+    EXPECT_TRUE(Send("p", number, Rows(5000, kept, number * 10000)).duplicate);
+    EXPECT_TRUE(Send("p", 1, Rows(5000, kStartNs, 1)).duplicate);
+  }
+  const Ack next = Send("p", number + 1, Rows(1, kept + 9001, 2));
+  ASSERT_TRUE(next.status.ok()) << next.status;
+  EXPECT_GT(next.first, last);
+}
+
 TEST_F(ShardTest, TakenBatchesStayUntilPersistedAndAreFoundByRange) {
   for (uint64_t i = 0; i < 10; ++i) {
     ASSERT_TRUE(
