@@ -231,7 +231,7 @@ class AsofJoin {
                                   exec::Grouping* grouping, std::vector<bool>* whole) const {
     std::vector<Cursor> cursors;
     const Direction direction = plan_.forward ? Direction::kForward : Direction::kBackward;
-    constexpr size_t kFilteredStep = 64;
+    constexpr size_t kFilteredStep = 8;
     const auto groups = right_.SeriesGroups(right, right_by_);
     if (right_by_.empty() || !groups.has_value()) {
       whole->push_back(right_by_.empty());

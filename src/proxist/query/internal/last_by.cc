@@ -10,7 +10,7 @@ namespace {
 
 constexpr size_t kSymbolsAtOnce = 1024;
 // A predicate selects few rows as often as many; a first step of this size costs little.
-constexpr size_t kFilteredStep = 64;
+constexpr size_t kFilteredStep = 8;
 
 /// The rows found so far of one symbol, in the order of the frames' columns.
 struct Found {

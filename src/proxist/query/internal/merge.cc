@@ -79,10 +79,10 @@ std::vector<Piece> Merge(std::span<const std::vector<Piece>> series) {
 
 namespace {
 
-void CopyFromMemory(const Piece& piece, size_t column, exec::Column* out) {
+/// Writes the piece's values of `column` to rows `base`.. of `out`, which are there, zeroed.
+void CopyFromMemory(const Piece& piece, size_t column, size_t base, exec::Column* out) {
   const uint32_t n = piece.end - piece.begin;
-  const size_t base = out->rows();
-  std::byte* to = out->Extend(n);
+  std::byte* to = out->data<std::byte>() + base * out->stride();
   const std::byte* values = hot::ValuesOf(*piece.block, column);
   if (values == nullptr) {
     for (uint32_t i = 0; i < n; ++i) out->SetNull(base + i);
@@ -109,12 +109,11 @@ void CopyFromMemory(const Piece& piece, size_t column, exec::Column* out) {
   }
 }
 
-void CopyFromHistory(const Piece& piece, size_t column, exec::Column* out) {
+void CopyFromHistory(const Piece& piece, size_t column, size_t base, exec::Column* out) {
   const column::ColumnView& view = piece.cold->result.batch.columns[column];
   const uint32_t n = piece.end - piece.begin;
-  const size_t base = out->rows();
-  std::byte* to = out->Extend(n);
   const size_t stride = out->stride();
+  std::byte* to = out->data<std::byte>() + base * stride;
   for (uint32_t i = 0; i < n; ++i) {
     const size_t row = piece.begin + i;
     if (!view.IsValid(row)) {
@@ -145,12 +144,15 @@ exec::Frame MakeFrame(std::span<const Piece> pieces, std::span<const size_t> col
   frame.columns.reserve(columns.size());
   for (const size_t index : columns) {
     exec::Column& column = frame.columns.emplace_back(schema.columns[index].type);
+    column.Extend(rows);
+    size_t base = 0;
     for (const Piece& piece : pieces) {
       if (piece.block != nullptr) {
-        CopyFromMemory(piece, index, &column);
+        CopyFromMemory(piece, index, base, &column);
       } else {
-        CopyFromHistory(piece, index, &column);
+        CopyFromHistory(piece, index, base, &column);
       }
+      base += piece.end - piece.begin;
     }
   }
   return frame;
