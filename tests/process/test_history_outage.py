@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 import unittest
 
@@ -90,6 +91,18 @@ class HistoryOutage(unittest.TestCase):
         self.assertNotEqual(code, 0)
         self.assertIn("emptied", err)
         self.assertEqual(5000, int(self.server.clickhouse("SELECT count() FROM default.quotes_history FINAL")))
+
+    def test_a_stop_does_not_wait_for_those_who_wait_for_history(self):
+        self.launch(history="http://127.0.0.1:9")
+        self.load(100)
+        waiting = []
+        thread = threading.Thread(target=lambda: waiting.append(
+            self.server.pxctl("flush", "--wait", "--timeout", "600s", check=False)))
+        thread.start()
+        time.sleep(0.5)
+        self.assertEqual(self.server.stop(), 0)
+        thread.join(30)
+        self.assertEqual(waiting[0][0], 24, waiting)
 
     def test_no_history_at_all(self):
         self.launch(history="none")

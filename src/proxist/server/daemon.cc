@@ -71,6 +71,7 @@ StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const DaemonOptions& options) {
 }
 
 Daemon::~Daemon() {
+  if (impl_->node != nullptr) impl_->node->EndWaits();
   impl_->grpc.reset();
   impl_->http.reset();
   impl_->node.reset();

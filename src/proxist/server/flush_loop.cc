@@ -131,16 +131,25 @@ Status FlushLoop::WaitPersisted(Duration timeout) {
       return target.first->store().persisted() < target.second;
     });
     if (behind == targets.end()) return OkStatus();
+    MutexLock lock(&mutex_);
+    if (waits_ended_) return Unavailable("the server is stopping");
     if (ports_.clock->Monotonic() >= deadline) {
-      MutexLock lock(&mutex_);
       return DeadlineExceeded(
           "shard {}: LSN {} of {} is in history after {}{}{}", behind->first->id().value(),
           behind->first->store().persisted().value(), behind->second.value(),
           FormatDuration(timeout), last_error_.empty() ? "" : ": ", last_error_);
     }
-    Wake();
+    woken_ = true;
+    wake_.notify_all();
+    lock.unlock();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    lock.lock();
   }
+}
+
+void FlushLoop::EndWaits() {
+  MutexLock lock(&mutex_);
+  waits_ended_ = true;
 }
 
 shard::FlushStats FlushLoop::Stats() const {

@@ -37,6 +37,9 @@ class FlushLoop {
   /// DEADLINE_EXCEEDED names what is missing and the last error of history.
   Status WaitPersisted(Duration timeout);
 
+  /// Every WaitPersisted, now and later, is answered UNAVAILABLE.
+  void EndWaits();
+
   /// With the last error of connecting, too.
   [[nodiscard]] shard::FlushStats Stats() const;
   /// History answered the last time it was tried.
@@ -61,6 +64,7 @@ class FlushLoop {
   CondVar wake_;
   bool stop_ PX_GUARDED_BY(mutex_) = false;
   bool woken_ PX_GUARDED_BY(mutex_) = false;
+  bool waits_ended_ PX_GUARDED_BY(mutex_) = false;
   bool reachable_ PX_GUARDED_BY(mutex_) = false;
   std::string halted_ PX_GUARDED_BY(mutex_);
   std::string last_error_ PX_GUARDED_BY(mutex_);

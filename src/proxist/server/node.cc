@@ -204,6 +204,10 @@ Status Node::Flush(Duration timeout) {
   return timeout.ns() > 0 ? impl_->flush->WaitPersisted(timeout) : OkStatus();
 }
 
+void Node::EndWaits() {
+  if (impl_->flush != nullptr) impl_->flush->EndWaits();
+}
+
 StatusOr<hot::EvictResult> Node::Evict(const column::SchemaPtr& table, Timestamp before) {
   hot::EvictResult sum;
   for (const auto& runner : impl_->runners) {

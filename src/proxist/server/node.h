@@ -91,6 +91,8 @@ class Node {
   /// Wakes the flush. With a timeout above zero: returns when everything acked before the call is
   /// in history (DEADLINE_EXCEEDED with what is missing). FAILED_PRECONDITION without history.
   Status Flush(Duration timeout);
+  /// The node is about to go: whoever waits in Flush is answered UNAVAILABLE at once.
+  void EndWaits();
   StatusOr<hot::EvictResult> Evict(const column::SchemaPtr& table, Timestamp before);
   /// Waits until each range's rows are visible here; UNAVAILABLE when they are not by `deadline`
   /// from now.
