@@ -17,18 +17,26 @@ std::optional<std::string> KeyText(const YAML::Node& key) {
   return key.Scalar();
 }
 
-/// yaml-cpp 0.7 never comes back from a directive that stands after a document's content. Maps and
-/// tables need none.
-Status RefuseDirectives(std::string_view text, const std::string& file) {
+/// The documents of `text`, each behind as many empty lines as stand before it, so that line
+/// numbers hold. yaml-cpp 0.7 reads one document well, but may go round for ever over a damaged
+/// stream of them, and over a directive ('%'), which maps and tables do not need.
+StatusOr<std::vector<std::string>> SplitDocuments(std::string_view text, const std::string& file) {
+  std::vector<std::string> documents(1);
   size_t line = 1;
-  for (size_t at = 0; at < text.size(); ++at) {
-    const bool begins = at == 0 || text[at - 1] == '\n' || text[at - 1] == '\r';
-    if (begins && text[at] == '%') {
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size() - 1) + 1;
+    const std::string_view one = text.substr(0, end);
+    if (one.starts_with('%') || one.find("\r%") != std::string_view::npos) {
       return InvalidArgument("{} line {}: a YAML directive ('%') is not taken here", file, line);
     }
-    if (text[at] == '\n') ++line;
+    if (one.starts_with("---") || one.starts_with("...")) {
+      documents.emplace_back(line - 1, '\n');
+    }
+    documents.back() += one.starts_with("...") ? std::string_view("\n") : one;
+    text.remove_prefix(end);
+    ++line;
   }
-  return OkStatus();
+  return documents;
 }
 
 }  // namespace
@@ -125,10 +133,11 @@ StatusOr<std::vector<std::string>> YamlNode::Texts(std::string_view what) const 
 }
 
 StatusOr<std::vector<YamlNode>> LoadYaml(std::string_view text, const std::string& file) {
-  PX_RETURN_IF_ERROR(RefuseDirectives(text, file));
+  PX_ASSIGN_OR_RETURN(const std::vector<std::string> texts, SplitDocuments(text, file));
   return WithYaml(file, [&]() -> StatusOr<std::vector<YamlNode>> {
     std::vector<YamlNode> documents;
-    for (YAML::Node& node : YAML::LoadAll(std::string(text))) {
+    for (const std::string& one : texts) {
+      const YAML::Node node = YAML::Load(one);
       if (node.IsDefined() && !node.IsNull()) documents.emplace_back(file, node);
     }
     return documents;
