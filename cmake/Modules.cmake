@@ -25,6 +25,9 @@ target_link_libraries(proxist_flags INTERFACE proxist_sanitizer)
 
 include(PrecompiledHeaders)
 
+# The modules that hold planted bugs (base/planted.h).
+set(PROXIST_PLANTED_MODULES wal hot shard)
+
 # proxist_module(name DEPS targets...): the library proxist_<name> of all *.cc in this folder and internal/.
 function(proxist_module name)
   cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
@@ -36,6 +39,9 @@ function(proxist_module name)
   add_library(proxist_${name} STATIC ${sources})
   target_link_libraries(proxist_${name} PUBLIC proxist_flags ${ARG_DEPS})
   proxist_use_precompiled(proxist_${name} proxist_precompiled)
+  if(PROXIST_PLANTED_BUGS AND name IN_LIST PROXIST_PLANTED_MODULES)
+    target_compile_definitions(proxist_${name} PRIVATE PROXIST_PLANTED_BUGS)
+  endif()
   if(PROXIST_TESTS)
     # Every symbol the module uses is defined by it or by what it declares.
     file(GENERATE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/link_test.cc CONTENT "int main() { return 0; }\n")

@@ -12,9 +12,9 @@
 #include <yaml-cpp/yaml.h>
 
 #include "proxist/column/schema.h"
-#include "proxist/server/ingest_router.h"
 #include "proxist/server/internal/option_table.h"
 #include "proxist/server/internal/status_report.h"
+#include "proxist/shard/ingest_router.h"
 
 namespace proxist::server {
 namespace {
@@ -195,7 +195,7 @@ std::string ConfigurationReference() {
       "| time for an HTTP request to arrive or its answer to leave | {} |\n"
       "| bytes of a configuration file | {} |\n",
       column::kMaxColumns, column::kMaxSeriesColumns, column::kMaxNameBytes,
-      column::kMaxDecimalScale, kMaxBatchRows, kMaxBatchBytes, kMaxProducerBytes,
+      column::kMaxDecimalScale, shard::kMaxBatchRows, shard::kMaxBatchBytes, kMaxProducerBytes,
       HttpServerOptions{}.max_header_bytes, HttpServerOptions{}.max_body_bytes,
       FormatDuration(HttpServerOptions{}.timeout), kMaxConfigBytes);
   return page;

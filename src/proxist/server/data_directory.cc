@@ -17,15 +17,15 @@ uint64_t RandomIncarnation() {
   return (uint64_t{device()} << 32) | device();
 }
 
-SlotMap SpreadSlots(uint32_t shards) {
-  SlotMap map;
+shard::SlotMap SpreadSlots(uint32_t shards) {
+  shard::SlotMap map;
   for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
     map.shard_of.emplace_back(static_cast<uint16_t>(slot % shards));
   }
   return map;
 }
 
-std::string EncodeSlotMap(const SlotMap& map) {
+std::string EncodeSlotMap(const shard::SlotMap& map) {
   std::vector<std::byte> bytes;
   ByteWriter out(&bytes);
   out.Put(map.version);
@@ -33,9 +33,9 @@ std::string EncodeSlotMap(const SlotMap& map) {
   return std::string(AsText(bytes));
 }
 
-StatusOr<SlotMap> DecodeSlotMap(std::string_view value, uint32_t shards) {
+StatusOr<shard::SlotMap> DecodeSlotMap(std::string_view value, uint32_t shards) {
   ByteReader in(AsBytes(value), "slot map");
-  SlotMap map;
+  shard::SlotMap map;
   PX_ASSIGN_OR_RETURN(map.version, in.Get<uint32_t>());
   for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
     PX_ASSIGN_OR_RETURN(const auto shard, in.Get<uint16_t>());

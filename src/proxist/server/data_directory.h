@@ -9,7 +9,7 @@
 #include "proxist/env/file_system.h"
 #include "proxist/meta/catalog.h"
 #include "proxist/meta/store.h"
-#include "proxist/server/ingest_router.h"
+#include "proxist/shard/ingest_router.h"
 
 namespace proxist::server {
 
@@ -24,7 +24,7 @@ struct DataDirectory {
   std::string path;
   uint64_t incarnation = 0;  // random, given when the directory was created
   bool fresh = false;        // created by this opening
-  SlotMap slots;
+  shard::SlotMap slots;
   uint32_t shards = 0;
   std::unique_ptr<meta::MetadataStore> metadata;
   std::unique_ptr<meta::Catalog> catalog;

@@ -58,6 +58,7 @@ void FlushLoop::Report(const Status& status) {
   reachable_ = status.ok();
   last_error_ = std::string(Message(status));
   if (!status.ok()) last_error_at_ = ports_.clock->Now();
+  progress_.notify_all();
 }
 
 Status FlushLoop::Connect() {
@@ -112,10 +113,14 @@ void FlushLoop::Loop() {
 }
 
 Duration FlushLoop::NextInterval(uint64_t rows) const {
-  uint64_t waiting = 0;
-  for (const ShardRunner* runner : runners_) waiting += runner->shard().Stats().backlog_rows;
-  if (waiting >= kSendAtOnceRows) return Duration(0);
-  if (rows == 0 && waiting == 0) return options_.min_interval;
+  uint64_t backlog = 0;
+  for (const ShardRunner* runner : runners_) backlog += runner->shard().Stats().backlog_rows;
+  if (backlog >= kSendAtOnceRows) return Duration(0);
+  if (rows == 0 && backlog == 0) return options_.min_interval;
+  {
+    MutexLock lock(&mutex_);
+    if (waiting_ > 0 && backlog > 0) return Duration(0);
+  }
   // An insert costs ClickHouse about as much again in merges: leave it twice the time that it took.
   const Duration rest(2 * flusher_.Stats().last_insert.ns());
   return std::clamp(rest, options_.min_interval, options_.max_interval);
@@ -126,30 +131,35 @@ Status FlushLoop::WaitPersisted(Duration timeout) {
   for (const ShardRunner* runner : runners_)
     targets.emplace_back(runner, runner->store().published());
   const Duration deadline(ports_.clock->Monotonic().ns() + timeout.ns());
-  for (;;) {
-    const auto behind = std::find_if(targets.begin(), targets.end(), [](const auto& target) {
-      return target.first->store().persisted() < target.second;
-    });
-    if (behind == targets.end()) return OkStatus();
-    MutexLock lock(&mutex_);
-    if (waits_ended_) return Unavailable("the server is stopping");
-    if (ports_.clock->Monotonic() >= deadline) {
-      return DeadlineExceeded(
-          "shard {}: LSN {} of {} is in history after {}{}{}", behind->first->id().value(),
-          behind->first->store().persisted().value(), behind->second.value(),
-          FormatDuration(timeout), last_error_.empty() ? "" : ": ", last_error_);
+  MutexLock lock(&mutex_);
+  ++waiting_;
+  woken_ = true;
+  wake_.notify_all();
+  const Status status = [&]() PX_REQUIRES(mutex_) -> Status {
+    for (;;) {
+      const auto behind = std::find_if(targets.begin(), targets.end(), [](const auto& target) {
+        return target.first->store().persisted() < target.second;
+      });
+      if (behind == targets.end()) return OkStatus();
+      if (waits_ended_) return Unavailable("the server is stopping");
+      const int64_t left = deadline.ns() - ports_.clock->Monotonic().ns();
+      if (left <= 0) {
+        return DeadlineExceeded(
+            "shard {}: LSN {} of {} is in history after {}{}{}", behind->first->id().value(),
+            behind->first->store().persisted().value(), behind->second.value(),
+            FormatDuration(timeout), last_error_.empty() ? "" : ": ", last_error_);
+      }
+      progress_.wait_for(lock, std::chrono::nanoseconds(left));
     }
-    woken_ = true;
-    wake_.notify_all();
-    lock.unlock();
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    lock.lock();
-  }
+  }();
+  --waiting_;
+  return status;
 }
 
 void FlushLoop::EndWaits() {
   MutexLock lock(&mutex_);
   waits_ended_ = true;
+  progress_.notify_all();
 }
 
 shard::FlushStats FlushLoop::Stats() const {

@@ -62,9 +62,11 @@ class FlushLoop {
   shard::Flusher flusher_;
   mutable Mutex mutex_;
   CondVar wake_;
+  CondVar progress_;  // a round ended or waits end
   bool stop_ PX_GUARDED_BY(mutex_) = false;
   bool woken_ PX_GUARDED_BY(mutex_) = false;
   bool waits_ended_ PX_GUARDED_BY(mutex_) = false;
+  int waiting_ PX_GUARDED_BY(mutex_) = 0;  // in WaitPersisted: rounds follow each other at once
   bool reachable_ PX_GUARDED_BY(mutex_) = false;
   std::string halted_ PX_GUARDED_BY(mutex_);
   std::string last_error_ PX_GUARDED_BY(mutex_);

@@ -13,7 +13,6 @@
 #include "proxist/history/embedded.h"
 #include "proxist/server/data_directory.h"
 #include "proxist/server/flush_loop.h"
-#include "proxist/server/ingest_router.h"
 #include "proxist/server/shard_runner.h"
 
 namespace proxist::server {
@@ -57,7 +56,7 @@ struct Node::Impl {
   std::unique_ptr<history::History> history;
   std::vector<std::unique_ptr<ShardRunner>> runners;
   std::vector<shard::RecoveryReport> recovery;
-  std::unique_ptr<IngestRouter> router;
+  std::unique_ptr<shard::IngestRouter> router;
   std::unique_ptr<query::Engine> engine;
   std::unique_ptr<FlushLoop> flush;
   uint64_t max_backlog_bytes = 0;  // per shard
@@ -158,8 +157,9 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
     all.push_back(runner.get());
     ports.shards.push_back(runner.get());
   }
-  router = std::make_unique<IngestRouter>(
-      all, directory.slots, IngestRouter::Limits{options.max_queued_batches, max_backlog_bytes});
+  router = std::make_unique<shard::IngestRouter>(
+      std::vector<shard::ShardQueue*>(all.begin(), all.end()), directory.slots,
+      shard::IngestRouter::Limits{options.max_queued_batches, max_backlog_bytes});
   ports.catalog = directory.catalog.get();
   ports.history = history.get();
   ports.clock = &clock;
@@ -179,7 +179,7 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
 }
 
 void Node::Write(WriteCall call, std::function<void(WriteResult)> done) {
-  impl_->router->Write(std::move(call), std::move(done));
+  impl_->router->Submit(std::move(call), std::move(done));
 }
 
 query::Engine& Node::engine() { return *impl_->engine; }

@@ -16,6 +16,7 @@
 #include "proxist/hot/store.h"
 #include "proxist/query/engine.h"
 #include "proxist/shard/flusher.h"
+#include "proxist/shard/ingest_router.h"
 #include "proxist/shard/shard.h"
 
 namespace proxist::server {
@@ -33,17 +34,8 @@ struct NodeOptions {
   size_t max_queued_batches = 1024;   // per shard; beyond it writes are RESOURCE_EXHAUSTED
 };
 
-/// A producer's batch for the whole node.
-struct WriteCall {
-  std::string producer;  // empty: no dedup
-  BatchNumber number;
-  column::Batch batch;  // decoded, not yet validated
-};
-struct WriteResult {
-  Status status;
-  std::vector<history::LsnRange> ranges;  // one for each shard that got rows, ascending
-  bool duplicate = false;                 // every shard had it already
-};
+using shard::WriteCall;
+using shard::WriteResult;
 
 struct HistoryState {
   std::string kind;  // embedded, url, none

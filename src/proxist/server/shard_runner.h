@@ -4,19 +4,24 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "proxist/base/mutex.h"
 #include "proxist/query/engine.h"
 #include "proxist/shard/flusher.h"
+#include "proxist/shard/ingest_router.h"
 #include "proxist/shard/shard.h"
 
 namespace proxist::server {
 
 /// Thread-safe. Calls that change the shard run on its thread, in the order they arrive, between
 /// group commits.
-class ShardRunner final : public shard::ShardPort, public query::ShardView {
+class ShardRunner final : public shard::ShardPort,
+                          public shard::ShardQueue,
+                          public query::ShardView {
  public:
   explicit ShardRunner(std::unique_ptr<shard::Shard> shard);
   ~ShardRunner() override;  // Stop
@@ -25,16 +30,23 @@ class ShardRunner final : public shard::ShardPort, public query::ShardView {
   /// Commits what is queued, then ends the thread. Later writes are answered UNAVAILABLE.
   void Stop();
 
-  void Enqueue(shard::Write write);
-  [[nodiscard]] size_t queued() const;
-  [[nodiscard]] uint64_t queued_bytes() const;
   /// Runs `call` on the shard's thread and waits for it; on the caller's when the thread does not
   /// run.
   void Run(const std::function<void(shard::Shard&)>& call);
   [[nodiscard]] const shard::Shard& shard() const { return *shard_; }
 
-  // shard::ShardPort
   [[nodiscard]] ShardId id() const override { return shard_->id(); }
+
+  // shard::ShardQueue
+  [[nodiscard]] size_t queued() const override;
+  [[nodiscard]] uint64_t queued_bytes() const override;
+  [[nodiscard]] uint64_t backlog_bytes() const override { return shard_->Stats().backlog_bytes; }
+  [[nodiscard]] std::vector<std::pair<std::string, BatchNumber>> LastBatches() const override {
+    return shard_->LastBatches();
+  }
+  void Enqueue(shard::Write write) override;
+
+  // shard::ShardPort
   shard::FlushTake TakeForFlush(uint64_t max_rows) override;
   std::vector<history::SourceBatch> Find(Lsn first, Lsn last) override;
   void Persisted(Lsn lsn) override;

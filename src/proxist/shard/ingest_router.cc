@@ -1,9 +1,9 @@
-#include "proxist/server/ingest_router.h"
+#include "proxist/shard/ingest_router.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace proxist::server {
+namespace proxist::shard {
 namespace {
 
 // Gathers the answers of the shards that a batch went to.
@@ -14,7 +14,7 @@ class Join {
     result_.duplicate = true;
   }
 
-  void Add(shard::Ack ack) {
+  void Add(Ack ack) {
     {
       MutexLock lock(&mutex_);
       if (!ack.status.ok() && result_.status.ok()) result_.status = ack.status;
@@ -51,17 +51,17 @@ Status CheckSize(const column::Batch& batch) {
 
 }  // namespace
 
-IngestRouter::IngestRouter(std::vector<ShardRunner*> runners, SlotMap slots, Limits limits)
-    : runners_(std::move(runners)), slots_(std::move(slots)), limits_(limits) {
-  for (ShardRunner* runner : runners_) {
-    for (const auto& [producer, last] : runner->shard().LastBatches()) {
+IngestRouter::IngestRouter(std::vector<ShardQueue*> shards, SlotMap slots, Limits limits)
+    : shards_(std::move(shards)), slots_(std::move(slots)), limits_(limits) {
+  for (const ShardQueue* shard : shards_) {
+    for (const auto& [producer, last] : shard->LastBatches()) {
       BatchNumber& next = next_[producer];
       next = std::max(next, last.Next());
     }
   }
 }
 
-void IngestRouter::Write(WriteCall call, std::function<void(WriteResult)> done) {
+void IngestRouter::Submit(WriteCall call, std::function<void(WriteResult)> done) {
   WriteResult refused;
   refused.status = CheckSize(call.batch);
   if (refused.status.ok() && !call.producer.empty() && call.number.value() == 0) {
@@ -70,27 +70,27 @@ void IngestRouter::Write(WriteCall call, std::function<void(WriteResult)> done) 
   }
   if (!refused.status.ok()) return done(std::move(refused));
   std::vector<std::vector<uint32_t>> rows;
-  if (runners_.size() > 1) rows = RowsByShard(call.batch);
-  std::vector<std::pair<ShardRunner*, column::Batch>> parts;
-  if (runners_.size() == 1) parts.emplace_back(runners_[0], std::move(call.batch));
+  if (shards_.size() > 1) rows = RowsByShard(call.batch);
+  std::vector<std::pair<ShardQueue*, column::Batch>> parts;
+  if (shards_.size() == 1) parts.emplace_back(shards_[0], std::move(call.batch));
   for (size_t shard = 0; shard < rows.size(); ++shard) {
     if (rows[shard].empty()) continue;
-    parts.emplace_back(runners_[shard], rows[shard].size() == call.batch.rows
-                                            ? call.batch
-                                            : column::Gather(call.batch, rows[shard]));
+    parts.emplace_back(shards_[shard], rows[shard].size() == call.batch.rows
+                                           ? call.batch
+                                           : column::Gather(call.batch, rows[shard]));
   }
   auto join = std::make_shared<Join>(parts.size(), done);
   {
     MutexLock lock(&mutex_);
     refused.status = Admit(call);
     if (refused.status.ok()) {
-      for (auto& [runner, batch] : parts) {
-        shard::Write write;
+      for (auto& [shard, batch] : parts) {
+        Write write;
         write.producer = call.producer;
         write.number = call.number;
         write.batch = std::move(batch);
-        write.done = [join](shard::Ack ack) { join->Add(std::move(ack)); };
-        runner->Enqueue(std::move(write));
+        write.done = [join](Ack ack) { join->Add(std::move(ack)); };
+        shard->Enqueue(std::move(write));
       }
       return;
     }
@@ -99,17 +99,17 @@ void IngestRouter::Write(WriteCall call, std::function<void(WriteResult)> done) 
 }
 
 Status IngestRouter::Admit(const WriteCall& call) {
-  for (const ShardRunner* runner : runners_) {
-    if (runner->queued() >= limits_.max_queued_batches) {
+  for (const ShardQueue* shard : shards_) {
+    if (shard->queued() >= limits_.max_queued_batches) {
       return ResourceExhausted(
           "shard {}: {} batches are queued, the bound is {}: retry after 10 ms",
-          runner->id().value(), runner->queued(), limits_.max_queued_batches);
+          shard->id().value(), shard->queued(), limits_.max_queued_batches);
     }
-    const uint64_t backlog = runner->shard().Stats().backlog_bytes + runner->queued_bytes();
+    const uint64_t backlog = shard->backlog_bytes() + shard->queued_bytes();
     if (backlog > limits_.max_backlog_bytes) {
       return ResourceExhausted(
           "shard {}: {} bytes wait for history, the bound is {}: retry after 1 s",
-          runner->id().value(), backlog, limits_.max_backlog_bytes);
+          shard->id().value(), backlog, limits_.max_backlog_bytes);
     }
   }
   if (call.producer.empty()) return OkStatus();
@@ -140,11 +140,11 @@ std::vector<std::vector<uint32_t>> IngestRouter::RowsByShard(const column::Batch
     const SlotId slot = column::SlotOf(batch.schema->tenant, dictionary[code]);
     shard_of_code[code] = slots_.shard_of[slot.value()].value();
   }
-  std::vector<std::vector<uint32_t>> rows(runners_.size());
+  std::vector<std::vector<uint32_t>> rows(shards_.size());
   for (uint32_t row = 0; row < batch.rows; ++row) {
     rows[shard_of_code[batch.symbol.At<uint32_t>(row)]].push_back(row);
   }
   return rows;
 }
 
-}  // namespace proxist::server
+}  // namespace proxist::shard

@@ -1,0 +1,84 @@
+// From a producer's batch to the shards: admission, order, splitting, and the joined answer.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "proxist/base/ids.h"
+#include "proxist/base/mutex.h"
+#include "proxist/column/batch.h"
+#include "proxist/history/history.h"
+#include "proxist/shard/shard.h"
+
+namespace proxist::shard {
+
+/// A producer's batch for the whole node.
+struct WriteCall {
+  std::string producer;  // empty: no dedup
+  BatchNumber number;
+  column::Batch batch;  // decoded, not yet validated
+};
+struct WriteResult {
+  Status status;
+  std::vector<history::LsnRange> ranges;  // one for each shard that got rows, ascending
+  bool duplicate = false;                 // every shard had it already
+};
+
+/// The way to a shard's one thread. Thread-safe.
+class ShardQueue {
+ public:
+  virtual ~ShardQueue() = default;
+  [[nodiscard]] virtual ShardId id() const = 0;
+  /// Writes that have no answer yet, and the bytes of those not begun.
+  [[nodiscard]] virtual size_t queued() const = 0;
+  [[nodiscard]] virtual uint64_t queued_bytes() const = 0;
+  /// Of rows that history does not have yet.
+  [[nodiscard]] virtual uint64_t backlog_bytes() const = 0;
+  /// As Shard::LastBatches; only before the first Enqueue.
+  [[nodiscard]] virtual std::vector<std::pair<std::string, BatchNumber>> LastBatches() const = 0;
+  virtual void Enqueue(Write write) = 0;
+};
+
+/// The slot map: which shard owns a slot.
+struct SlotMap {
+  uint32_t version = 1;
+  std::vector<ShardId> shard_of;  // kSlotCount entries
+};
+
+/// Rows and bytes that one batch may have, so that it fits a log frame and a history block.
+inline constexpr size_t kMaxBatchRows = 200'000;
+inline constexpr uint64_t kMaxBatchBytes = 32ull << 20;
+
+/// Thread-safe.
+class IngestRouter {
+ public:
+  struct Limits {
+    size_t max_queued_batches;   // per shard
+    uint64_t max_backlog_bytes;  // per shard, queue included
+    uint64_t max_producers = 1u << 20;
+  };
+  /// `shards` are in order of id and have no writes yet.
+  IngestRouter(std::vector<ShardQueue*> shards, SlotMap slots, Limits limits);
+
+  /// Validates, splits by shard and queues. `done` is called once, on a shard's thread or the
+  /// caller's. A gap in the producer's numbers is FAILED_PRECONDITION and changes nothing. Writes
+  /// of one producer are applied in the order of their calls.
+  void Submit(WriteCall call, std::function<void(WriteResult)> done);
+
+ private:
+  Status Admit(const WriteCall& call) PX_REQUIRES(mutex_);
+  [[nodiscard]] std::vector<std::vector<uint32_t>> RowsByShard(const column::Batch& batch) const;
+
+  const std::vector<ShardQueue*> shards_;
+  const SlotMap slots_;
+  const Limits limits_;
+  /// Held while a batch is queued, so that batches of one producer stand in one order everywhere.
+  Mutex mutex_;
+  std::map<std::string, BatchNumber, std::less<>> next_ PX_GUARDED_BY(mutex_);  // expected numbers
+};
+
+}  // namespace proxist::shard

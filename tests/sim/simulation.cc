@@ -1,0 +1,335 @@
+#include "tests/sim/simulation.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace proxist::sim {
+namespace {
+
+constexpr Timestamp kStart{1'700'000'000'000'000'000};
+constexpr Duration kConvergeWithin = Duration::Seconds(300);
+constexpr int kLastQueries = 12;
+
+}  // namespace
+
+void Counts::Add(const Counts& other) {
+  batches += other.batches;
+  rows += other.rows;
+  duplicates += other.duplicates;
+  refused += other.refused;
+  power_failures += other.power_failures;
+  kills += other.kills;
+  dark_recoveries += other.dark_recoveries;
+  poisoned += other.poisoned;
+  flushed_rows += other.flushed_rows;
+  flush_errors += other.flush_errors;
+  evicted_rows += other.evicted_rows;
+  queries += other.queries;
+  query_rows += other.query_rows;
+  query_errors += other.query_errors;
+  cold_reads += other.cold_reads;
+  in_flight_kept += other.in_flight_kept;
+  in_flight_lost += other.in_flight_lost;
+  damage_found += other.damage_found;
+}
+
+std::string Counts::Text() const {
+  return fmt::format(
+      "{} batches of {} rows acked ({} answers for repetitions, {} refusals); {} power failures, "
+      "{} of them while recovering, {} kills, {} poisoned logs; of batches in flight then {} were "
+      "kept and {} lost; {} rows flushed, {} flush errors, {} rows evicted; {} queries ({} rows, "
+      "{} cold reads, {} fair errors); damage was found {} times",
+      batches, rows, duplicates, refused, power_failures, dark_recoveries, kills, poisoned,
+      in_flight_kept, in_flight_lost, flushed_rows, flush_errors, evicted_rows, queries, query_rows,
+      cold_reads, query_errors, damage_found);
+}
+
+Simulation::Simulation(uint64_t seed)
+    : random_(seed),
+      swarm_(DrawSwarm(&random_)),
+      clock_(kStart),
+      disk_(&power_, &random_),
+      metadata_(&power_, &random_),
+      history_(&clock_, &random_) {}
+
+Outcome Simulation::Run() {
+  disk_.SetOnFlight([this] { OnFlight(); });
+  history_.SetOnCall([this] { OnHistoryCall(); });
+  Recover();
+  if (done()) return outcome_;
+  column::TableSchema quotes = query::RandomQuotesTable();
+  column::TableSchema trades = query::RandomTradesTable();
+  quotes.hot_retain = trades.hot_retain = swarm_.hot_retain;
+  if (swarm_.trades_assign_seq) trades.seq = column::SeqMode::kAssigned;
+  for (auto& [table, schema] : {std::pair{&quotes, &quotes_}, std::pair{&trades, &trades_}}) {
+    if (const Status status = node_->ApplyTable(std::move(*table), schema); !status.ok()) {
+      Violate("the table is refused: {}", status.ToString());
+      return outcome_;
+    }
+    ledger_.AddTable(*schema);
+  }
+  plans_ = std::make_unique<query::RandomPlans>(random_.engine(), quotes_, trades_);
+  plans_->SetTicks({.unit = swarm_.tick_ns});
+  for (uint32_t i = 0; i < swarm_.producers; ++i) {
+    producers_.push_back({.name = fmt::format("p{}", i)});
+  }
+  history_.SetFaults(swarm_.history);
+  disk_.SetFaults(
+      {.write_errors_per_10000 = swarm_.write_errors_per_10000, .misdirect = swarm_.damage});
+  metadata_.SetFailures(swarm_.metadata_failures);
+  for (uint32_t step = 0; step < swarm_.steps && !done(); ++step) Step();
+  if (!done()) Heal();
+  if (!done()) Converge();
+  return outcome_;
+}
+
+void Simulation::Step() {
+  const auto action = static_cast<Action>(random_.Weighted(swarm_.weights));
+  Act(action);
+  if (done()) return;
+  if (LostPower()) return Restart(/*power_failed=*/true);
+  CheckMarks();
+  if (random_.Chance(5)) CheckHistory(/*complete=*/false);
+  const bool poisoned =
+      std::any_of(node_->shards().begin(), node_->shards().end(),
+                  [](const auto& box) { return !box->shard().Stats().poisoned.empty(); });
+  if (!poisoned || random_.Chance(70)) return;
+  ++outcome_.counts.poisoned;
+  Restart(/*power_failed=*/false);
+}
+
+void Simulation::Act(Action action) {
+  ShardBox* box = node_->shards()[random_.Below(node_->shards().size())].get();
+  clock_.Advance(Duration(random_.Between(1, 1'000'000)));
+  history_.Settle();
+  switch (action) {
+    case Action::kSend:
+      return SendSomething();
+    case Action::kSendAgain:
+      return SendAgain();
+    case Action::kCommit:
+      return Commit(box);
+    case Action::kFlush:
+      return Flush();
+    case Action::kMaintain:
+      return Maintain(box);
+    case Action::kEvict:
+      return Evict(box);
+    case Action::kAsk:
+      return Ask();
+    case Action::kWaitAWhile:
+      return Wait(Duration::Seconds(5));
+    case Action::kHistoryGoesAway:
+      return history_.SetAway(clock_.Now().Plus(Duration(random_.Between(1, 30'000'000'000))));
+    case Action::kHistoryMerges:
+      return history_.Merge();
+    case Action::kPowerFailsSoon:
+      return power_.CutAfter(random_.Below(30));
+    case Action::kPowerFailsNow:
+      return power_.Cut();
+    case Action::kKill:
+      return Restart(/*power_failed=*/false);
+    case Action::kDiskFills: {
+      DiskFaults faults = disk_.faults();
+      faults.capacity = faults.capacity == UINT64_MAX ? disk_.used_bytes() : UINT64_MAX;
+      return disk_.SetFaults(faults);
+    }
+    case Action::kCount:
+      return;
+  }
+}
+
+void Simulation::Commit(ShardBox* box) {
+  if (box->waiting().empty()) return;
+  const size_t offered = 1 + random_.Below(box->waiting().size());
+  InFlight flying{next_[box->id()], {}};
+  for (size_t i = 0; i < offered; ++i) {
+    const shard::Write& write = box->waiting()[i];
+    Part* part = ledger_.Find(box->id(), write.producer, write.number.value());
+    // The same batch may wait twice; it is written once.
+    if (part != nullptr && !part->applied &&
+        std::find(flying.parts.begin(), flying.parts.end(), part) == flying.parts.end()) {
+      flying.parts.push_back(part);
+    }
+  }
+  const bool was_poisoned = !box->shard().Stats().poisoned.empty();
+  box->Commit(offered);
+  const bool failed = !power_.on() || !box->shard().Stats().poisoned.empty();
+  if (!failed || was_poisoned) return;
+  std::erase_if(flying.parts, [](const Part* part) { return part->applied; });
+  in_flight_[box->id()] = std::move(flying);
+}
+
+void Simulation::Flush() {
+  if (flushing_) return;
+  flushing_ = true;
+  const auto flushed = node_->Flush(1 + random_.Below(200));
+  flushing_ = false;
+  if (flushed.ok()) {
+    outcome_.counts.flushed_rows += *flushed;
+  } else {
+    ++outcome_.counts.flush_errors;
+    if (!absl::IsUnavailable(flushed.status()) && !absl::IsDeadlineExceeded(flushed.status())) {
+      Violate("the flush stopped: {}", flushed.status().ToString());
+    }
+  }
+}
+
+void Simulation::Maintain(ShardBox* box) {
+  const auto more = box->shard().Maintain();
+  if (!more.ok() && power_.on() && !absl::IsUnavailable(more.status()) &&
+      !absl::IsFailedPrecondition(more.status())) {
+    Violate("maintenance stopped: {}", more.status().ToString());
+  }
+}
+
+void Simulation::Evict(ShardBox* box) {
+  const Timestamp published =
+      random_.Chance(50) ? Timestamp::Max()
+                         : clock_.Now().Minus(Duration(random_.Between(0, 10'000'000'000)));
+  const auto evicted = box->shard().Evict(random_.Chance(50) ? quotes_->id : trades_->id,
+                                          plans_->Bound(), published);
+  if (evicted.ok()) {
+    outcome_.counts.evicted_rows += evicted->rows;
+  } else if (power_.on() && !absl::IsUnavailable(evicted.status())) {
+    Violate("eviction stopped: {}", evicted.status().ToString());
+  }
+}
+
+void Simulation::Wait(Duration most) {
+  clock_.Advance(Duration(random_.Between(1, most.ns())));
+  history_.Settle();
+}
+
+bool Simulation::LostPower() { return !power_.on(); }
+
+void Simulation::Restart(bool power_failed) {
+  ++(power_failed ? outcome_.counts.power_failures : outcome_.counts.kills);
+  node_.reset();
+  ++life_;
+  for (Producer& producer : producers_) {
+    for (Sent& sent : producer.window) sent.queued = false;
+    for (Sent& sent : producer.remembered) sent.queued = false;
+  }
+  if (power_failed) {
+    damaged_ = damaged_ || swarm_.damage;
+    disk_.Boot();
+    if (swarm_.damage && random_.Chance(30)) disk_.Rot(".wal");
+  } else {
+    disk_.KeepCache();
+  }
+  Recover();
+}
+
+void Simulation::Recover() {
+  const DiskFaults faults = disk_.faults();
+  disk_.SetFaults({.misdirect = false});
+  metadata_.SetFailures(0);
+  for (;;) {
+    if (random_.Chance(swarm_.dark_recoveries)) power_.CutAfter(random_.Below(12));
+    auto opened =
+        SimNode::Open({&disk_, &metadata_, &history_, &clock_}, swarm_,
+                      [this](ShardId shard, const std::string& producer, uint64_t number,
+                             const shard::Ack& ack) { OnPart(shard, producer, number, ack); });
+    if (!power_.on()) {
+      ++outcome_.counts.dark_recoveries;
+      opened = Unavailable("dark");
+      disk_.Boot();
+      continue;
+    }
+    power_.Restore();
+    if (!opened.ok() && absl::IsDataLoss(opened.status()) && damaged_) {
+      ++outcome_.counts.damage_found;
+      stopped_ = true;
+      return;
+    }
+    if (!opened.ok()) return Violate("it does not start: {}", opened.status().ToString());
+    node_ = std::move(*opened);
+    break;
+  }
+  DiskFaults healthy = faults;
+  healthy.capacity = UINT64_MAX;
+  disk_.SetFaults(healthy);
+  metadata_.SetFailures(healed_ ? 0 : swarm_.metadata_failures);
+  SettleInFlight();
+}
+
+void Simulation::SettleInFlight() {
+  for (const auto& box : node_->shards()) {
+    const ShardId id = box->id();
+    std::map<std::string, uint64_t> last;
+    for (const auto& [producer, number] : box->LastBatches()) last[producer] = number.value();
+    Lsn lsn = in_flight_[id].first;
+    for (Part* part : in_flight_[id].parts) {
+      if (part->number > last[part->producer]) {
+        ++outcome_.counts.in_flight_lost;
+        continue;
+      }
+      ++outcome_.counts.in_flight_kept;
+      ledger_.Apply(part, lsn);
+      lsn = part->last().Next();
+    }
+    in_flight_[id].parts.clear();
+    const Lsn published = box->store().published();
+    if (published != ledger_.last(id)) {
+      Violate("shard {}: rows up to LSN {} are there after recovery, {} were acked or in flight",
+              id.value(), published.value(), ledger_.last(id).value());
+    }
+    for (const auto& [producer, number] : ledger_.AppliedThrough(id)) {
+      if (last[producer] != number) {
+        Violate("shard {}: recovery knows batch {} of {} as the last one, it is {}", id.value(),
+                last[producer], producer, number);
+      }
+    }
+    next_[id] = published.Next();
+  }
+  if (!done()) CheckMarks();
+}
+
+void Simulation::Heal() {
+  healed_ = true;
+  history_.SetFaults({});
+  history_.SetAway(Timestamp::Min());
+  disk_.SetFaults({});
+  metadata_.SetFailures(0);
+  power_.Restore();
+  Restart(/*power_failed=*/random_.Chance(50));
+}
+
+void Simulation::Converge() {
+  const Duration deadline(clock_.Monotonic().ns() + kConvergeWithin.ns());
+  for (;;) {
+    for (Producer& producer : producers_) {
+      for (Sent& sent : producer.window) {
+        if (!sent.queued) Queue(&producer, &sent);
+      }
+    }
+    bool behind = false;
+    for (const auto& box : node_->shards()) {
+      while (!box->waiting().empty() && !done()) Commit(box.get());
+      behind = behind || box->store().persisted() < box->store().published();
+    }
+    Flush();
+    clock_.Advance(Duration::Millis(100));
+    history_.Settle();
+    CheckMarks();
+    const bool waiting = std::any_of(producers_.begin(), producers_.end(),
+                                     [](const Producer& one) { return !one.window.empty(); });
+    if (done() || (!behind && !waiting)) break;
+    if (clock_.Monotonic() > deadline) return Violate("not everything is persisted in time");
+  }
+  Wait(Duration::Seconds(20));
+  CheckHistory(/*complete=*/true);
+  for (int i = 0; i < kLastQueries && !done(); ++i) Ask();
+  for (const auto& box : node_->shards()) {
+    for (const auto& schema : {quotes_, trades_}) {
+      const auto evicted = box->shard().Evict(schema->id, Timestamp::Max(), Timestamp::Max());
+      if (!evicted.ok()) Violate("eviction stopped: {}", evicted.status().ToString());
+    }
+  }
+  for (int i = 0; i < kLastQueries && !done(); ++i) Ask();
+  if (!done()) Restart(/*power_failed=*/true);
+  for (int i = 0; i < kLastQueries && !done(); ++i) Ask();
+}
+
+}  // namespace proxist::sim
