@@ -1,13 +1,16 @@
 # The commands of this project. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev build test lint lint-full fmt demo bench accept clean
+.PHONY: help setup setup-dev build test lint lint-full fmt demo bench accept sim clean
 JOBS := $(shell nproc)
 # Compiled objects are shared between build trees and checkouts: paths below the source count as relative.
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 # Stages of `make test`, all when empty: rules process asan tsan fuzz
 STAGES :=
+# The simulator's first seed and how many (0: without end)
+SEED := 1
+COUNT := 0
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -42,6 +45,11 @@ bench: build ## measure acks, ingest and queries, each beside its floor
 
 accept: build setup-dev ## verify a day of real ticks from ../shared/data against a naive model
 	@python3 tests/process/run.py --accept
+
+sim: setup-dev ## simulate crashes from SEED= on, COUNT= runs or until interrupted
+	@cmake --preset sim >/dev/null
+	@cmake --build --preset sim --parallel $(JOBS) --target proxist-sim
+	@build/sim/bin/proxist-sim --seed $(SEED) --count $(COUNT)
 
 clean: ## remove everything that was built (node_modules stays)
 	@rm -rf build

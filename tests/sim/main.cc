@@ -2,6 +2,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdint>
+#include <functional>
 #include <iostream>
 #include <string>
 
@@ -26,6 +27,8 @@ int main(int argc, char** argv) {
   app.add_option("--seed", seed, "first seed");
   app.add_option("--count", count, "how many seeds; 0: until interrupted");
   app.add_flag("--keep-going", keep_going, "do not stop at a failure");
+  bool trace = false;
+  app.add_flag("--trace", trace, "say what happens");
   app.add_option("--plant", planted, "run with this planted bug");
   CLI11_PARSE(app, argc, argv);
   if (!planted.empty() && !proxist::PlantBug(planted)) {
@@ -38,7 +41,9 @@ int main(int argc, char** argv) {
   uint64_t runs = 0;
   uint64_t failures = 0;
   for (uint64_t at = seed; !stop && (count == 0 || runs < count); ++at, ++runs) {
-    const proxist::sim::Outcome outcome = proxist::sim::Simulation(at).Run();
+    std::function<void(const std::string&)> say;
+    if (trace) say = [](const std::string& line) { std::cerr << line << '\n'; };
+    const proxist::sim::Outcome outcome = proxist::sim::Simulation(at, say).Run();
     counts.Add(outcome.counts);
     if (!outcome.violation.empty()) {
       ++failures;

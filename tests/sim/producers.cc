@@ -121,6 +121,9 @@ void Simulation::OnAnswer(const std::string& name, uint64_t number, uint64_t lif
 
 void Simulation::OnPart(ShardId shard, const std::string& producer, uint64_t number,
                         const shard::Ack& ack) {
+  Note("shard {} answers {} batch {}: {} LSN {} to {}{}", shard.value(), producer, number,
+       ack.status.ToString(), ack.first.value(), ack.last.value(),
+       ack.duplicate ? ", a repetition" : "");
   if (!ack.status.ok()) return;
   Part* part = ledger_.Find(shard, producer, number);
   if (part == nullptr) {

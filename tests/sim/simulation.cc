@@ -44,8 +44,9 @@ std::string Counts::Text() const {
       cold_reads, query_errors, damage_found);
 }
 
-Simulation::Simulation(uint64_t seed)
-    : random_(seed),
+Simulation::Simulation(uint64_t seed, std::function<void(const std::string&)> trace)
+    : trace_(std::move(trace)),
+      random_(seed),
       swarm_(DrawSwarm(&random_)),
       clock_(kStart),
       disk_(&power_, &random_),
@@ -57,6 +58,7 @@ Outcome Simulation::Run() {
   history_.SetOnCall([this] { OnHistoryCall(); });
   Recover();
   if (done()) return outcome_;
+  metadata_.SetFailures(0);
   column::TableSchema quotes = query::RandomQuotesTable();
   column::TableSchema trades = query::RandomTradesTable();
   quotes.hot_retain = trades.hot_retain = swarm_.hot_retain;
@@ -153,7 +155,11 @@ void Simulation::Commit(ShardBox* box) {
     }
   }
   const bool was_poisoned = !box->shard().Stats().poisoned.empty();
+  Note("shard {} commits {} of {} writes at LSN {}", box->id().value(), offered,
+       box->waiting().size(), next_[box->id()].value());
+  committing_ = true;
   box->Commit(offered);
+  committing_ = false;
   const bool failed = !power_.on() || !box->shard().Stats().poisoned.empty();
   if (!failed || was_poisoned) return;
   std::erase_if(flying.parts, [](const Part* part) { return part->applied; });
@@ -164,6 +170,7 @@ void Simulation::Flush() {
   if (flushing_) return;
   flushing_ = true;
   const auto flushed = node_->Flush(1 + random_.Below(200));
+  Note("flush: {}", flushed.ok() ? fmt::format("{} rows", *flushed) : flushed.status().ToString());
   flushing_ = false;
   if (flushed.ok()) {
     outcome_.counts.flushed_rows += *flushed;
@@ -190,6 +197,7 @@ void Simulation::Evict(ShardBox* box) {
   const auto evicted = box->shard().Evict(random_.Chance(50) ? quotes_->id : trades_->id,
                                           plans_->Bound(), published);
   if (evicted.ok()) {
+    Note("shard {} evicted {} rows", box->id().value(), evicted->rows);
     outcome_.counts.evicted_rows += evicted->rows;
   } else if (power_.on() && !absl::IsUnavailable(evicted.status())) {
     Violate("eviction stopped: {}", evicted.status().ToString());
@@ -204,6 +212,7 @@ void Simulation::Wait(Duration most) {
 bool Simulation::LostPower() { return !power_.on(); }
 
 void Simulation::Restart(bool power_failed) {
+  Note("{}", power_failed ? "the power failed" : "the process is killed");
   ++(power_failed ? outcome_.counts.power_failures : outcome_.counts.kills);
   node_.reset();
   ++life_;
@@ -232,6 +241,7 @@ void Simulation::Recover() {
                       [this](ShardId shard, const std::string& producer, uint64_t number,
                              const shard::Ack& ack) { OnPart(shard, producer, number, ack); });
     if (!power_.on()) {
+      Note("the power failed during recovery");
       ++outcome_.counts.dark_recoveries;
       opened = Unavailable("dark");
       disk_.Boot();
@@ -282,6 +292,8 @@ void Simulation::SettleInFlight() {
       }
     }
     next_[id] = published.Next();
+    Note("shard {} recovered up to LSN {}, persisted {}", id.value(), published.value(),
+         box->store().persisted().value());
   }
   if (!done()) CheckMarks();
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -42,7 +43,8 @@ struct Outcome {
 /// One thread; used once.
 class Simulation {
  public:
-  explicit Simulation(uint64_t seed);
+  /// `trace` hears what happens, a line each.
+  explicit Simulation(uint64_t seed, std::function<void(const std::string&)> trace = nullptr);
   Outcome Run();
 
  private:
@@ -103,11 +105,17 @@ class Simulation {
   void Violate(fmt::format_string<Args...> format, Args&&... args) {
     if (outcome_.violation.empty()) {
       outcome_.violation = fmt::format(format, std::forward<Args>(args)...);
+      if (damaged_) outcome_.violation += " (on a disk that damages)";
     }
   }
   [[nodiscard]] bool done() const { return !outcome_.violation.empty() || stopped_; }
   void Mix(std::string_view text);
+  template <typename... Args>
+  void Note(fmt::format_string<Args...> format, Args&&... args) {
+    if (trace_) trace_(fmt::format(format, std::forward<Args>(args)...));
+  }
 
+  const std::function<void(const std::string&)> trace_;
   Random random_;
   const Swarm swarm_;
   Power power_;
@@ -131,6 +139,7 @@ class Simulation {
   bool healed_ = false;
   bool asking_ = false;
   bool flushing_ = false;
+  bool committing_ = false;
   const query::Plan* asked_ = nullptr;  // the query that runs
   const query::Where* asked_where_ = nullptr;
   const query::Where* asked_right_ = nullptr;

@@ -7,6 +7,7 @@
 
 #include "proxist/base/check.h"
 #include "proxist/base/mutex.h"
+#include "proxist/base/planted.h"
 #include "proxist/shard/internal/backlog.h"
 #include "proxist/shard/internal/keys.h"
 #include "proxist/shard/internal/series_registry.h"
@@ -164,7 +165,7 @@ Status Shard::Impl::Replay(const wal::LogRecord& record, RecoveryReport* report)
   } else {
     backlog.AddPersisted(batch);
   }
-  if (!decoded.header.producer.empty()) {
+  if (!decoded.header.producer.empty() && !Planted(PlantedBug::kDedupLostAtRestart)) {
     auto& state = producers[std::string(decoded.header.producer)];
     if (decoded.header.number > state.last) {
       state = {decoded.header.number, record.first, record.last, BatchNumber(0)};
@@ -275,7 +276,8 @@ Status Shard::Impl::WriteGroup(Timestamp now) {
   for (size_t i = 0; i < group.size(); ++i) {
     if (group[i].logged) Apply(group[i].write->batch, group[i].ack.first, now, &rewritten[i]);
   }
-  if (const Status written = log->Wait(); !written.ok()) return Poison(written);
+  const Status written = log->Wait();
+  if (!written.ok() && !Planted(PlantedBug::kAckBeforeSync)) return Poison(written);
   store.Publish(Lsn(next.value() - 1));
   for (size_t i = 0; i < group.size(); ++i) {
     if (!group[i].logged || !options.keep_backlog) continue;

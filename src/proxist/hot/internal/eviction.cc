@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "proxist/base/check.h"
+#include "proxist/base/planted.h"
 #include "proxist/hot/internal/reading.h"
 #include "proxist/hot/internal/store_state.h"
 
@@ -122,7 +123,7 @@ std::vector<SeriesRecord> Store::PlanEviction(TableId id, Timestamp before,
   std::vector<SeriesRecord> plan;
   const Table* table = impl_->Find(id);
   if (table == nullptr || before == Timestamp::Min()) return plan;
-  const uint64_t persisted = impl_->persisted.load(std::memory_order_relaxed);
+  const uint64_t persisted = impl_->MayLeave();
   for (const Series* series : table->all) {
     const SeriesState& state = series->current();
     const Extent extent = ExtentOf(state, persisted, published.ns());
@@ -152,9 +153,14 @@ EvictResult Store::Evict(TableId id, std::span<const SeriesRecord> plan) {
   return result;
 }
 
+uint64_t Store::Impl::MayLeave() const {
+  return (Planted(PlantedBug::kEvictBeforePersist) ? published : persisted)
+      .load(std::memory_order_relaxed);
+}
+
 bool Store::Impl::EvictSeries(Series* series, int64_t floor, EvictResult* result) {
   const SeriesState& state = series->current();
-  const uint64_t in_history = persisted.load(std::memory_order_relaxed);
+  const uint64_t in_history = MayLeave();
   const Extent extent = ExtentOf(state, in_history, INT64_MAX);
   if (extent.blocked) floor = std::min(floor, *extent.blocked - 1);
   if (floor <= state.floor) return false;

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "proxist/base/check.h"
+#include "proxist/base/planted.h"
 #include "proxist/hot/internal/reading.h"
 #include "proxist/hot/internal/store_state.h"
 
@@ -284,9 +285,11 @@ void Store::Impl::PushChunk(Series* series, RowBlock* chunk) {
 void Store::Impl::MergeOverlay(Series* series, BatchSource* source, std::vector<uint32_t>* rows,
                                int64_t now, bool late_rows) {
   // Keys of a batch do not repeat, so (ts, seq) decides among its rows.
-  std::sort(rows->begin(), rows->end(), [source](uint32_t a, uint32_t b) {
-    return RowKey{source->ts(a), source->seq(a)} < RowKey{source->ts(b), source->seq(b)};
-  });
+  if (!Planted(PlantedBug::kUnsortedLateMerge)) {
+    std::sort(rows->begin(), rows->end(), [source](uint32_t a, uint32_t b) {
+      return RowKey{source->ts(a), source->seq(a)} < RowKey{source->ts(b), source->seq(b)};
+    });
+  }
   Table* table = series->table;
   const internal::Layout& layout = *table->layout;
   RowBlock* fresh = blocks.NewOverlay(layout, static_cast<uint32_t>(rows->size()), &table->account);

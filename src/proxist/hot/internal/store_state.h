@@ -60,6 +60,8 @@ struct Store::Impl {
                      std::span<const uint32_t> rows, int64_t now, std::vector<Day>* rewritten);
 
   // Eviction (eviction.cc).
+  /// The greatest LSN whose row may leave memory.
+  [[nodiscard]] uint64_t MayLeave() const;
   bool EvictSeries(internal::Series* series, int64_t floor, EvictResult* result);
 
   // Maintenance (compaction.cc, maintain.cc).

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxist/base/planted.h"
+
 namespace proxist::wal {
 namespace {
 
@@ -41,6 +43,9 @@ StatusOr<OpenSegment> SegmentFiles::OpenLast() {
       .number = last.number, .bytes = last.bytes, .offset = end.offset, .chain = state_.chain};
   PX_ASSIGN_OR_RETURN(open.file, files_->OpenDurable(path, last.bytes));
   if (end.kind == SegmentEnd::Kind::kTorn) PX_RETURN_IF_ERROR(ZeroTail(open.file.get()));
+  if (Planted(PlantedBug::kTornTailOffByOne) && open.offset > kSegmentHeaderBytes) {
+    open.offset -= env::kBlockBytes;
+  }
   return open;
 }
 
@@ -97,7 +102,9 @@ StatusOr<OpenSegment> SegmentFiles::OpenNext(uint64_t chain, Lsn last) {
     PX_RETURN_IF_ERROR(WriteDurably(file.get(), 0, {block.get(), kSegmentHeaderBytes}));
   }
   PX_RETURN_IF_ERROR(Unsettled(files_->Rename(free_path, path)));
-  PX_RETURN_IF_ERROR(Unsettled(files_->SyncDirectory(options_.directory)));
+  if (!Planted(PlantedBug::kSkippedDirectorySync)) {
+    PX_RETURN_IF_ERROR(Unsettled(files_->SyncDirectory(options_.directory)));
+  }
   state_.next_number = number + 1;
   state_.segments.push_back({.number = number, .bytes = options_.segment_bytes, .last = last});
   OpenSegment open{.number = number,
