@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 #include "bench/market.h"
 #include "bench/report.h"
 #include "proxist/base/status.h"
@@ -28,6 +30,17 @@ struct AckOptions {
   uint32_t rounds = 2000;
 };
 StatusOr<std::vector<Result>> MeasureAck(const AckOptions& options);
+
+struct DurabilityOptions {
+  std::string directory;  // on the disk to measure
+  uint32_t rounds = 2000;
+  uint32_t seconds = 30;  // of full-rate ingest
+};
+/// Acks beside raw writes, the gain of many producers, and full-rate ingest in process: one JSON
+/// object, its times in ns.
+StatusOr<nlohmann::ordered_json> MeasureDurability(const DurabilityOptions& options);
+/// The same for people.
+std::string DescribeDurability(const nlohmann::ordered_json& measured);
 
 struct IngestOptions {
   std::string server;     // empty: a server of its own

@@ -17,6 +17,7 @@ struct Options {
   FeedOptions feed;
   std::string feed_start;
   AckOptions ack;
+  DurabilityOptions durability;
   IngestOptions ingest;
   QueryOptions query;
   std::string output = "table";
@@ -32,6 +33,14 @@ Status Show(const Options& options, const std::string& heading,
             StatusOr<std::vector<Result>> results) {
   if (results.ok()) Print(options, heading, *results);
   return results.status();
+}
+
+Status RunDurability(const Options& options) {
+  PX_ASSIGN_OR_RETURN(const nlohmann::ordered_json measured, MeasureDurability(options.durability));
+  const std::string text =
+      options.output == "json" ? measured.dump() + "\n" : DescribeDurability(measured);
+  std::fputs(text.c_str(), stdout);
+  return OkStatus();
 }
 
 Status RunFeed(Options& options) {
@@ -65,6 +74,15 @@ void DeclareMeasurements(CLI::App& app, Options& options) {
   ack->add_option("--dir", options.ack.directory, "A directory on the disk to measure")->required();
   ack->add_option("--rounds", options.ack.rounds)->check(CLI::Range(10, 1'000'000));
 
+  CLI::App* durability = app.add_subcommand(
+      "durability", "Acks, many producers and full-rate ingest at a shard, all durable");
+  durability
+      ->add_option("--dir", options.durability.directory, "A directory on the disk to measure")
+      ->required();
+  durability->add_option("--rounds", options.durability.rounds)->check(CLI::Range(10, 1'000'000));
+  durability->add_option("--seconds", options.durability.seconds, "Of full-rate ingest")
+      ->check(CLI::Range(1, 3600));
+
   CLI::App* ingest = app.add_subcommand("ingest", "Durable rows per second over one connection");
   ingest->add_option("--server", options.ingest.server,
                      "host:port; without it a server of its own");
@@ -87,6 +105,7 @@ Status Dispatch(const CLI::App& app, Options& options) {
   if (app.got_subcommand("ack")) {
     return Show(options, "durable ack at the shard", MeasureAck(options.ack));
   }
+  if (app.got_subcommand("durability")) return RunDurability(options);
   if (app.got_subcommand("ingest")) {
     return Show(options, "ingest over one connection", MeasureIngest(options.ingest));
   }

@@ -1,0 +1,61 @@
+#include "bench/shard_bench.h"
+
+#include <utility>
+#include <vector>
+
+#include "bench/market.h"
+#include "proxist/env/clock.h"
+#include "proxist/shard/record.h"
+
+namespace proxist::bench {
+namespace {
+
+// Headers of frame and record beside the encoded batch; it matters only at block borders.
+constexpr size_t kFrameBytes = 128;
+
+}  // namespace
+
+StatusOr<std::unique_ptr<ShardBench>> ShardBench::Open(const std::string& parent) {
+  auto bench = std::make_unique<ShardBench>();
+  PX_ASSIGN_OR_RETURN(bench->directory, TemporaryDirectory::Make(parent));
+  PX_ASSIGN_OR_RETURN(bench->metadata, meta::OpenSqliteStore(bench->directory.path() + "/meta.db"));
+  PX_ASSIGN_OR_RETURN(bench->catalog, meta::Catalog::Open(bench->metadata.get()));
+  PX_ASSIGN_OR_RETURN(bench->schema, bench->catalog->Apply(QuotesTable(), "proxist-bench"));
+  shard::ShardOptions options;
+  options.wal_directory = bench->directory.path() + "/wal";
+  options.incarnation = 1;
+  options.keep_backlog = false;
+  shard::RecoveryReport report;
+  PX_ASSIGN_OR_RETURN(bench->shard, shard::Shard::Open(options,
+                                                       {.files = &env::PosixFileSystem(),
+                                                        .clock = &env::SystemClock(),
+                                                        .metadata = bench->metadata.get(),
+                                                        .catalog = bench->catalog.get()},
+                                                       &report));
+  bench->shard->SetSchema(bench->schema);
+  return bench;
+}
+
+StatusOr<Duration> ShardBench::TimeCommit(const std::string& producer, uint64_t number,
+                                          column::Batch batch) {
+  Status acked = Internal("the shard gave no ack");
+  shard::Write write{.producer = producer,
+                     .number = BatchNumber(number),
+                     .batch = std::move(batch),
+                     .done = [&acked](const shard::Ack& ack) { acked = ack.status; }};
+  const Duration began = env::SystemClock().Monotonic();
+  shard->Commit({&write, 1});
+  const Duration ended = env::SystemClock().Monotonic();
+  PX_RETURN_IF_ERROR(acked);
+  return Duration(ended.ns() - began.ns());
+}
+
+size_t LoggedBytes(const column::Batch& batch) {
+  std::vector<std::byte> record;
+  ByteWriter writer(&record);
+  shard::EncodeRecord({.tenant = batch.schema->tenant, .producer = "proxist-bench"}, batch,
+                      &writer);
+  return record.size() + kFrameBytes;
+}
+
+}  // namespace proxist::bench

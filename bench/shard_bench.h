@@ -1,0 +1,34 @@
+// A shard over a directory of its own, as the measurements of acks use it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "bench/temporary_directory.h"
+#include "proxist/base/status.h"
+#include "proxist/base/time.h"
+#include "proxist/column/batch.h"
+#include "proxist/meta/catalog.h"
+#include "proxist/shard/shard.h"
+
+namespace proxist::bench {
+
+/// One thread, unless the shard is given away.
+struct ShardBench {
+  TemporaryDirectory directory;
+  std::unique_ptr<meta::MetadataStore> metadata;
+  std::unique_ptr<meta::Catalog> catalog;
+  column::SchemaPtr schema;  // of quotes
+  std::unique_ptr<shard::Shard> shard;
+
+  /// Inside the directory `parent`; without history, so nothing is kept for a flush.
+  static StatusOr<std::unique_ptr<ShardBench>> Open(const std::string& parent);
+  /// What one commit of `batch` takes, from the shard's taking it to its ack.
+  StatusOr<Duration> TimeCommit(const std::string& producer, uint64_t number, column::Batch batch);
+};
+
+/// Bytes that the log writes for `batch`, before rounding up to blocks.
+size_t LoggedBytes(const column::Batch& batch);
+
+}  // namespace proxist::bench
