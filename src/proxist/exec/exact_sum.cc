@@ -7,13 +7,10 @@
 #include <limits>
 
 #include "proxist/base/check.h"
-#include "proxist/exec/internal/int128.h"
+#include "proxist/exec/int128.h"
 
 namespace proxist::exec {
 namespace {
-
-using internal::Int128;
-using internal::Uint128;
 
 constexpr int kLimbBits = 32;
 constexpr int64_t kLimbMask = 0xffffffff;
@@ -66,6 +63,32 @@ void ExactSum::Settle() {
     carry = total >> kLimbBits;  // floors, so what stays is in [0, 2^32)
     limbs_[i] = total & kLimbMask;
   }
+}
+
+void ExactSum::Add(const ExactSum& other) {
+  nans_ += other.nans_;
+  infinities_ += other.infinities_;
+  negative_infinities_ += other.negative_infinities_;
+  if (other.low_ > other.high_) return;
+  ExactSum settled = other;
+  settled.Settle();
+  for (size_t i = settled.low_; i <= settled.high_; ++i) limbs_[i] += settled.limbs_[i];
+  low_ = std::min(low_, settled.low_);
+  high_ = std::max(high_, settled.high_);
+  if (++unsettled_ == kSettleEvery) Settle();
+}
+
+bool ExactSum::Split(std::array<double, 3>* terms) const {
+  *terms = {Value(), 0, 0};
+  if (!std::isfinite((*terms)[0])) {
+    return nans_ > 0 || infinities_ > 0 || negative_infinities_ > 0;
+  }
+  ExactSum rest = *this;
+  for (double& term : *terms) {
+    term = rest.Value();
+    rest.Subtract(term);
+  }
+  return rest.Value() == 0;
 }
 
 double ExactSum::Value() const {

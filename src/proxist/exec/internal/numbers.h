@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "proxist/exec/frame.h"
-#include "proxist/exec/internal/int128.h"
+#include "proxist/exec/int128.h"
 #include "proxist/exec/internal/visit.h"
 
 namespace proxist::exec::internal {
@@ -49,6 +49,9 @@ class Numbers {
 
 /// 10^exponent, exact for exponents 0..18.
 int64_t PowerOfTen(uint8_t exponent);
+
+/// The order of extremes: by value, and -0 below 0. False when either is NaN.
+bool BelowReal(double a, double b);
 
 /// numerator / (denominator * 10^scale), rounded from 64 bits of mantissa.
 double Quotient(Int128 numerator, Int128 denominator, uint8_t scale);
