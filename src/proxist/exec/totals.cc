@@ -20,6 +20,28 @@ constexpr size_t kBlock = 512;
 
 bool IsUnsigned(TypeKind kind) { return kind == TypeKind::kUint64; }
 
+struct RealExtremes {
+  double least;
+  double greatest;
+};
+RealExtremes ExtremesOf(std::span<const double> values) {
+  RealExtremes out{values[0], values[0]};
+  bool plain = true;  // neither NaN nor zero, which need care
+  for (const double value : values) plain &= value < 0 || value > 0;
+  if (plain) {
+    for (const double value : values) {
+      out.least = std::min(out.least, value);
+      out.greatest = std::max(out.greatest, value);
+    }
+    return out;
+  }
+  for (const double value : values) {
+    if (std::isnan(out.least) || internal::BelowReal(value, out.least)) out.least = value;
+    if (std::isnan(out.greatest) || internal::BelowReal(out.greatest, value)) out.greatest = value;
+  }
+  return out;
+}
+
 template <typename T>
 Int128 SumOf(const T* values, size_t n) {
   if constexpr (sizeof(T) < 8) {
@@ -38,18 +60,21 @@ Int128 SumOf(const T* values, size_t n) {
   }
 }
 
-void Widen(TypeKind kind, const std::byte* values, size_t n, int64_t* out) {
+/// The values in 64 bits: where they are, or copied to `room`.
+const int64_t* Widen(TypeKind kind, const std::byte* values, size_t n, int64_t* room) {
+  if (column::WidthOf(kind) == sizeof(int64_t)) return reinterpret_cast<const int64_t*>(values);
   internal::VisitFixed(kind, [&]<typename T>(T /*tag*/) {
     const T* from = reinterpret_cast<const T*>(values);
-    for (size_t i = 0; i < n; ++i) out[i] = static_cast<int64_t>(from[i]);
+    for (size_t i = 0; i < n; ++i) room[i] = static_cast<int64_t>(from[i]);
   });
+  return room;
 }
 
 /// Values in their own units.
 void ToReals(column::Type type, const std::byte* values, size_t n, double* out) {
   if (!column::IsFloat(type.kind)) {
-    int64_t wide[kBlock];
-    Widen(type.kind, values, n, wide);
+    int64_t room[kBlock];
+    const int64_t* wide = Widen(type.kind, values, n, room);
     for (size_t i = 0; i < n; ++i) {
       const Int128 value =
           IsUnsigned(type.kind) ? Int128{static_cast<uint64_t>(wide[i])} : Int128{wide[i]};
@@ -112,18 +137,18 @@ void ColumnTotals::Add(const std::byte* values, size_t n) {
     const T* from = reinterpret_cast<const T*>(values);
     while (n > 0) {
       const size_t block = std::min(n, kBlock);
-      T least = from[0];
-      T greatest = from[0];
       if constexpr (std::is_floating_point_v<T>) {
-        for (size_t i = 0; i < block; ++i) {
-          real_.Add(from[i]);
-          if (std::isnan(least) || internal::BelowReal(from[i], least)) least = from[i];
-          if (std::isnan(greatest) || internal::BelowReal(greatest, from[i])) greatest = from[i];
-        }
-        AddExtremes(std::bit_cast<uint64_t>(static_cast<double>(least)),
-                    std::bit_cast<uint64_t>(static_cast<double>(greatest)));
+        double wide[kBlock];
+        std::copy_n(from, block, wide);
+        const std::span<const double> reals(wide, block);
+        real_.Add(reals);
+        const RealExtremes extremes = ExtremesOf(reals);
+        AddExtremes(std::bit_cast<uint64_t>(extremes.least),
+                    std::bit_cast<uint64_t>(extremes.greatest));
       } else {
         integer_ += SumOf(from, block);
+        T least = from[0];
+        T greatest = from[0];
         for (size_t i = 0; i < block; ++i) {
           least = std::min(least, from[i]);
           greatest = std::max(greatest, from[i]);
@@ -172,10 +197,10 @@ PackedTotals ColumnTotals::Pack() const {
 }
 
 void WeightedTotals::AddIntegers(const std::byte* values, const std::byte* weights, size_t n) {
-  int64_t value[kBlock];
-  int64_t weight[kBlock];
-  Widen(value_.kind, values, n, value);
-  Widen(weight_.kind, weights, n, weight);
+  int64_t value_room[kBlock];
+  int64_t weight_room[kBlock];
+  const int64_t* value = Widen(value_.kind, values, n, value_room);
+  const int64_t* weight = Widen(weight_.kind, weights, n, weight_room);
   if (!IsUnsigned(value_.kind) && !IsUnsigned(weight_.kind)) {
     for (size_t i = 0; i < n; ++i) {
       const Int128 product = Int128{value[i]} * weight[i];
@@ -203,10 +228,9 @@ void WeightedTotals::AddReals(const std::byte* values, const std::byte* weights,
   double weight[kBlock];
   ToReals(value_, values, n, value);
   ToReals(weight_, weights, n, weight);
-  for (size_t i = 0; i < n; ++i) {
-    real_products_.Add(value[i] * weight[i]);
-    real_weights_.Add(weight[i]);
-  }
+  for (size_t i = 0; i < n; ++i) value[i] *= weight[i];
+  real_products_.Add(std::span(value, n));
+  real_weights_.Add(std::span(weight, n));
 }
 
 void WeightedTotals::Add(const std::byte* values, const std::byte* weights, size_t n) {

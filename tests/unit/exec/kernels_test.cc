@@ -97,6 +97,36 @@ TEST(ExactSumTest, SplitsAndAddsWithoutLoss) {
   }
 }
 
+TEST(ExactSumTest, AddsManyAsOneByOne) {
+  std::mt19937_64 random(9);
+  for (int round = 0; round < 400; ++round) {
+    // Spreads on both sides of what fits 128 bits, exponents at both ends, zeros and NaN.
+    const int spread = 1 + static_cast<int>(random() % 90);
+    const int shift = round % 3 == 0 ? -1074 : (round % 3 == 1 ? 900 : -30);
+    std::vector<double> values;
+    for (size_t n = random() % 1200; n > 0; --n) {
+      const double mantissa = static_cast<double>(static_cast<int64_t>(random()) >> 10);
+      values.push_back(random() % 9 == 0
+                           ? (random() % 2 == 0 ? 0.0 : -0.0)
+                           : std::ldexp(mantissa, shift + static_cast<int>(random() % spread)));
+    }
+    if (round % 50 == 49) values.push_back(std::nan(""));
+    ExactSum one_by_one;
+    ExactSum together;
+    for (const double value : values) one_by_one.Add(value);
+    together.Add(values);
+    const double want = one_by_one.Value();
+    const double got = together.Value();
+    EXPECT_TRUE(std::isnan(want) ? std::isnan(got)
+                                 : std::bit_cast<uint64_t>(want) == std::bit_cast<uint64_t>(got));
+    ExactSum none = together;
+    for (const double value : values) none.Subtract(value);
+    if (!std::isnan(want)) {
+      EXPECT_EQ(none.Value(), 0);
+    }
+  }
+}
+
 TEST(ExactSumTest, WhatThreeDoublesDoNotHoldIsNotSplit) {
   std::array<double, 3> terms;
   ExactSum sum;

@@ -1,8 +1,6 @@
 // Conversions to float64 that kernels share.
 #include "proxist/exec/internal/numbers.h"
 
-#include <cmath>
-
 namespace proxist::exec::internal {
 
 double Numbers::Real(size_t row) const {
@@ -14,10 +12,6 @@ int64_t PowerOfTen(uint8_t exponent) {
   int64_t power = 1;
   for (uint8_t i = 0; i < exponent; ++i) power *= 10;
   return power;
-}
-
-bool BelowReal(double a, double b) {
-  return a < b || (a == b && std::signbit(a) && !std::signbit(b));
 }
 
 double Quotient(Int128 numerator, Int128 denominator, uint8_t scale) {

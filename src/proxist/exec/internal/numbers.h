@@ -1,6 +1,7 @@
 // A numeric column widened to 64 bits, so that kernels need two forms only: integers and floats.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -51,7 +52,9 @@ class Numbers {
 int64_t PowerOfTen(uint8_t exponent);
 
 /// The order of extremes: by value, and -0 below 0. False when either is NaN.
-bool BelowReal(double a, double b);
+inline bool BelowReal(double a, double b) {
+  return a < b || (a == b && std::signbit(a) && !std::signbit(b));
+}
 
 /// numerator / (denominator * 10^scale), rounded from 64 bits of mantissa.
 double Quotient(Int128 numerator, Int128 denominator, uint8_t scale);

@@ -229,17 +229,33 @@ class RollingWindows {
            wanted.aggregate == Aggregate::kMin || wanted.aggregate == Aggregate::kMax;
   }
 
+  /// The totals that all windows of a group share, by group; nullptr: none.
+  using Shared = std::vector<const hot::SpanTotals*>;
+  static Shared SharedTotals(const exec::Frame& frame, const std::vector<uint32_t>& ids,
+                             size_t groups, const GroupTotals& totals) {
+    Shared out(groups);
+    if (totals.empty()) return out;
+    std::vector<bool> known(groups);
+    for (size_t row = 0; row < frame.rows(); ++row) {
+      if (known[ids[row]]) continue;
+      known[ids[row]] = true;
+      out[ids[row]] = totals.Find(frame, row, 0);
+    }
+    return out;
+  }
+
   /// What the windows of the rows from `first` on start from, in the order of the slices.
-  [[nodiscard]] std::vector<exec::Base> BasesOf(const Wanted& wanted, const exec::Slices& slices,
-                                                const exec::Frame& frame, size_t first,
-                                                const SeriesTotals& read,
-                                                const GroupTotals& groups) const {
+  [[nodiscard]] static std::vector<exec::Base> BasesOf(const Wanted& wanted,
+                                                       const exec::Slices& slices,
+                                                       const std::vector<uint32_t>& ids,
+                                                       size_t first, const SeriesTotals& read,
+                                                       const Shared& shared) {
     std::vector<exec::Base> out;
-    if (groups.empty() || wanted.aggregate == Aggregate::kEma) return out;
+    if (read.parts().empty() || wanted.aggregate == Aggregate::kEma) return out;
     out.resize(slices.size());
     for (size_t k = 0; k < slices.size(); ++k) {
-      if (slices.order[k] < first) continue;
-      const hot::SpanTotals* totals = groups.Find(frame, slices.order[k], 0);
+      const uint32_t row = slices.order[k];
+      const hot::SpanTotals* totals = row < first ? nullptr : shared[ids[row]];
       if (totals == nullptr) continue;
       out[k].rows = static_cast<int64_t>(totals->rows);
       if (UsesColumnTotals(wanted)) {
@@ -336,11 +352,13 @@ class RollingWindows {
     for (size_t row = first; row < frame.rows(); ++row) rows.push_back(static_cast<int64_t>(row));
     std::vector<exec::Column> columns = KeyColumns(frame, symbol.code(), rows);
     for (const size_t slot : slots_) columns.push_back(PickColumn(frame, slot, rows));
-    std::optional<GroupTotals> groups;
-    if (read != nullptr) groups.emplace(side_, symbol, by_, *read);
+    std::optional<GroupTotals> totals;
+    if (read != nullptr) totals.emplace(side_, symbol, by_, *read);
+    Shared shared;
+    if (read != nullptr) shared = SharedTotals(frame, ids, grouping.size(), *totals);
     for (const Wanted& wanted : aggregates_) {
       std::vector<exec::Base> bases;
-      if (read != nullptr) bases = BasesOf(wanted, slices, frame, first, *read, *groups);
+      if (read != nullptr) bases = BasesOf(wanted, slices, ids, first, *read, shared);
       PX_ASSIGN_OR_RETURN(const exec::Column values,
                           Compute(wanted, slices, frame, ids, first, bases));
       exec::Column& out = columns.emplace_back(values.type());
