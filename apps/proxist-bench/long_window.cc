@@ -11,6 +11,7 @@
 #include "apps/proxist-bench/commands.h"
 #include "bench/temporary_directory.h"
 #include "proxist/env/clock.h"
+#include "proxist/exec/int128.h"
 #include "proxist/server/node.h"
 
 namespace proxist::bench {
@@ -54,11 +55,11 @@ StatusOr<Columns> Load(server::Node* node, const column::SchemaPtr& schema, size
 
 /// What the queries ask for, by one pass over the columns.
 double Loop(const Columns& columns) {
-  __extension__ __int128 products = 0;
+  exec::Int128 products = 0;
   int64_t sizes = 0;
   int64_t high = std::numeric_limits<int64_t>::min();
   for (size_t row = 0; row < columns.price.size(); ++row) {
-    products += static_cast<__int128>(columns.price[row]) * columns.size[row];
+    products += static_cast<exec::Int128>(columns.price[row]) * columns.size[row];
     sizes += columns.size[row];
     high = std::max(high, columns.price[row]);
   }
