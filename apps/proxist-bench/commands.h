@@ -59,5 +59,7 @@ struct QueryOptions {
   uint32_t rounds = 3000;
 };
 StatusOr<std::vector<Result>> MeasureQuery(const QueryOptions& options);
+/// One series of `rows` rows in this process.
+StatusOr<std::vector<Result>> MeasureLongWindows(const QueryOptions& options);
 
 }  // namespace proxist::bench

@@ -92,7 +92,7 @@ void DeclareMeasurements(CLI::App& app, Options& options) {
   ingest->add_option("--window", options.ingest.window, "Batches without an ack")
       ->check(CLI::Range(1, 4096));
 
-  CLI::App* query = app.add_subcommand("query", "Last-by and as-of, in process and over gRPC");
+  CLI::App* query = app.add_subcommand("query", "Last-by, as-of and long windows");
   query->add_option("--dir", options.query.directory, "Where its servers keep their data");
   query->add_option("--symbols", options.query.symbols)->check(CLI::Range(1, 100'000));
   query->add_option("--rows", options.query.rows, "Quotes; a fourth as many trades")
@@ -109,7 +109,8 @@ Status Dispatch(const CLI::App& app, Options& options) {
   if (app.got_subcommand("ingest")) {
     return Show(options, "ingest over one connection", MeasureIngest(options.ingest));
   }
-  return Show(options, "query latency", MeasureQuery(options.query));
+  PX_RETURN_IF_ERROR(Show(options, "query latency", MeasureQuery(options.query)));
+  return Show(options, "long windows", MeasureLongWindows(options.query));
 }
 
 int Main(int argc, char** argv) {

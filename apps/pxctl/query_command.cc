@@ -16,9 +16,10 @@ std::string FormatExplain(const query::Explain& explain) {
                         FormatFloor(seam.floor));
   }
   const auto micros = [](Duration d) { return static_cast<double>(d.ns()) / 1000; };
-  text += fmt::format("rows read: {} hot, {} cold in {} history reads; {} attempt{}\n",
-                      explain.rows_hot, explain.rows_cold, explain.history_reads, explain.attempts,
-                      explain.attempts == 1 ? "" : "s");
+  text += fmt::format(
+      "rows read: {} hot, {} cold in {} history reads; {} more in totals; {} attempt{}\n",
+      explain.rows_hot, explain.rows_cold, explain.history_reads, explain.rows_in_totals,
+      explain.attempts, explain.attempts == 1 ? "" : "s");
   text += fmt::format("time: plan {:.1f} us, hot {:.1f} us, cold {:.1f} us, compute {:.1f} us\n",
                       micros(explain.plan), micros(explain.hot), micros(explain.cold),
                       micros(explain.compute));

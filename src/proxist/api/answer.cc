@@ -154,6 +154,7 @@ void EncodeExplain(const query::Explain& explain, v1::Explain* message) {
   }
   message->set_rows_hot(explain.rows_hot);
   message->set_rows_cold(explain.rows_cold);
+  message->set_rows_in_totals(explain.rows_in_totals);
   message->set_history_reads(explain.history_reads);
   message->set_attempts(explain.attempts);
   message->set_plan_ns(explain.plan.ns());
@@ -170,6 +171,7 @@ query::Explain DecodeExplain(const v1::Explain& message) {
   }
   explain.rows_hot = message.rows_hot();
   explain.rows_cold = message.rows_cold();
+  explain.rows_in_totals = message.rows_in_totals();
   explain.history_reads = message.history_reads();
   explain.attempts = message.attempts();
   explain.plan = Duration(message.plan_ns());

@@ -8,13 +8,13 @@
 #include "proxist/base/check.h"
 #include "proxist/exec/exact_sum.h"
 #include "proxist/exec/internal/numbers.h"
+#include "proxist/exec/internal/visit.h"
 
 namespace proxist::exec {
 namespace {
 
 using column::Type;
 using column::TypeKind;
-using internal::Int128;
 using internal::Numbers;
 
 Column Outputs(Type type, size_t n) {
@@ -55,15 +55,41 @@ Column PickValue(const Slices& slices, const Column& values, bool first) {
   return out;
 }
 
+/// Takes the bases' extremes into an output of extremes.
+void AddExtremes(std::span<const Base> bases, bool greatest, Column* out) {
+  if (bases.empty()) return;
+  internal::VisitFixed(out->type().kind, [&]<typename T>(T /*tag*/) {
+    T* values = out->data<T>();
+    for (size_t k = 0; k < bases.size(); ++k) {
+      const ColumnTotals* total = bases[k].column;
+      if (total == nullptr || total->count() == 0) continue;
+      T value;
+      bool better = !out->IsValid(k);
+      if constexpr (std::is_floating_point_v<T>) {
+        value = static_cast<T>(greatest ? total->GreatestReal() : total->LeastReal());
+        better = better || std::isnan(values[k]) ||
+                 (greatest ? internal::BelowReal(values[k], value)
+                           : internal::BelowReal(value, values[k]));
+      } else {
+        value = static_cast<T>(greatest ? total->GreatestInteger() : total->LeastInteger());
+        better = better || (greatest ? value > values[k] : value < values[k]);
+      }
+      if (!better) continue;
+      values[k] = value;
+      out->SetValid(k);
+    }
+  });
+}
+
 /// Extremes through a queue of candidates: its front is the extreme, each next one the extreme of
 /// the rows after the one before.
-Column Extreme(const Slices& slices, const Column& values, bool greatest) {
+Column Extreme(const Slices& slices, const Column& values, bool greatest,
+               std::span<const Base> bases) {
   const Numbers numbers(values);
   const auto better = [&](uint32_t a, uint32_t b) {
-    if (numbers.is_float()) {
-      return greatest ? numbers.Float(a) > numbers.Float(b) : numbers.Float(a) < numbers.Float(b);
-    }
-    return greatest ? numbers.Int(a) > numbers.Int(b) : numbers.Int(a) < numbers.Int(b);
+    if (greatest) std::swap(a, b);
+    return numbers.is_float() ? internal::BelowReal(numbers.Float(a), numbers.Float(b))
+                              : numbers.Int(a) < numbers.Int(b);
   };
   std::deque<uint32_t> candidates;
   std::deque<uint32_t> nans;
@@ -92,6 +118,7 @@ Column Extreme(const Slices& slices, const Column& values, bool greatest) {
       });
   Column out(values.type());
   out.AppendGather(values, rows.data(), rows.size());
+  AddExtremes(bases, greatest, &out);
   return out;
 }
 
@@ -124,6 +151,25 @@ struct Total {
   }
 };
 
+/// What slides, and with the slice's base: copied only where there is one.
+class BasedTotal {
+ public:
+  explicit BasedTotal(std::span<const Base> bases) : bases_(bases) {}
+  const Total& At(size_t k, const Total& sliding) {
+    const ColumnTotals* base = bases_.empty() ? nullptr : bases_[k].column;
+    if (base == nullptr) return sliding;
+    sum_ = sliding;
+    sum_.count += base->count();
+    sum_.integer += base->integer();
+    sum_.real.Add(base->real());
+    return sum_;
+  }
+
+ private:
+  std::span<const Base> bases_;
+  Total sum_;
+};
+
 }  // namespace
 
 Type SumType(Type input) {
@@ -131,10 +177,11 @@ Type SumType(Type input) {
   return {column::IsFloat(input.kind) ? TypeKind::kFloat64 : TypeKind::kInt64, 0};
 }
 
-Column CountRows(const Slices& slices) {
+Column CountRows(const Slices& slices, std::span<const Base> bases) {
   Column out = Outputs({TypeKind::kInt64, 0}, slices.size());
   for (size_t k = 0; k < slices.size(); ++k) {
     out.data<int64_t>()[k] = int64_t{slices.end[k]} - int64_t{slices.begin[k]};
+    if (!bases.empty()) out.data<int64_t>()[k] += bases[k].rows;
   }
   return out;
 }
@@ -145,50 +192,56 @@ Column FirstValue(const Slices& slices, const Column& values) {
 Column LastValue(const Slices& slices, const Column& values) {
   return PickValue(slices, values, false);
 }
-Column MinValue(const Slices& slices, const Column& values) {
-  return Extreme(slices, values, false);
+Column MinValue(const Slices& slices, const Column& values, std::span<const Base> bases) {
+  return Extreme(slices, values, false, bases);
 }
-Column MaxValue(const Slices& slices, const Column& values) {
-  return Extreme(slices, values, true);
+Column MaxValue(const Slices& slices, const Column& values, std::span<const Base> bases) {
+  return Extreme(slices, values, true, bases);
 }
 
-StatusOr<Column> Sum(const Slices& slices, const Column& values, std::string_view name) {
+StatusOr<Column> Sum(const Slices& slices, const Column& values, std::string_view name,
+                     std::span<const Base> bases) {
   const Numbers numbers(values);
   const Type type = SumType(values.type());
   Column out = Outputs(type, slices.size());
   Total total;
+  BasedTotal based(bases);
   bool fits = true;
   Slide(
       slices, [&](uint32_t row) { total.Change(numbers, row, 1); },
       [&](uint32_t row) { total.Change(numbers, row, -1); },
       [&](size_t k) {
-        if (total.count == 0) {
+        const Total& sum = based.At(k, total);
+        if (sum.count == 0) {
           out.SetNull(k);
         } else if (numbers.is_float()) {
-          out.data<double>()[k] = total.real.Value();
+          out.data<double>()[k] = sum.real.Value();
         } else {
-          fits = fits && Fits(total.integer, type);
-          out.data<int64_t>()[k] = static_cast<int64_t>(total.integer);
+          fits = fits && Fits(sum.integer, type);
+          out.data<int64_t>()[k] = static_cast<int64_t>(sum.integer);
         }
       });
   if (!fits) return DoesNotFit(name, type);
   return out;
 }
 
-StatusOr<Column> Mean(const Slices& slices, const Column& values, std::string_view /*name*/) {
+StatusOr<Column> Mean(const Slices& slices, const Column& values, std::string_view /*name*/,
+                      std::span<const Base> bases) {
   const Numbers numbers(values);
   Column out = Outputs({TypeKind::kFloat64, 0}, slices.size());
   Total total;
+  BasedTotal based(bases);
   Slide(
       slices, [&](uint32_t row) { total.Change(numbers, row, 1); },
       [&](uint32_t row) { total.Change(numbers, row, -1); },
       [&](size_t k) {
-        if (total.count == 0) {
+        const Total& sum = based.At(k, total);
+        if (sum.count == 0) {
           out.SetNull(k);
         } else if (numbers.is_float()) {
-          out.data<double>()[k] = total.real.Value() / static_cast<double>(total.count);
+          out.data<double>()[k] = sum.real.Value() / static_cast<double>(sum.count);
         } else {
-          out.data<double>()[k] = internal::Quotient(total.integer, total.count, numbers.scale());
+          out.data<double>()[k] = internal::Quotient(sum.integer, sum.count, numbers.scale());
         }
       });
   return out;
@@ -197,7 +250,7 @@ StatusOr<Column> Mean(const Slices& slices, const Column& values, std::string_vi
 namespace {
 
 StatusOr<Column> IntegerVwap(const Slices& slices, const Numbers& price, const Numbers& size,
-                             std::string_view name) {
+                             std::string_view name, std::span<const Base> bases) {
   Column out = Outputs({TypeKind::kFloat64, 0}, slices.size());
   Int128 products = 0;
   Int128 sizes = 0;
@@ -213,10 +266,17 @@ StatusOr<Column> IntegerVwap(const Slices& slices, const Numbers& price, const N
   Slide(
       slices, [&](uint32_t row) { change(row, true); }, [&](uint32_t row) { change(row, false); },
       [&](size_t k) {
-        if (sizes == 0) {
+        Int128 product_sum = products;
+        Int128 size_sum = sizes;
+        if (const WeightedTotals* base = bases.empty() ? nullptr : bases[k].weighted) {
+          fits = fits && base->fits();
+          fits = fits && !__builtin_add_overflow(products, base->products(), &product_sum);
+          size_sum += base->weights();
+        }
+        if (size_sum == 0) {
           out.SetNull(k);
         } else {
-          out.data<double>()[k] = internal::Quotient(products, sizes, price.scale());
+          out.data<double>()[k] = internal::Quotient(product_sum, size_sum, price.scale());
         }
       });
   if (!fits) return OutOfRange("{}: the sum of price times size does not fit 128 bits", name);
@@ -226,13 +286,15 @@ StatusOr<Column> IntegerVwap(const Slices& slices, const Numbers& price, const N
 }  // namespace
 
 StatusOr<Column> Vwap(const Slices& slices, const Column& price_column, const Column& size_column,
-                      std::string_view name) {
+                      std::string_view name, std::span<const Base> bases) {
   const Numbers price(price_column);
   const Numbers size(size_column);
-  if (!price.is_float() && !size.is_float()) return IntegerVwap(slices, price, size, name);
+  if (!price.is_float() && !size.is_float()) return IntegerVwap(slices, price, size, name, bases);
   Column out = Outputs({TypeKind::kFloat64, 0}, slices.size());
   ExactSum products;
   ExactSum sizes;
+  ExactSum product_sum;  // with a slice's base
+  ExactSum size_sum;
   int64_t count = 0;
   const auto change = [&](uint32_t row, bool add) {
     if (!price.IsValid(row) || !size.IsValid(row)) return;
@@ -250,11 +312,18 @@ StatusOr<Column> Vwap(const Slices& slices, const Column& price_column, const Co
   Slide(
       slices, [&](uint32_t row) { change(row, true); }, [&](uint32_t row) { change(row, false); },
       [&](size_t k) {
-        const double weight = sizes.Value();
-        if (count == 0 || weight == 0) {
+        const WeightedTotals* base = bases.empty() ? nullptr : bases[k].weighted;
+        if (base != nullptr) {
+          product_sum = products;
+          size_sum = sizes;
+          product_sum.Add(base->real_products());
+          size_sum.Add(base->real_weights());
+        }
+        const double weight = (base == nullptr ? sizes : size_sum).Value();
+        if (count + (base == nullptr ? 0 : base->count()) == 0 || weight == 0) {
           out.SetNull(k);
         } else {
-          out.data<double>()[k] = products.Value() / weight;
+          out.data<double>()[k] = (base == nullptr ? products : product_sum).Value() / weight;
         }
       });
   return out;

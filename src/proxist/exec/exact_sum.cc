@@ -7,25 +7,28 @@
 #include <limits>
 
 #include "proxist/base/check.h"
-#include "proxist/exec/internal/int128.h"
+#include "proxist/exec/int128.h"
 
 namespace proxist::exec {
 namespace {
-
-using internal::Int128;
-using internal::Uint128;
 
 constexpr int kLimbBits = 32;
 constexpr int64_t kLimbMask = 0xffffffff;
 // Each change adds less than 2^32 to a limb, so this many stay far from 2^63.
 constexpr uint32_t kSettleEvery = 1u << 28;
 constexpr int kLeastExponent = -1074;
+// A block of mantissas, shifted by at most this many bits, sums within 128 bits.
+constexpr size_t kBlock = 512;
+constexpr uint32_t kMostShift = 60;
+constexpr uint32_t kMostExponent = 1900;  // sums of a block of such values are finite
+
+uint32_t ExponentOf(uint64_t bits) { return static_cast<uint32_t>((bits >> 52) & 0x7ff); }
 
 }  // namespace
 
 void ExactSum::Change(double value, int sign) {
   const auto bits = std::bit_cast<uint64_t>(value);
-  const auto exponent = static_cast<uint32_t>((bits >> 52) & 0x7ff);
+  const uint32_t exponent = ExponentOf(bits);
   uint64_t mantissa = bits & ((uint64_t{1} << 52) - 1);
   if (exponent == 0x7ff) {
     if (mantissa != 0) {
@@ -51,6 +54,39 @@ void ExactSum::Change(double value, int sign) {
   if (++unsettled_ == kSettleEvery) Settle();
 }
 
+void ExactSum::Add(std::span<const double> values) {
+  for (; values.size() > kBlock; values = values.subspan(kBlock)) Add(values.first(kBlock));
+  uint32_t least = kMostExponent;
+  uint32_t greatest = 0;
+  for (const double value : values) {
+    const auto bits = std::bit_cast<uint64_t>(value);
+    if (bits << 1 == 0) continue;
+    least = std::min(least, ExponentOf(bits));
+    greatest = std::max(greatest, ExponentOf(bits));
+  }
+  if (greatest > kMostExponent || least == 0 || greatest > least + kMostShift) {
+    for (const double value : values) Add(value);
+    return;
+  }
+  // Fixed point: bit 0 is the last bit of the mantissas with the least exponent.
+  Int128 sum = 0;
+  for (const double value : values) {
+    const auto bits = std::bit_cast<uint64_t>(value);
+    if (bits << 1 == 0) continue;
+    const uint64_t mantissa = (bits & ((uint64_t{1} << 52) - 1)) | uint64_t{1} << 52;
+    const Int128 wide = static_cast<Int128>(mantissa) << (ExponentOf(bits) - least);
+    sum += (bits >> 63) != 0 ? -wide : wide;
+  }
+  const bool negative = sum < 0;
+  auto rest = static_cast<Uint128>(negative ? -sum : sum);
+  for (int exponent = static_cast<int>(least) - 1 + kLeastExponent; rest != 0; rest >>= kLimbBits) {
+    const double part =
+        std::ldexp(static_cast<double>(static_cast<uint64_t>(rest) & kLimbMask), exponent);
+    Add(negative ? -part : part);
+    exponent += kLimbBits;
+  }
+}
+
 void ExactSum::Settle() {
   unsettled_ = 0;
   if (low_ > high_) return;
@@ -66,6 +102,32 @@ void ExactSum::Settle() {
     carry = total >> kLimbBits;  // floors, so what stays is in [0, 2^32)
     limbs_[i] = total & kLimbMask;
   }
+}
+
+void ExactSum::Add(const ExactSum& other) {
+  nans_ += other.nans_;
+  infinities_ += other.infinities_;
+  negative_infinities_ += other.negative_infinities_;
+  if (other.low_ > other.high_) return;
+  ExactSum settled = other;
+  settled.Settle();
+  for (size_t i = settled.low_; i <= settled.high_; ++i) limbs_[i] += settled.limbs_[i];
+  low_ = std::min(low_, settled.low_);
+  high_ = std::max(high_, settled.high_);
+  if (++unsettled_ == kSettleEvery) Settle();
+}
+
+bool ExactSum::Split(std::array<double, 3>* terms) const {
+  *terms = {Value(), 0, 0};
+  if (!std::isfinite((*terms)[0])) {
+    return nans_ > 0 || infinities_ > 0 || negative_infinities_ > 0;
+  }
+  ExactSum rest = *this;
+  for (double& term : *terms) {
+    term = rest.Value();
+    rest.Subtract(term);
+  }
+  return rest.Value() == 0;
 }
 
 double ExactSum::Value() const {

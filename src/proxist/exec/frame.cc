@@ -63,6 +63,11 @@ void Column::SetNull(size_t row) {
   validity_[row >> 6] &= ~(uint64_t{1} << (row & 63));
 }
 
+void Column::SetValid(size_t row) {
+  PX_CHECK(row < rows_);
+  if (!validity_.empty()) validity_[row >> 6] |= uint64_t{1} << (row & 63);
+}
+
 void Column::AppendNull() {
   Extend(1);
   SetNull(rows_ - 1);

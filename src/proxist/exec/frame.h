@@ -47,6 +47,7 @@ class Column {
   /// Grows by `n` values, zeroed and valid; returns the first new value's address.
   std::byte* Extend(size_t n);
   void SetNull(size_t row);
+  void SetValid(size_t row);
   [[nodiscard]] bool IsValid(size_t row) const {
     return validity_.empty() || ((validity_[row >> 6] >> (row & 63)) & 1) != 0;
   }

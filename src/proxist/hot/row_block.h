@@ -14,6 +14,7 @@ namespace internal {
 class Blocks;
 struct Account;
 struct TextSlab;
+struct TotalsNode;
 }  // namespace internal
 
 /// Rows in columns. The writer fills rows past rows() and then raises it, so what a reader sees of
@@ -44,6 +45,9 @@ class RowBlock {
            ((nulls[row >> 6].load(std::memory_order_relaxed) >> (row & 63)) & 1) == 0;
   }
   [[nodiscard]] bool AllValid(size_t column, uint32_t begin, uint32_t end) const;
+  /// What its rows come to: of a chunk that is followed by another; else nullptr, or not to be
+  /// asked yet.
+  [[nodiscard]] const internal::TotalsNode* totals() const { return totals_; }
 
  private:
   friend class internal::Blocks;
@@ -65,6 +69,7 @@ class RowBlock {
   uint8_t* op_ = nullptr;         // overlays
   int64_t* published_ = nullptr;  // overlays: when each row was published, ns
   Column* columns_ = nullptr;
+  internal::TotalsNode* totals_ = nullptr;
   // The writer's alone.
   uint64_t max_lsn_ = 0;
   int64_t last_published_ = INT64_MIN;

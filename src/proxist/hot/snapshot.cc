@@ -61,6 +61,12 @@ void SeriesSnapshot::Runs(Timestamp from, Timestamp to, std::vector<RowRun>* out
   internal::AppendRuns(StateOf(state_), cut_.value(), from.ns(), high, out);
 }
 
+void SeriesSnapshot::Totals(Timestamp from, Timestamp to, SpanTotals* out) const {
+  if (to == Timestamp::Min()) return;
+  const int64_t high = to == Timestamp::Max() ? to.ns() : to.ns() - 1;
+  internal::AppendTotals(StateOf(state_), cut_.value(), from.ns(), high, out);
+}
+
 std::optional<Timestamp> SeriesSnapshot::StepBack(Timestamp at, size_t rows) const {
   const auto ts = internal::StepBack(StateOf(state_), cut_.value(), at.ns(), rows);
   return ts ? std::optional(Timestamp(*ts)) : std::nullopt;

@@ -16,6 +16,7 @@
 #include "proxist/column/batch.h"
 #include "proxist/column/dictionary.h"
 #include "proxist/column/schema.h"
+#include "proxist/exec/totals.h"
 #include "proxist/hot/row_block.h"
 
 namespace proxist::hot {
@@ -27,6 +28,26 @@ inline constexpr size_t kChunkRows = 512;
 struct LateRow {
   const RowBlock* block = nullptr;
   uint32_t row = 0;
+};
+
+/// Columns of these names, if they are numbers, have totals of their products.
+inline constexpr std::string_view kPriceColumn = "price";
+inline constexpr std::string_view kSizeColumn = "size";
+
+/// What a span of a series comes to. The caller says what is wanted, by what it puts in.
+struct SpanTotals {
+  struct Part {
+    size_t column;  // of the schema; a number
+    exec::ColumnTotals total;
+  };
+  std::vector<Part> columns;
+  std::optional<exec::WeightedTotals> weighted;  // of kPriceColumn and kSizeColumn
+
+  std::vector<RowRun> runs;  // rows that are in no total, in order, as Runs gives them
+  uint64_t rows = 0;         // that the totals stand for
+  /// The least and greatest ts of these.
+  Timestamp first = Timestamp::Max();
+  Timestamp last = Timestamp::Min();
 };
 
 /// What one reader sees of one series, captured at one moment; valid while the ReadGuard lives. One
@@ -42,6 +63,10 @@ class SeriesSnapshot {
   /// Appends runs that cover, in order, the resolved rows (no superseded version, no cancelled row)
   /// with from <= ts < to and ts > floor. `to` may be Timestamp::Max(), which includes it.
   void Runs(Timestamp from, Timestamp to, std::vector<RowRun>* out) const;
+  /// The same rows as runs and totals, which are exact: a chunk is in the totals when it lies in
+  /// the span whole, the cut shows all of it, and the overlay changes nothing inside it. Adds to
+  /// `out`.
+  void Totals(Timestamp from, Timestamp to, SpanTotals* out) const;
   /// The greatest x such that at least `rows` resolved rows have x <= ts <= at, with ts > floor;
   /// nothing when there are fewer than `rows` above the floor (the caller then reads all of them
   /// and goes below it).

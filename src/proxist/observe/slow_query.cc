@@ -14,10 +14,12 @@ double Millis(Duration d) { return static_cast<double>(d.ns()) * 1e-6; }
 std::string DescribeQuery(const FinishedQuery& query, const query::Explain& explain) {
   return fmt::format(
       "operator={} tables={} status={} elapsed_ms={:.3f} rows_out={} rows_hot={} rows_cold={} "
-      "history_reads={} attempts={} plan_ms={:.3f} hot_ms={:.3f} cold_ms={:.3f} compute_ms={:.3f}",
+      "rows_in_totals={} history_reads={} attempts={} plan_ms={:.3f} hot_ms={:.3f} cold_ms={:.3f} "
+      "compute_ms={:.3f}",
       query.operation, query.tables, CodeName(query.status), Millis(query.elapsed), query.rows_out,
-      explain.rows_hot, explain.rows_cold, explain.history_reads, explain.attempts,
-      Millis(explain.plan), Millis(explain.hot), Millis(explain.cold), Millis(explain.compute));
+      explain.rows_hot, explain.rows_cold, explain.rows_in_totals, explain.history_reads,
+      explain.attempts, Millis(explain.plan), Millis(explain.hot), Millis(explain.cold),
+      Millis(explain.compute));
 }
 
 void LogIfSlow(const FinishedQuery& query, const query::Explain& explain, Duration threshold) {

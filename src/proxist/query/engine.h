@@ -50,6 +50,7 @@ struct Explain {
   std::vector<Seam> seams;
   uint64_t rows_hot = 0;
   uint64_t rows_cold = 0;
+  uint64_t rows_in_totals = 0;  // of memory, not read: totals of their chunks were
   uint64_t history_reads = 0;
   uint32_t attempts = 1;  // more than one: a correction was flushed during the cold read
   Duration plan, hot, cold, compute;

@@ -166,6 +166,7 @@ TEST(Explain, ComesBackAsItWas) {
   explain.seams = {{ShardId(3), "quotes", Lsn(9), Lsn(8), Timestamp::Min()}};
   explain.rows_hot = 1;
   explain.rows_cold = 2;
+  explain.rows_in_totals = 9;
   explain.history_reads = 3;
   explain.attempts = 4;
   explain.plan = Duration(5);
@@ -183,6 +184,7 @@ TEST(Explain, ComesBackAsItWas) {
   EXPECT_EQ(back.seams[0].floor, Timestamp::Min());
   EXPECT_EQ(back.rows_hot, 1u);
   EXPECT_EQ(back.rows_cold, 2u);
+  EXPECT_EQ(back.rows_in_totals, 9u);
   EXPECT_EQ(back.history_reads, 3u);
   EXPECT_EQ(back.attempts, 4u);
   EXPECT_EQ(back.plan, Duration(5));

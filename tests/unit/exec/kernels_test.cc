@@ -77,6 +77,72 @@ TEST(ExactSumTest, RoundsOnceAndForgetsOrder) {
   }
 }
 
+TEST(ExactSumTest, SplitsAndAddsWithoutLoss) {
+  std::mt19937_64 random(8);
+  for (int round = 0; round < 300; ++round) {
+    std::vector<double> values;
+    ExactSum one;
+    ExactSum other;
+    for (int i = 0; i < 60; ++i) {
+      values.push_back(std::ldexp(static_cast<double>(static_cast<int64_t>(random()) >> 11),
+                                  static_cast<int>(random() % 50)));
+      (i % 3 == 0 ? one : other).Add(values.back());
+    }
+    std::array<double, 3> terms;
+    ASSERT_TRUE(other.Split(&terms));
+    ExactSum again;
+    for (const double term : terms) again.Add(term);
+    one.Add(again);
+    EXPECT_EQ(one.Value(), SlowSum(values));
+  }
+}
+
+TEST(ExactSumTest, AddsManyAsOneByOne) {
+  std::mt19937_64 random(9);
+  for (int round = 0; round < 400; ++round) {
+    // Spreads on both sides of what fits 128 bits, exponents at both ends, zeros and NaN.
+    const int spread = 1 + static_cast<int>(random() % 90);
+    const int shift = round % 3 == 0 ? -1074 : (round % 3 == 1 ? 900 : -30);
+    std::vector<double> values;
+    for (size_t n = random() % 1200; n > 0; --n) {
+      const double mantissa = static_cast<double>(static_cast<int64_t>(random()) >> 10);
+      values.push_back(random() % 9 == 0
+                           ? (random() % 2 == 0 ? 0.0 : -0.0)
+                           : std::ldexp(mantissa, shift + static_cast<int>(random() % spread)));
+    }
+    if (round % 50 == 49) values.push_back(std::nan(""));
+    ExactSum one_by_one;
+    ExactSum together;
+    for (const double value : values) one_by_one.Add(value);
+    together.Add(values);
+    const double want = one_by_one.Value();
+    const double got = together.Value();
+    EXPECT_TRUE(std::isnan(want) ? std::isnan(got)
+                                 : std::bit_cast<uint64_t>(want) == std::bit_cast<uint64_t>(got));
+    ExactSum none = together;
+    for (const double value : values) none.Subtract(value);
+    if (!std::isnan(want)) {
+      EXPECT_EQ(none.Value(), 0);
+    }
+  }
+}
+
+TEST(ExactSumTest, WhatThreeDoublesDoNotHoldIsNotSplit) {
+  std::array<double, 3> terms;
+  ExactSum sum;
+  for (const double value : {1e300, 1.0, 1e-100, 1e-300}) sum.Add(value);
+  EXPECT_FALSE(sum.Split(&terms));
+  ExactSum beyond;  // finite values whose sum is not
+  beyond.Add(1.7e308);
+  beyond.Add(1.7e308);
+  EXPECT_FALSE(beyond.Split(&terms));
+  ExactSum infinite;
+  infinite.Add(-std::numeric_limits<double>::infinity());
+  infinite.Add(4);
+  ASSERT_TRUE(infinite.Split(&terms));
+  EXPECT_EQ(terms[0], -std::numeric_limits<double>::infinity());
+}
+
 TEST(ExactSumTest, KeepsExtremes) {
   constexpr double kMax = std::numeric_limits<double>::max();
   constexpr double kTiny = std::numeric_limits<double>::denorm_min();
@@ -297,6 +363,77 @@ TEST_P(AggregateTest, AgreesWithLoops) {
       EXPECT_EQ(count.data<int64_t>()[k], slices.end[k] - slices.begin[k]);
       EXPECT_TRUE(SameCell(first, k, naive.first));
       EXPECT_TRUE(SameCell(last, k, naive.last));
+      EXPECT_TRUE(SameCell(low, k, naive.Low()));
+      EXPECT_TRUE(SameCell(high, k, naive.High()));
+      EXPECT_TRUE(SameCell(sum, k, naive.Sum()));
+      EXPECT_TRUE(SameCell(mean, k, naive.Mean(type)));
+      EXPECT_TRUE(SameCell(vwap, k, naive.Vwap(type)));
+    }
+  }
+}
+
+/// Some rows of each bar in totals instead of in its slice.
+struct SplitBars {
+  SplitBars(const RandomRows& rows, const Slices& whole, std::mt19937_64& random) {
+    for (size_t k = 0; k < whole.size(); ++k) {
+      ColumnTotals& column = columns.emplace_back(rows.values.type());
+      WeightedTotals& both = weighted.emplace_back(rows.values.type(), rows.sizes.type());
+      int64_t taken = 0;
+      listed.begin.push_back(static_cast<uint32_t>(listed.order.size()));
+      for (uint32_t at = whole.begin[k]; at < whole.end[k]; ++at) {
+        const uint32_t row = whole.order[at];
+        if (random() % 2 == 0) {
+          listed.order.push_back(row);
+          continue;
+        }
+        ++taken;
+        Take(rows, row, &column, &both);
+      }
+      listed.end.push_back(static_cast<uint32_t>(listed.order.size()));
+      bases.push_back({taken, nullptr, nullptr});
+    }
+    for (size_t k = 0; k < whole.size(); ++k) {
+      bases[k].column = &columns[k];
+      bases[k].weighted = &weighted[k];
+    }
+  }
+  /// Through the packed form, as the store keeps totals.
+  static void Take(const RandomRows& rows, uint32_t row, ColumnTotals* column,
+                   WeightedTotals* both) {
+    if (!rows.values.IsValid(row)) return;
+    const auto* value =
+        rows.values.data<std::byte>() + row * column::WidthOf(rows.values.type().kind);
+    ColumnTotals one(rows.values.type());
+    one.Add(value, 1);
+    column->Add(one.Pack());
+    if (!rows.sizes.IsValid(row)) return;
+    WeightedTotals pair(rows.values.type(), rows.sizes.type());
+    pair.Add(value, rows.sizes.data<std::byte>() + row * sizeof(int64_t), 1);
+    both->Add(pair.Pack());
+  }
+
+  Slices listed;
+  std::vector<Base> bases;
+  std::vector<ColumnTotals> columns;
+  std::vector<WeightedTotals> weighted;
+};
+
+TEST_P(AggregateTest, TotalsStandForRows) {
+  const Type type = GetParam();
+  std::mt19937_64 random(5);
+  for (int round = 0; round < 400; ++round) {
+    const RandomRows rows(type, random);
+    const Slices whole = MakeBarSlices(rows.ts, rows.group, 2, Duration(9)).slices;
+    const SplitBars split(rows, whole, random);
+    const Column sum = *Sum(split.listed, rows.values, "sum", split.bases);
+    const Column mean = *Mean(split.listed, rows.values, "mean", split.bases);
+    const Column vwap = *Vwap(split.listed, rows.values, rows.sizes, "vwap", split.bases);
+    const Column low = MinValue(split.listed, rows.values, split.bases);
+    const Column high = MaxValue(split.listed, rows.values, split.bases);
+    const Column count = CountRows(split.listed, split.bases);
+    for (size_t k = 0; k < whole.size(); ++k) {
+      const NaiveSlice naive(rows, whole, k);
+      EXPECT_EQ(count.data<int64_t>()[k], whole.end[k] - whole.begin[k]);
       EXPECT_TRUE(SameCell(low, k, naive.Low()));
       EXPECT_TRUE(SameCell(high, k, naive.High()));
       EXPECT_TRUE(SameCell(sum, k, naive.Sum()));

@@ -8,6 +8,7 @@
 
 #include "proxist/hot/store.h"
 #include "tests/unit/hot/rows.h"
+#include "tests/unit/hot/totals_check.h"
 
 namespace proxist::hot {
 namespace {
@@ -69,6 +70,9 @@ void CheckOnce(const Store& store, const column::TableSchema& schema, std::atomi
   std::vector<SeriesSnapshot> list;
   guard.SeriesOf(kTable, *symbol, &list);
   if (list.empty()) return;
+  uint64_t in_totals = 0;
+  const Timestamp least(static_cast<int64_t>(guard.cut().value() / 2));
+  if (!TotalsCheck(list[0], schema).Run(least, Timestamp::Max(), &in_totals).empty()) ++*wrong;
   std::vector<RowRun> runs;
   list[0].Runs(Timestamp::Min(), Timestamp::Max(), &runs);
   auto want = Expected(guard.cut().value(), list[0].floor().ns());

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/unit/hot/rows.h"
+#include "tests/unit/hot/totals_check.h"
 
 namespace proxist::hot {
 namespace {
@@ -90,12 +91,15 @@ class ModelTest : public testing::TestWithParam<int> {
     snapshot.Runs(Timestamp::Min(), Timestamp::Max(), &runs);
     ASSERT_EQ(Flatten(runs), whole);
     for (int i = 0; i < 3; ++i) {
-      const int64_t from = RandomTs();
+      const int64_t from = i == 0 ? INT64_MIN : RandomTs();
       const int64_t to = RandomTs();
+      uint64_t in_totals = 0;
+      ASSERT_EQ(TotalsCheck(snapshot, *schema_).Run(Timestamp(from), Timestamp(to), &in_totals),
+                "");
       runs.clear();
       snapshot.Runs(Timestamp(from), Timestamp(to), &runs);
       ASSERT_EQ(Flatten(runs),
-                to <= from ? Rows{} : Resolve(all, cut, std::max(floor, from - 1), to - 1));
+                to <= from ? Rows{} : Resolve(all, cut, std::max(floor + 1, from) - 1, to - 1));
       CheckSteps(whole, snapshot, i == 0 ? INT64_MAX : from,
                  std::uniform_int_distribution<size_t>(1, 40)(random_));
     }

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "proxist/base/status.h"
-#include "proxist/exec/internal/int128.h"
+#include "proxist/exec/int128.h"
 
 namespace proxist::exec::internal {
 

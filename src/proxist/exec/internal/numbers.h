@@ -1,11 +1,12 @@
 // A numeric column widened to 64 bits, so that kernels need two forms only: integers and floats.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
 #include "proxist/exec/frame.h"
-#include "proxist/exec/internal/int128.h"
+#include "proxist/exec/int128.h"
 #include "proxist/exec/internal/visit.h"
 
 namespace proxist::exec::internal {
@@ -49,6 +50,11 @@ class Numbers {
 
 /// 10^exponent, exact for exponents 0..18.
 int64_t PowerOfTen(uint8_t exponent);
+
+/// The order of extremes: by value, and -0 below 0. False when either is NaN.
+inline bool BelowReal(double a, double b) {
+  return a < b || (a == b && std::signbit(a) && !std::signbit(b));
+}
 
 /// numerator / (denominator * 10^scale), rounded from 64 bits of mantissa.
 double Quotient(Int128 numerator, Int128 denominator, uint8_t scale);

@@ -15,7 +15,8 @@ size_t Aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 }  // namespace
 
-Layout::Layout(const column::TableSchema& schema) {
+Layout::Layout(const column::TableSchema& schema)
+    : totals(std::make_shared<const TotalsLayout>(schema)) {
   columns.reserve(schema.columns.size());
   for (const column::ColumnDef& def : schema.columns) {
     const auto width = def.type.kind == column::TypeKind::kString ? sizeof(const std::byte*)
@@ -90,6 +91,7 @@ void Blocks::Free(RowBlock* block) {
     delete[] block->columns_[c].nulls.load(std::memory_order_relaxed);
   }
   FreeText(block->text_);
+  delete block->totals_;
   const size_t bytes = block->own_bytes_;
   const bool in_arena = block->lsn_delta_ != nullptr && block->capacity_ == kChunkRows;
   block->~RowBlock();
@@ -98,6 +100,12 @@ void Blocks::Free(RowBlock* block) {
   } else {
     FreePlain(block);
   }
+}
+
+void Blocks::Seal(RowBlock* chunk, const Layout& layout) {
+  PX_CHECK(chunk->totals_ == nullptr);
+  chunk->totals_ = new TotalsNode(layout.totals, *chunk);
+  Grew(chunk, chunk->totals_->Bytes());
 }
 
 void Blocks::Grew(RowBlock* block, size_t bytes) {

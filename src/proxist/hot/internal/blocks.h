@@ -11,6 +11,7 @@
 #include "proxist/column/dictionary.h"
 #include "proxist/column/schema.h"
 #include "proxist/hot/internal/arena.h"
+#include "proxist/hot/internal/totals.h"
 #include "proxist/hot/row_block.h"
 
 namespace proxist::hot::internal {
@@ -34,6 +35,7 @@ struct Layout {
     int series;      // which series column this is, or -1
   };
   std::vector<Column> columns;
+  TotalsLayoutPtr totals;
   explicit Layout(const column::TableSchema& schema);
 };
 
@@ -89,6 +91,9 @@ class Blocks {
   void Append(RowBlock* block, const Layout& layout, BatchSource* source,
               std::span<const uint32_t> rows, int64_t published);
   void Append(RowBlock* block, const Layout& layout, std::span<const RowRef> rows);
+
+  /// Adds up a chunk that gets no more rows; before the list's count lets readers ask for it.
+  static void Seal(RowBlock* chunk, const Layout& layout);
 
   // The writer's view of a block.
   static uint64_t MaxLsn(const RowBlock& block) { return block.max_lsn_; }

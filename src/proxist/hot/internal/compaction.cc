@@ -147,6 +147,12 @@ class Rewriter {
       : series_(series), view_(series->current(), internal::kSeeAll), blocks_(blocks) {}
 
   void Run(std::span<const Edit> edits) {
+    // Evicted entries stay in front as far as nodes over chunks need, to keep their places.
+    dropped_ = view_.first() - first();
+    for (uint32_t evicted = dropped_; evicted < view_.first(); ++evicted) {
+      entries_.push_back(view_.Entry(evicted));
+    }
+    same_ = edits.front().chunk - dropped_;
     uint32_t chunk = view_.first();
     while (!edits.empty()) {
       for (; chunk < edits.front().chunk; ++chunk) entries_.push_back(view_.Entry(chunk));
@@ -164,11 +170,16 @@ class Rewriter {
     for (; chunk < view_.last(); ++chunk) entries_.push_back(view_.Entry(chunk));
   }
   [[nodiscard]] const std::vector<RowBlock*>& replaced() const { return replaced_; }
+  /// How many evicted entries the new list begins with.
+  [[nodiscard]] uint32_t first() const { return view_.first() % internal::TotalsTree::kFanOut; }
   [[nodiscard]] ChunkList* MakeList() const {
     const auto count = static_cast<uint32_t>(entries_.size());
-    if (count == 0) return nullptr;
-    auto* list = new ChunkList(count + std::max<uint32_t>(2, count / 4));
+    if (count == first()) return nullptr;
+    auto* list = new ChunkList(count + std::max<uint32_t>(2, count / 4), &series_->table->account);
     std::copy(entries_.begin(), entries_.end(), list->entries.get());
+    const ChunkList* before = series_->current().chunks;
+    list->totals.Build(list->entries.get(), first(), count - 1,
+                       before == nullptr ? nullptr : &before->totals, dropped_, same_);
     list->count.store(count, std::memory_order_release);
     return list;
   }
@@ -219,6 +230,7 @@ class Rewriter {
                                           table->SeriesValues(series_, capacity), &table->account);
       blocks_->Append(chunk, *table->layout, rows.first(take));
       entries_.push_back({chunk, chunk->ts()[0]});
+      if (!at_end || !last) Blocks::Seal(chunk, *table->layout);
       if (at_end && last) {
         series_->open = chunk;
         series_->last_capacity = std::max(series_->last_capacity, capacity);
@@ -238,6 +250,8 @@ class Rewriter {
   Blocks* blocks_;
   std::vector<ChunkEntry> entries_;
   std::vector<RowBlock*> replaced_;
+  uint32_t dropped_ = 0;  // evicted entries that the new list does not begin with
+  uint32_t same_ = 0;     // entries of the new list before the first changed one
 };
 
 /// Chunk rows that lie in chunks which some overlay row falls into.
@@ -283,7 +297,7 @@ Store::Impl::Step Store::Impl::Compact(Series* series) {
   if (!work.edits.empty()) {
     rewriter.Run(work.edits);
     next.chunks = rewriter.MakeList();
-    next.first = 0;
+    next.first = next.chunks == nullptr ? 0 : rewriter.first();
   }
   next.overlay = nullptr;
   if (!work.kept.empty()) {

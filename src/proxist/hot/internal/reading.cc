@@ -21,10 +21,12 @@ uint32_t LowerBoundIn(const RowBlock& block, uint32_t rows, RowKey key) {
   return at;
 }
 
-/// Collects runs, joining neighbours.
+/// Collects runs, joining neighbours, and totals of whole chunks if they are wanted.
 class RunSink {
  public:
   explicit RunSink(std::vector<RowRun>* out) : out_(out), start_(out->size()) {}
+  RunSink(const TotalsTree* tree, SpanTotals* totals)
+      : out_(&totals->runs), start_(totals->runs.size()), tree_(tree), totals_(totals) {}
   void Add(const RowBlock& block, uint32_t begin, uint32_t end) {
     if (begin >= end) return;
     if (out_->size() > start_ && out_->back().block == &block && out_->back().end == begin) {
@@ -34,6 +36,30 @@ class RunSink {
     out_->push_back({&block, begin, end});
   }
   void AddChunks(const ChunkView& view, Position from, Position to) {
+    const uint32_t whole = from.row == 0 ? from.chunk : from.chunk + 1;
+    // The last chunk that the cut shows may be open, or hold rows that it does not show.
+    const uint32_t end = std::min(to.chunk, view.last() == 0 ? 0 : view.last() - 1);
+    if (totals_ == nullptr || whole >= end) {
+      AddRows(view, from, to);
+      return;
+    }
+    AddRows(view, from, {whole, 0});
+    AddTotals(view, whole, end);
+    AddRows(view, {end, 0}, to);
+  }
+
+ private:
+  void AddTotals(const ChunkView& view, uint32_t begin, uint32_t end) {
+    const uint64_t before = totals_->rows;
+    tree_->Add(view.Entries(), begin, end, totals_, [&](uint32_t chunk) {
+      AddRows(view, {chunk, 0}, {chunk + 1, 0});
+    });
+    if (totals_->rows == before) return;
+    const RowBlock& last = view.Block(end - 1);
+    totals_->first = std::min(totals_->first, Timestamp(view.Entry(begin).first_ts));
+    totals_->last = std::max(totals_->last, Timestamp(last.ts()[last.rows() - 1]));
+  }
+  void AddRows(const ChunkView& view, Position from, Position to) {
     while (from.chunk < to.chunk) {
       Add(view.Block(from.chunk), from.row, view.Rows(from.chunk));
       from = {from.chunk + 1, 0};
@@ -41,9 +67,10 @@ class RunSink {
     if (from.chunk < view.last()) Add(view.Block(from.chunk), from.row, to.row);
   }
 
- private:
   std::vector<RowRun>* out_;
   const size_t start_;
+  const TotalsTree* tree_ = nullptr;
+  SpanTotals* totals_ = nullptr;
 };
 
 /// The row of [begin, end), versions of one key in LSN order, that a cut shows; `end` if none.
@@ -154,13 +181,13 @@ uint32_t VersionsEnd(const RowBlock& overlay, uint32_t begin) {
   return end;
 }
 
-void AppendRuns(const SeriesState& state, uint64_t cut, int64_t low, int64_t high,
-                std::vector<RowRun>* out) {
+namespace {
+
+void Resolve(const SeriesState& state, uint64_t cut, int64_t low, int64_t high, RunSink sink) {
   if (state.floor == INT64_MAX) return;
   low = std::max(low, state.floor + 1);
   if (low > high) return;
   const ChunkView view(state, cut);
-  RunSink sink(out);
   Position at = view.LowerBound({low, 0});
   const Position end = view.AfterTs(high);
   if (state.overlay != nullptr) {
@@ -184,6 +211,19 @@ void AppendRuns(const SeriesState& state, uint64_t cut, int64_t low, int64_t hig
     }
   }
   sink.AddChunks(view, at, end);
+}
+
+}  // namespace
+
+void AppendRuns(const SeriesState& state, uint64_t cut, int64_t low, int64_t high,
+                std::vector<RowRun>* out) {
+  Resolve(state, cut, low, high, RunSink(out));
+}
+
+void AppendTotals(const SeriesState& state, uint64_t cut, int64_t low, int64_t high,
+                  SpanTotals* out) {
+  const TotalsTree* tree = state.chunks == nullptr ? nullptr : &state.chunks->totals;
+  Resolve(state, cut, low, high, RunSink(tree, out));
 }
 
 std::optional<int64_t> StepBack(const SeriesState& state, uint64_t cut, int64_t at, size_t rows) {

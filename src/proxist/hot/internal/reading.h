@@ -29,6 +29,7 @@ class ChunkView {
   [[nodiscard]] uint32_t first() const { return first_; }
   [[nodiscard]] uint32_t last() const { return last_; }
   [[nodiscard]] RowBlock& Block(uint32_t chunk) const { return *entries_[chunk].block; }
+  [[nodiscard]] const ChunkEntry* Entries() const { return entries_; }
   [[nodiscard]] const ChunkEntry& Entry(uint32_t chunk) const { return entries_[chunk]; }
   [[nodiscard]] uint32_t Rows(uint32_t chunk) const {
     return chunk + 1 == last_ ? tail_rows_ : entries_[chunk].block->rows();
@@ -65,6 +66,9 @@ uint32_t VersionsEnd(const RowBlock& overlay, uint32_t begin);
 /// Appends runs of the resolved rows with low <= ts <= high above the floor.
 void AppendRuns(const SeriesState& state, uint64_t cut, int64_t low, int64_t high,
                 std::vector<RowRun>* out);
+/// The same as runs and totals.
+void AppendTotals(const SeriesState& state, uint64_t cut, int64_t low, int64_t high,
+                  SpanTotals* out);
 std::optional<int64_t> StepBack(const SeriesState& state, uint64_t cut, int64_t at, size_t rows);
 std::optional<int64_t> StepForward(const SeriesState& state, uint64_t cut, int64_t at, size_t rows);
 

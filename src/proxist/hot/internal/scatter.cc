@@ -263,22 +263,29 @@ void Store::Impl::PushChunk(Series* series, RowBlock* chunk) {
   const internal::ChunkEntry entry{chunk, chunk->ts()[0]};
   const uint32_t count =
       state.chunks == nullptr ? 0 : state.chunks->count.load(std::memory_order_relaxed);
+  internal::Account* account = &series->table->account;
+  if (series->open != nullptr) internal::Blocks::Seal(series->open, *series->table->layout);
   series->open = chunk;
   if (state.chunks != nullptr && count < state.chunks->capacity) {
     state.chunks->entries[count] = entry;
+    state.chunks->totals.Complete(state.chunks->entries.get(), state.first, count);
     state.chunks->count.store(count + 1, std::memory_order_release);
     return;
   }
-  const uint32_t live = count - state.first;
-  auto* larger = new ChunkList(std::max<uint32_t>(2, live * 2));
-  if (live > 0) {
-    std::copy_n(state.chunks->entries.get() + state.first, live, larger->entries.get());
-  }
-  larger->entries[live] = entry;
-  larger->count.store(live + 1, std::memory_order_release);
+  // Evicted entries stay in front as far as nodes over chunks need, to keep their places.
   SeriesState next = state;
+  next.first = state.first % internal::TotalsTree::kFanOut;
+  const uint32_t dropped = state.first - next.first;
+  const uint32_t kept = count - dropped;
+  auto* larger = new ChunkList(std::max<uint32_t>(2, kept * 2), account);
+  if (kept > 0) {
+    std::copy_n(state.chunks->entries.get() + dropped, kept, larger->entries.get());
+    larger->totals.Build(larger->entries.get(), next.first, kept, &state.chunks->totals, dropped,
+                         kept);
+  }
+  larger->entries[kept] = entry;
+  larger->count.store(kept + 1, std::memory_order_release);
   next.chunks = larger;
-  next.first = 0;
   Swap(series, next);
 }
 

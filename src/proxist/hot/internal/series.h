@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "proxist/hot/internal/blocks.h"
+#include "proxist/hot/internal/totals.h"
 #include "proxist/hot/row_block.h"
 #include "proxist/hot/store.h"
 
@@ -30,14 +31,17 @@ struct ChunkEntry {
   int64_t first_ts;
 };
 
-/// Chunks in key order. Grows at its end; entries below `count` never change. Totals over chunks
-/// would hang here, added to when an entry is followed by another.
+/// Chunks in key order. Grows at its end; entries below `count` never change. All but the last have
+/// totals, and so have whole groups of them.
 struct ChunkList {
   uint32_t capacity = 0;
   std::atomic<uint32_t> count{0};
   std::unique_ptr<ChunkEntry[]> entries;
-  explicit ChunkList(uint32_t size)
-      : capacity(size), entries(std::make_unique_for_overwrite<ChunkEntry[]>(size)) {}
+  TotalsTree totals;
+  ChunkList(uint32_t size, Account* account)
+      : capacity(size),
+        entries(std::make_unique_for_overwrite<ChunkEntry[]>(size)),
+        totals(size, account) {}
 };
 
 /// The row(s) at the greatest ts at or below the floor.

@@ -7,6 +7,7 @@
 #include "proxist/exec/group.h"
 #include "proxist/exec/slices.h"
 #include "proxist/query/internal/operators.h"
+#include "proxist/query/internal/series_totals.h"
 
 namespace proxist::query::internal {
 namespace {
@@ -35,13 +36,41 @@ class BarMaker {
     return ForEachSymbol(
         run_, &side_, [&](const SymbolScan&) { return span; },
         [&](SymbolScan& symbol) -> Status {
-          PX_ASSIGN_OR_RETURN(const exec::Frame frame, symbol.Read(span, {}));
-          const Stopwatch watch(run_.context->budget->clock(), &run_.context->explain->compute);
-          return OneSymbol(symbol, frame);
+          if (!UsesTotals()) {
+            PX_ASSIGN_OR_RETURN(const exec::Frame frame, symbol.Read(span, {}));
+            return OneSymbol(symbol, frame, nullptr);
+          }
+          SeriesTotals totals(side_, Wish());
+          PX_ASSIGN_OR_RETURN(const exec::Frame frame, symbol.ReadWithTotals(span, &totals));
+          return OneSymbol(symbol, frame, &totals);
         });
   }
 
  private:
+  [[nodiscard]] bool Wants(Aggregate aggregate) const {
+    return std::find(aggregates_.begin(), aggregates_.end(), aggregate) != aggregates_.end();
+  }
+
+  /// Totals of products exist for two columns only.
+  [[nodiscard]] bool UsesTotals() const {
+    return side_.TotalsFit(by_) && (!Wants(Aggregate::kVwap) || (plan_.price == hot::kPriceColumn &&
+                                                                 plan_.size == hot::kSizeColumn));
+  }
+
+  [[nodiscard]] TotalsWish Wish() const {
+    TotalsWish wish;
+    wish.interval = plan_.interval;
+    if (Wants(Aggregate::kHigh) || Wants(Aggregate::kLow)) wish.slots.push_back(price_);
+    if (Wants(Aggregate::kVolume) && wish.slots != std::vector<size_t>{size_}) {
+      wish.slots.push_back(size_);
+    }
+    wish.weighted = Wants(Aggregate::kVwap);
+    if (Wants(Aggregate::kOpen) || Wants(Aggregate::kClose) || plan_.fill_previous) {
+      wish.ends = price_;
+    }
+    return wish;
+  }
+
   /// Names to slots; checks that aggregates suit their columns.
   Status Resolve() {
     if (plan_.interval <= Duration(0)) return InvalidArgument("bars: the interval must be above 0");
@@ -85,23 +114,52 @@ class BarMaker {
     return {column::TypeKind::kInt64, 0};
   }
 
+  /// What each bar's aggregates start from; empty when no bar has totals.
+  struct Totals {
+    std::vector<exec::Base> price;
+    std::vector<exec::Base> size;
+  };
+  [[nodiscard]] Totals TotalsOf(const exec::Frame& frame, const exec::BarSlices& bars,
+                                const SeriesTotals& read, const GroupTotals& groups) const {
+    Totals out;
+    if (groups.empty()) return out;
+    const auto base = [&](const hot::SpanTotals& totals, size_t slot, bool wanted) {
+      exec::Base one;
+      one.rows = static_cast<int64_t>(totals.rows);
+      if (wanted) one.column = &totals.columns[read.IndexOf(slot)].total;
+      if (totals.weighted.has_value()) one.weighted = &*totals.weighted;
+      return one;
+    };
+    out.price.resize(bars.start.size());
+    out.size.resize(bars.start.size());
+    for (size_t bar = 0; bar < bars.start.size(); ++bar) {
+      const uint32_t row = bars.slices.order[bars.slices.begin[bar]];
+      const hot::SpanTotals* totals = groups.Find(frame, row, bars.start[bar]);
+      if (totals == nullptr) continue;
+      out.price[bar] = base(*totals, price_, Wants(Aggregate::kHigh) || Wants(Aggregate::kLow));
+      out.size[bar] = base(*totals, size_, Wants(Aggregate::kVolume));
+    }
+    return out;
+  }
+
   StatusOr<exec::Column> Compute(Aggregate aggregate, const exec::Slices& slices,
-                                 const exec::Frame& frame) const {
+                                 const exec::Frame& frame, const Totals& totals) const {
     switch (aggregate) {
       case Aggregate::kOpen:
         return exec::FirstValue(slices, frame.columns[price_]);
       case Aggregate::kHigh:
-        return exec::MaxValue(slices, frame.columns[price_]);
+        return exec::MaxValue(slices, frame.columns[price_], totals.price);
       case Aggregate::kLow:
-        return exec::MinValue(slices, frame.columns[price_]);
+        return exec::MinValue(slices, frame.columns[price_], totals.price);
       case Aggregate::kClose:
         return exec::LastValue(slices, frame.columns[price_]);
       case Aggregate::kVolume:
-        return exec::Sum(slices, frame.columns[size_], "volume");
+        return exec::Sum(slices, frame.columns[size_], "volume", totals.size);
       case Aggregate::kCount:
-        return exec::CountRows(slices);
+        return exec::CountRows(slices, totals.price);
       case Aggregate::kVwap:
-        return exec::Vwap(slices, frame.columns[price_], frame.columns[size_], "vwap");
+        return exec::Vwap(slices, frame.columns[price_], frame.columns[size_], "vwap",
+                          totals.price);
     }
     return Internal("bars: unknown aggregate");
   }
@@ -115,7 +173,9 @@ class BarMaker {
     bool empty;
   };
 
-  Status OneSymbol(SymbolScan& symbol, const exec::Frame& frame) {
+  /// `read`: what stands for rows that the frame does not hold, if anything.
+  Status OneSymbol(SymbolScan& symbol, const exec::Frame& frame, const SeriesTotals* read) {
+    const Stopwatch watch(run_.context->budget->clock(), &run_.context->explain->compute);
     std::vector<uint32_t> rows;
     side_.Select(frame, symbol, &rows);
     exec::Grouping grouping;
@@ -126,7 +186,9 @@ class BarMaker {
     exec::BarSlices bars = exec::MakeBarSlices(ts, ids, grouping.size(), plan_.interval);
     for (uint32_t& row : bars.slices.order) row = rows[row];  // back to rows of the frame
     PX_ASSIGN_OR_RETURN(const std::vector<Line> lines, Lines(symbol, frame, bars));
-    return Emit(symbol, frame, bars, lines);
+    if (read == nullptr) return Emit(symbol, frame, bars, lines, {});
+    const GroupTotals groups(side_, symbol, by_, *read);
+    return Emit(symbol, frame, bars, lines, TotalsOf(frame, bars, *read, groups));
   }
 
   /// Where each group stands among the symbol's groups, by the values of the by columns.
@@ -197,7 +259,7 @@ class BarMaker {
   }
 
   Status Emit(SymbolScan& symbol, const exec::Frame& frame, const exec::BarSlices& bars,
-              const std::vector<Line>& lines) {
+              const std::vector<Line>& lines, const Totals& totals) {
     std::vector<exec::Column> columns;
     columns.reserve(2 + by_.size() + aggregates_.size());
     exec::Column& symbols = columns.emplace_back(column::Type{column::TypeKind::kSymbol, 0});
@@ -216,7 +278,8 @@ class BarMaker {
     exec::Column close;
     if (plan_.fill_previous) close = exec::LastValue(bars.slices, frame.columns[price_]);
     for (const Aggregate aggregate : aggregates_) {
-      PX_ASSIGN_OR_RETURN(const exec::Column values, Compute(aggregate, bars.slices, frame));
+      PX_ASSIGN_OR_RETURN(const exec::Column values,
+                          Compute(aggregate, bars.slices, frame, totals));
       exec::Column& out = columns.emplace_back(values.type());
       for (size_t i = 0; i < lines.size(); ++i) {
         if (!lines[i].empty) {

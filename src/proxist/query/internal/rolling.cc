@@ -8,6 +8,7 @@
 #include "proxist/exec/slices.h"
 #include "proxist/query/internal/cursor.h"
 #include "proxist/query/internal/operators.h"
+#include "proxist/query/internal/series_totals.h"
 
 namespace proxist::query::internal {
 namespace {
@@ -65,12 +66,16 @@ class RollingWindows {
         run_, &side_, [&](const SymbolScan&) { return read; },
         [&](SymbolScan& symbol) -> Status {
           if (span_.from > span_.to) return OkStatus();
+          if (const std::optional<Span> shared = SharedSpan(symbol)) {
+            SeriesTotals totals(side_, Wish(*shared));
+            PX_ASSIGN_OR_RETURN(const exec::Frame frame, symbol.ReadWithTotals(read, &totals));
+            return OneSymbol(symbol, frame, &totals);
+          }
           PX_ASSIGN_OR_RETURN(exec::Frame frame, symbol.Read(read, {}));
           if (plan_.window_rows.has_value() && *plan_.window_rows > 1 && needs_window_) {
             PX_RETURN_IF_ERROR(ReadRowsBefore(symbol, &frame));
           }
-          const Stopwatch watch(run_.context->budget->clock(), &run_.context->explain->compute);
-          return OneSymbol(symbol, frame);
+          return OneSymbol(symbol, frame, nullptr);
         });
   }
 
@@ -185,6 +190,82 @@ class RollingWindows {
     }
   }
 
+  /// The closed span before `--from` that lies in the window of every selected row, when totals may
+  /// stand for its rows: they then count in all windows alike.
+  [[nodiscard]] std::optional<Span> SharedSpan(const SymbolScan& symbol) const {
+    if (!plan_.window.has_value() || !needs_window_ || !side_.TotalsFit(by_)) return std::nullopt;
+    for (const Wanted& wanted : aggregates_) {
+      // Totals of products exist for two columns only.
+      if (wanted.aggregate == Aggregate::kVwap &&
+          (plan_.price != hot::kPriceColumn || plan_.size != hot::kSizeColumn)) {
+        return std::nullopt;
+      }
+    }
+    // No selected row is later than this.
+    Timestamp last = symbol.GreatestFloor({});
+    if (const auto hot = symbol.StepBack(span_.to, 1, {})) last = std::max(last, *hot);
+    last = std::min(last, span_.to);
+    const Timestamp begin = std::max(last.Minus(*plan_.window), kMinRowTimestamp);
+    if (begin >= span_.from) return std::nullopt;
+    return Span{begin, Before(span_.from)};
+  }
+
+  [[nodiscard]] TotalsWish Wish(Span shared) const {
+    TotalsWish wish;
+    wish.whole = shared;
+    for (const Wanted& wanted : aggregates_) {
+      if (wanted.aggregate == Aggregate::kVwap) {
+        wish.weighted = true;
+      } else if (UsesColumnTotals(wanted) &&
+                 std::find(wish.slots.begin(), wish.slots.end(), wanted.slot) == wish.slots.end()) {
+        wish.slots.push_back(wanted.slot);
+      }
+    }
+    return wish;
+  }
+
+  static bool UsesColumnTotals(const Wanted& wanted) {
+    return wanted.aggregate == Aggregate::kSum || wanted.aggregate == Aggregate::kMean ||
+           wanted.aggregate == Aggregate::kMin || wanted.aggregate == Aggregate::kMax;
+  }
+
+  /// The totals that all windows of a group share, by group; nullptr: none.
+  using Shared = std::vector<const hot::SpanTotals*>;
+  static Shared SharedTotals(const exec::Frame& frame, const std::vector<uint32_t>& ids,
+                             size_t groups, const GroupTotals& totals) {
+    Shared out(groups);
+    if (totals.empty()) return out;
+    std::vector<bool> known(groups);
+    for (size_t row = 0; row < frame.rows(); ++row) {
+      if (known[ids[row]]) continue;
+      known[ids[row]] = true;
+      out[ids[row]] = totals.Find(frame, row, 0);
+    }
+    return out;
+  }
+
+  /// What the windows of the rows from `first` on start from, in the order of the slices.
+  [[nodiscard]] static std::vector<exec::Base> BasesOf(const Wanted& wanted,
+                                                       const exec::Slices& slices,
+                                                       const std::vector<uint32_t>& ids,
+                                                       size_t first, const SeriesTotals& read,
+                                                       const Shared& shared) {
+    std::vector<exec::Base> out;
+    if (read.parts().empty() || wanted.aggregate == Aggregate::kEma) return out;
+    out.resize(slices.size());
+    for (size_t k = 0; k < slices.size(); ++k) {
+      const uint32_t row = slices.order[k];
+      const hot::SpanTotals* totals = row < first ? nullptr : shared[ids[row]];
+      if (totals == nullptr) continue;
+      out[k].rows = static_cast<int64_t>(totals->rows);
+      if (UsesColumnTotals(wanted)) {
+        out[k].column = &totals->columns[read.IndexOf(wanted.slot)].total;
+      }
+      if (totals->weighted.has_value()) out[k].weighted = &*totals->weighted;
+    }
+    return out;
+  }
+
   /// Puts in front of `frame` what the windows of its first rows reach back to: up to n - 1
   /// selected rows of each group that has selected rows in it.
   Status ReadRowsBefore(SymbolScan& symbol, exec::Frame* frame) {
@@ -247,7 +328,9 @@ class RollingWindows {
     all->keepalive.insert(all->keepalive.end(), part.keepalive.begin(), part.keepalive.end());
   }
 
-  Status OneSymbol(SymbolScan& symbol, const exec::Frame& everything) {
+  /// `read`: what stands for rows that the frame does not hold, if anything.
+  Status OneSymbol(SymbolScan& symbol, const exec::Frame& everything, const SeriesTotals* read) {
+    const Stopwatch watch(run_.context->budget->clock(), &run_.context->explain->compute);
     std::vector<uint32_t> selected;
     side_.Select(everything, symbol, &selected);
     const exec::Frame frame = Rows(everything, {selected.begin(), selected.end()});
@@ -269,8 +352,15 @@ class RollingWindows {
     for (size_t row = first; row < frame.rows(); ++row) rows.push_back(static_cast<int64_t>(row));
     std::vector<exec::Column> columns = KeyColumns(frame, symbol.code(), rows);
     for (const size_t slot : slots_) columns.push_back(PickColumn(frame, slot, rows));
+    std::optional<GroupTotals> totals;
+    if (read != nullptr) totals.emplace(side_, symbol, by_, *read);
+    Shared shared;
+    if (read != nullptr) shared = SharedTotals(frame, ids, grouping.size(), *totals);
     for (const Wanted& wanted : aggregates_) {
-      PX_ASSIGN_OR_RETURN(const exec::Column values, Compute(wanted, slices, frame, ids, first));
+      std::vector<exec::Base> bases;
+      if (read != nullptr) bases = BasesOf(wanted, slices, ids, first, *read, shared);
+      PX_ASSIGN_OR_RETURN(const exec::Column values,
+                          Compute(wanted, slices, frame, ids, first, bases));
       exec::Column& out = columns.emplace_back(values.type());
       out.AppendGather(values, position.data(), position.size());
     }
@@ -279,20 +369,20 @@ class RollingWindows {
 
   StatusOr<exec::Column> Compute(const Wanted& wanted, const exec::Slices& slices,
                                  const exec::Frame& frame, const std::vector<uint32_t>& ids,
-                                 size_t first) const {
-    if (wanted.aggregate == Aggregate::kCount) return exec::CountRows(slices);
+                                 size_t first, std::span<const exec::Base> bases) const {
+    if (wanted.aggregate == Aggregate::kCount) return exec::CountRows(slices, bases);
     const exec::Column& values = frame.columns[wanted.slot];
     switch (wanted.aggregate) {
       case Aggregate::kSum:
-        return exec::Sum(slices, values, wanted.name);
+        return exec::Sum(slices, values, wanted.name, bases);
       case Aggregate::kMean:
-        return exec::Mean(slices, values, wanted.name);
+        return exec::Mean(slices, values, wanted.name, bases);
       case Aggregate::kMin:
-        return exec::MinValue(slices, values);
+        return exec::MinValue(slices, values, bases);
       case Aggregate::kMax:
-        return exec::MaxValue(slices, values);
+        return exec::MaxValue(slices, values, bases);
       case Aggregate::kVwap:
-        return exec::Vwap(slices, values, frame.columns[size_], wanted.name);
+        return exec::Vwap(slices, values, frame.columns[size_], wanted.name, bases);
       default:
         return exec::Ema(slices, values, ids, first, wanted.alpha);
     }

@@ -7,6 +7,7 @@
 
 #include "proxist/base/check.h"
 #include "proxist/query/internal/merge.h"
+#include "proxist/query/internal/series_totals.h"
 
 namespace proxist::query::internal {
 namespace {
@@ -138,8 +139,9 @@ std::optional<Timestamp> SymbolScan::LateAfter(Timestamp at,
   return best;
 }
 
-void SymbolScan::CollectPieces(const Series& series, size_t index, Span span, const ColdPart* cold,
-                               std::vector<Piece>* pieces) const {
+void SymbolScan::CollectPieces(uint32_t index, Span span, const ColdPart* cold,
+                               SeriesTotals* totals, std::vector<Piece>* pieces) const {
+  const Series& series = series_[index];
   const Timestamp floor = series.snapshot.floor();
   std::vector<hot::RowRun> runs;
   if (span.from <= floor && series.hot_from <= span.from) {
@@ -168,7 +170,11 @@ void SymbolScan::CollectPieces(const Series& series, size_t index, Span span, co
   table_->context_->explain->rows_cold += from_history;
   if (span.to > floor) {
     const Timestamp end = span.to == Timestamp::Max() ? span.to : After(span.to);
-    series.snapshot.Runs(span.from, end, &runs);
+    if (totals == nullptr) {
+      series.snapshot.Runs(span.from, end, &runs);
+    } else {
+      totals->Read(series.snapshot, index, std::max(span.from, After(floor)), end, &runs);
+    }
   }
   for (const hot::RowRun& run : runs) {
     if (run.begin == run.end) continue;
@@ -178,6 +184,15 @@ void SymbolScan::CollectPieces(const Series& series, size_t index, Span span, co
 }
 
 StatusOr<exec::Frame> SymbolScan::Read(Span span, std::span<const uint32_t> series) {
+  return ReadRows(span, series, nullptr);
+}
+
+StatusOr<exec::Frame> SymbolScan::ReadWithTotals(Span span, SeriesTotals* totals) {
+  return ReadRows(span, {}, totals);
+}
+
+StatusOr<exec::Frame> SymbolScan::ReadRows(Span span, std::span<const uint32_t> series,
+                                           SeriesTotals* totals) {
   span.from = std::max(span.from, kMinRowTimestamp);
   if (span.from > span.to) return MakeFrame({}, table_->columns_, table_->schema());
   if (NeedsHistory(span, series)) {
@@ -188,7 +203,11 @@ StatusOr<exec::Frame> SymbolScan::Read(Span span, std::span<const uint32_t> seri
   const ColdPart* cold = CoverOf(span, series);
   std::vector<std::vector<Piece>> by_series;
   for (const uint32_t i : Chosen(series)) {
-    CollectPieces(series_[i], i, span, cold, &by_series.emplace_back());
+    CollectPieces(i, span, cold, totals, &by_series.emplace_back());
+  }
+  if (totals != nullptr) {
+    table_->context_->explain->rows_in_totals += totals->rows();
+    PX_RETURN_IF_ERROR(table_->context_->budget->Charge(totals->bytes()));
   }
   uint64_t rows = 0;
   for (const std::vector<Piece>& pieces : by_series) {

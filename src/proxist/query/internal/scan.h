@@ -29,6 +29,7 @@ inline constexpr Span kAllTime{kMinRowTimestamp, Timestamp::Max()};
 inline Timestamp Before(Timestamp ts) { return ts.Minus(Duration(1)); }
 inline Timestamp After(Timestamp ts) { return ts.Plus(Duration(1)); }
 
+class SeriesTotals;
 class TableScan;
 
 /// One symbol of a TableScan: its series as they stood when it was opened, and what was read of
@@ -66,6 +67,8 @@ class SymbolScan {
   /// All resolved rows of `span`, in order, with the columns of the table scan. Reads history when
   /// it must.
   StatusOr<exec::Frame> Read(Span span, std::span<const uint32_t> series);
+  /// The same of all series, but for the rows of memory that `totals` stands for from then on.
+  StatusOr<exec::Frame> ReadWithTotals(Span span, SeriesTotals* totals);
   /// Forgets what was read of history.
   void DropHistory() { cold_.clear(); }
 
@@ -90,7 +93,8 @@ class SymbolScan {
   [[nodiscard]] const ColdPart* CoverOf(Span span, std::span<const uint32_t> series) const;
   /// The closed span of history that `span` needs, if any.
   [[nodiscard]] std::optional<Span> HistorySpan(Span span, std::span<const uint32_t> series) const;
-  void CollectPieces(const Series& series, size_t index, Span span, const ColdPart* cold,
+  StatusOr<exec::Frame> ReadRows(Span span, std::span<const uint32_t> series, SeriesTotals* totals);
+  void CollectPieces(uint32_t index, Span span, const ColdPart* cold, SeriesTotals* totals,
                      std::vector<Piece>* pieces) const;
 
   TableScan* table_ = nullptr;

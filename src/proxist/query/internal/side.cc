@@ -107,6 +107,13 @@ std::unique_ptr<SymbolScan> Side::Open(QueryContext* context, ShardCut* cut,
   return scan->Open(symbol);
 }
 
+bool Side::TotalsFit(std::span<const size_t> by) const {
+  const std::vector<size_t>& series = schema_->series;
+  return !has_where() && std::all_of(by.begin(), by.end(), [&](size_t slot) {
+    return std::find(series.begin(), series.end(), columns_[slot]) != series.end();
+  });
+}
+
 std::optional<std::vector<Side::SeriesGroup>> Side::SeriesGroups(
     const SymbolScan& symbol, std::span<const size_t> slots) const {
   std::vector<size_t> positions;  // in the series key

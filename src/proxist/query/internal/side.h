@@ -33,6 +33,7 @@ class Side {
   [[nodiscard]] const column::ColumnDef& DefOf(size_t slot) const {
     return schema_->columns[columns_[slot]];
   }
+  [[nodiscard]] size_t ColumnOf(size_t slot) const { return columns_[slot]; }
   [[nodiscard]] bool has_where() const { return where_.has_value(); }
 
   /// Appends the rows of `frame` that the predicate selects, or all.
@@ -41,6 +42,9 @@ class Side {
   /// The symbol on its shard at the query's cut; nullptr when the table has nothing of it. All
   /// slots must be known by then.
   std::unique_ptr<SymbolScan> Open(QueryContext* context, ShardCut* cut, std::string_view symbol);
+
+  /// True when totals can stand for rows: there is no predicate, and `by` are series columns.
+  [[nodiscard]] bool TotalsFit(std::span<const size_t> by) const;
 
   /// Series of a symbol that agree in some of the series columns.
   struct SeriesGroup {
