@@ -55,32 +55,34 @@ double Seconds(Duration d) { return static_cast<double>(d.ns()) / 1e9; }
 // --- Acks ---
 
 StatusOr<ordered_json> MeasureAcks(const DurabilityOptions& options, bool* direct) {
-  PX_ASSIGN_OR_RETURN(std::unique_ptr<ShardBench> bench, ShardBench::Open(options.directory));
+  PX_ASSIGN_OR_RETURN(const TemporaryDirectory directory,
+                      TemporaryDirectory::Make(options.directory));
   PX_ASSIGN_OR_RETURN(std::unique_ptr<RawWriter> raw,
-                      RawWriter::Open(bench->directory.path() + "/raw", kRawFileBytes));
+                      RawWriter::Open(directory.path() + "/raw", kRawFileBytes));
   *direct = raw->direct();
   const std::vector<Feed> feeds = Feeds();
   struct Measured {
+    std::unique_ptr<ShardBench> bench;  // its own, so that feeds do not share series
     std::unique_ptr<Market> market;
     Latencies ack, raw;
     size_t bytes = 0;
   };
   std::vector<Measured> measured(feeds.size());
   for (size_t i = 0; i < feeds.size(); ++i) {
-    MarketOptions market = feeds[i].market;
-    market.start = market.start.Plus(Duration::Days(static_cast<int64_t>(i)));
-    measured[i].market = std::make_unique<Market>(market);
+    PX_ASSIGN_OR_RETURN(measured[i].bench, ShardBench::Open(directory.path()));
+    measured[i].market = std::make_unique<Market>(feeds[i].market);
   }
   for (uint32_t round = 0; round < options.rounds; ++round) {
     for (size_t i = 0; i < feeds.size(); ++i) {
       Measured& one = measured[i];
       column::Batch batch = one.market->NextQuotes(Duration::Millis(1), feeds[i].rows);
       one.market->Advance(Duration::Millis(1));
-      batch.schema = bench->schema;
+      batch.schema = one.bench->schema;
       one.bytes = (LoggedBytes(batch) + env::kBlockBytes - 1) / env::kBlockBytes * env::kBlockBytes;
-      PX_ASSIGN_OR_RETURN(const Duration ack, bench->TimeCommit(fmt::format("feed-{}", i),
-                                                                round + 1, std::move(batch)));
+      PX_ASSIGN_OR_RETURN(const Duration ack,
+                          one.bench->TimeCommit("feed", round + 1, std::move(batch)));
       PX_ASSIGN_OR_RETURN(const Duration floor, raw->Write(one.bytes));
+      PX_RETURN_IF_ERROR(one.bench->shard->Maintain().status());
       // The first rounds make the series; they are part of a start, not of a day.
       if (round < options.rounds / 10) continue;
       one.ack.Add(ack);
