@@ -83,6 +83,7 @@ struct Log::Impl {
 
   Status Poison(const Status& status) {
     poison = status;
+    building.Clear();
     return status;
   }
   [[nodiscard]] Status CheckWritable() const {
@@ -91,7 +92,8 @@ struct Log::Impl {
         "log {} takes no more writes since one failed; restart after the cause is gone: {}",
         options.directory, Message(poison));
   }
-  Status SubmitFrame();
+  Status SubmitFrame(FrameLevel level);
+  Status Sync();
 
   const LogOptions options;
   const uint64_t max_frame_bytes;
@@ -102,6 +104,7 @@ struct Log::Impl {
   FrameBuffer building;
   FrameBuffer flying;  // the device may be reading it
   bool in_flight = false;
+  bool unsynced = false;  // the open segment has frames that only the page cache may have
   Status poison;
 };
 
@@ -167,10 +170,21 @@ Status Log::AddRecord(ByteSpan payload, Lsn first, Lsn last) {
 
 uint64_t Log::pending_bytes() const { return PaddedToBlock(impl_->building.size); }
 
-Status Log::Impl::SubmitFrame() {
+Status Log::Impl::Sync() {
+  if (!unsynced) return OkStatus();
+  // A full disk that shows only now has lost rows already told to be there: it is no refusal.
+  PX_RETURN_IF_ERROR(Unsettled(open.file->Sync()));
+  unsynced = false;
+  open.durable = open.offset;
+  return OkStatus();
+}
+
+Status Log::Impl::SubmitFrame(FrameLevel level) {
   FrameBuffer& frame = building;
   const uint64_t padded = PaddedToBlock(frame.size);
-  if (open.offset + padded > open.bytes) {
+  const bool next_segment = open.offset + padded > open.bytes;
+  if (next_segment || level == FrameLevel::kSynced) PX_RETURN_IF_ERROR(Sync());
+  if (next_segment) {
     PX_ASSIGN_OR_RETURN(open, files.OpenNext(open.chain, last_submitted));
   }
   const FrameHeader header{.records = frame.records,
@@ -182,11 +196,18 @@ Status Log::Impl::SubmitFrame() {
                            .shard = options.shard,
                            .first = frame.first,
                            .last = frame.last,
-                           .previous = open.chain};
+                           .previous = open.chain,
+                           .durable = open.durable};
   open.chain = SealFrame(header, {frame.bytes.get(), frame.size});
   std::fill(frame.bytes.get() + frame.size, frame.bytes.get() + padded, std::byte{0});
-  PX_RETURN_IF_ERROR(open.file->Submit(open.offset, {frame.bytes.get(), padded}));
-  in_flight = true;
+  const ByteSpan bytes{frame.bytes.get(), padded};
+  if (level == FrameLevel::kSynced) {
+    PX_RETURN_IF_ERROR(Unsettled(open.file->Submit(open.offset, bytes)));
+    in_flight = true;
+  } else {
+    PX_RETURN_IF_ERROR(Unsettled(open.file->WriteUnsynced(open.offset, bytes)));
+    unsynced = true;
+  }
   open.offset += padded;
   last_submitted = std::max(last_submitted, frame.last);
   files.SetLast(last_submitted);
@@ -195,11 +216,11 @@ Status Log::Impl::SubmitFrame() {
   return OkStatus();
 }
 
-Status Log::Submit() {
+Status Log::Submit(FrameLevel level) {
   PX_CHECK(!impl_->in_flight);
   PX_RETURN_IF_ERROR(impl_->CheckWritable());
   if (impl_->building.size == 0) return OkStatus();
-  if (Status status = impl_->SubmitFrame(); !status.ok()) {
+  if (Status status = impl_->SubmitFrame(level); !status.ok()) {
     if (!absl::IsResourceExhausted(status)) return impl_->Poison(status);
     // No room for the next segment, and nothing was written: the frame is dropped as if never
     // built.
@@ -219,8 +240,18 @@ Status Log::Wait() {
   if (!impl_->in_flight) return OkStatus();
   impl_->in_flight = false;
   if (Status status = impl_->open.file->Wait(); !status.ok()) return impl_->Poison(status);
+  impl_->open.durable = impl_->open.offset;
   return OkStatus();
 }
+
+Status Log::Sync() {
+  PX_CHECK(!impl_->in_flight);
+  PX_RETURN_IF_ERROR(impl_->CheckWritable());
+  if (Status status = impl_->Sync(); !status.ok()) return impl_->Poison(status);
+  return OkStatus();
+}
+
+bool Log::unsynced() const { return impl_->unsynced; }
 
 StatusOr<uint64_t> Log::Recycle(Lsn lsn) {
   PX_CHECK(!impl_->in_flight);

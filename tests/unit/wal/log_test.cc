@@ -139,10 +139,12 @@ TEST_F(LogTest, RefusesRecordsOutOfOrderOrTooLarge) {
   EXPECT_EQ(code(10, 9, 1), absl::StatusCode::kOk);
   EXPECT_EQ(code(10, 12, 1), absl::StatusCode::kOk);
   EXPECT_EQ(code(12, 13, 1), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(code(13, 13, 8192 - 88 - 24 + 1), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(code(13, 13, 8192 - 88 - 24), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(code(13, 13, 8192 - kFrameHeaderBytes - kRecordHeaderBytes + 1),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code(13, 13, 8192 - kFrameHeaderBytes - kRecordHeaderBytes),
+            absl::StatusCode::kResourceExhausted);
   ASSERT_TRUE(log->Submit().ok() && log->Wait().ok());
-  EXPECT_EQ(code(13, 13, 8192 - 88 - 24), absl::StatusCode::kOk);
+  EXPECT_EQ(code(13, 13, 8192 - kFrameHeaderBytes - kRecordHeaderBytes), absl::StatusCode::kOk);
   EXPECT_EQ(log->pending_bytes(), 8192u);
   ASSERT_TRUE(log->Submit().ok() && log->Wait().ok());
   EXPECT_EQ(ReadAll(&files_, "log").records.size(), 3u);
@@ -175,12 +177,12 @@ TEST_F(LogTest, RefusesAnotherDirectorysLog) {
 TEST_F(LogTest, RefusesAnotherFormatVersion) {
   ASSERT_TRUE(Append(Open().log.get(), MakeRecord(1, 1, 10)).ok());
   auto& bytes = files_.Content("log/0000000000000001.wal");
-  bytes[segment_field::kVersion.offset] = std::byte{2};
+  bytes[segment_field::kVersion.offset] = std::byte{kFormatVersion + 1};
   const uint64_t checksum = Checksum(ByteSpan(bytes).first(segment_field::kChecksum.offset));
   std::memcpy(bytes.data() + segment_field::kChecksum.offset, &checksum, sizeof checksum);
   const Status status = Open().status;
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(status.ToString(), HasSubstr("version 2"));
+  EXPECT_THAT(status.ToString(), HasSubstr("version 3"));
 }
 
 TEST_F(LogTest, AnErrorOfApplyStopsAndChangesNothing) {

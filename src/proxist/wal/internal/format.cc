@@ -42,7 +42,7 @@ constexpr std::string_view kFreePrefix = "free-";
 void EncodeSegmentHeader(SegmentHeader* header, std::byte* block) {
   namespace f = segment_field;
   Store(block, f::kMagic, kSegmentMagic);
-  Store(block, f::kVersion, kFormatVersion);
+  Store(block, f::kVersion, header->version);
   Store(block, f::kEpoch, header->epoch.value());
   Store(block, f::kIncarnation, header->incarnation);
   Store(block, f::kNumber, header->number);
@@ -67,9 +67,10 @@ StatusOr<SegmentHeader> DecodeSegmentHeader(ByteSpan block) {
   if (header.checksum != Checksum({base, f::kChecksum.offset})) {
     return DataLoss("the checksum of its segment header does not match");
   }
-  if (const auto version = Load<uint32_t>(base, f::kVersion); version != kFormatVersion) {
-    return FailedPrecondition("it has log format version {}, this program reads version {}",
-                              version, kFormatVersion);
+  header.version = Load<uint32_t>(base, f::kVersion);
+  if (header.version < kOldestVersion || header.version > kFormatVersion) {
+    return FailedPrecondition("it has log format version {}, this program reads versions {} to {}",
+                              header.version, kOldestVersion, kFormatVersion);
   }
   header.epoch = Epoch(Load<uint32_t>(base, f::kEpoch));
   header.incarnation = Load<uint64_t>(base, f::kIncarnation);
@@ -87,8 +88,10 @@ StatusOr<SegmentHeader> DecodeSegmentHeader(ByteSpan block) {
 }
 
 uint64_t FrameChecksum(ByteSpan frame) {
-  const uint64_t seed = Checksum(frame.first(frame_field::kChecksum.offset));
-  return Checksum(frame.subspan(kFrameHeaderBytes), seed);
+  namespace f = frame_field;
+  const bool old = Load<uint32_t>(frame.data(), f::kVersion) == 1;
+  const uint64_t seed = Checksum(frame.first(old ? f::kChecksumV1.offset : f::kChecksum.offset));
+  return Checksum(frame.subspan(old ? kFrameHeaderBytesV1 : kFrameHeaderBytes), seed);
 }
 
 uint64_t SealFrame(const FrameHeader& header, std::span<std::byte> frame) {
@@ -108,6 +111,8 @@ uint64_t SealFrame(const FrameHeader& header, std::span<std::byte> frame) {
   Store(base, f::kFirst, header.first.value());
   Store(base, f::kLast, header.last.value());
   Store(base, f::kPrevious, header.previous);
+  Store(base, f::kDurable, header.durable);
+  Store(base, f::kHeaderChecksum, Checksum(frame.first(f::kHeaderChecksum.offset)));
   const uint64_t checksum = FrameChecksum(frame);
   Store(base, f::kChecksum, checksum);
   return checksum;
@@ -117,10 +122,9 @@ bool DecodeFrameHeader(ByteSpan block, FrameHeader* out) {
   namespace f = frame_field;
   PX_CHECK(block.size() >= kFrameHeaderBytes);
   const std::byte* base = block.data();
-  if (Load<uint64_t>(base, f::kMagic) != kFrameMagic ||
-      Load<uint32_t>(base, f::kVersion) != kFormatVersion) {
-    return false;
-  }
+  if (Load<uint64_t>(base, f::kMagic) != kFrameMagic) return false;
+  out->version = Load<uint32_t>(base, f::kVersion);
+  if (out->version < kOldestVersion || out->version > kFormatVersion) return false;
   out->records = Load<uint32_t>(base, f::kRecords);
   out->incarnation = Load<uint64_t>(base, f::kIncarnation);
   out->segment = Load<uint64_t>(base, f::kSegment);
@@ -131,7 +135,16 @@ bool DecodeFrameHeader(ByteSpan block, FrameHeader* out) {
   out->first = Lsn(Load<uint64_t>(base, f::kFirst));
   out->last = Lsn(Load<uint64_t>(base, f::kLast));
   out->previous = Load<uint64_t>(base, f::kPrevious);
+  if (out->version == 1) {
+    out->durable = out->offset;
+    out->checksum = Load<uint64_t>(base, f::kChecksumV1);
+    out->whole = true;
+    return true;
+  }
+  out->durable = Load<uint64_t>(base, f::kDurable);
   out->checksum = Load<uint64_t>(base, f::kChecksum);
+  out->whole =
+      Load<uint64_t>(base, f::kHeaderChecksum) == Checksum(block.first(f::kHeaderChecksum.offset));
   return true;
 }
 

@@ -97,6 +97,7 @@ Status Replayer::ReplaySegment(size_t index) {
   if (visitor_.segment) {
     PX_RETURN_IF_ERROR(visitor_.segment({.path = path,
                                          .number = header.number,
+                                         .version = header.version,
                                          .incarnation = header.incarnation,
                                          .shard = header.shard,
                                          .epoch = header.epoch,
@@ -112,6 +113,8 @@ Status Replayer::ReplaySegment(size_t index) {
   PX_RETURN_IF_ERROR(CheckEnd(index, reader));
   state_.end = reader.end();
   state_.chain = reader.chain();
+  state_.version = header.version;
+  state_.durable = reader.durable();
   last_path_ = path;
   return OkStatus();
 }
@@ -150,6 +153,8 @@ Status Replayer::CheckEnd(size_t index, const SegmentReader& reader) {
     report_->torn_tail = true;
     report_->torn_segment = reader.header().number;
     report_->torn_offset = end.offset;
+    report_->unsynced_lost = end.unsynced_lost;
+    report_->torn_why = end.why;
   }
   return OkStatus();
 }
@@ -168,9 +173,10 @@ Status Replayer::ReplayFrame(const SegmentReader& reader, const Frame& frame) {
                                        .records = header.records,
                                        .epoch = header.epoch,
                                        .first = header.first,
-                                       .last = header.last}));
+                                       .last = header.last,
+                                       .durable = header.durable}));
   }
-  ByteReader in(ByteSpan(*frame.bytes).subspan(kFrameHeaderBytes), "frame");
+  ByteReader in(ByteSpan(*frame.bytes).subspan(header.HeaderBytes()), "frame");
   LogRecord record{.owner = frame.bytes,
                    .epoch = header.epoch,
                    .segment = header.segment,

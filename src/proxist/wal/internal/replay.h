@@ -26,6 +26,8 @@ struct LogState {
   uint64_t next_number = 1;            // of the segment after the last
   uint64_t next_free_number = 1;       // above every free file's
   SegmentEnd end;                      // of the last segment
+  uint32_t version = 0;                // of the last segment
+  uint64_t durable = 0;                // of the last segment: below it all was durable once
   uint64_t chain = 0;                  // chain value at the end
   Lsn last;                            // highest LSN known
   Epoch epoch;                         // of the last frame or segment
