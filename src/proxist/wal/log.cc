@@ -8,6 +8,7 @@
 #include "proxist/wal/internal/format.h"
 #include "proxist/wal/internal/replay.h"
 #include "proxist/wal/internal/segment_files.h"
+#include "proxist/wal/internal/watermark.h"
 
 namespace proxist::wal {
 namespace {
@@ -79,6 +80,8 @@ struct Log::Impl {
                       kLargestFrameBytes}) /
             env::kBlockBytes * env::kBlockBytes),
         last(state.last),
+        watermark(file_system, log_options.directory,
+                  LogIdentity{log_options.incarnation, log_options.shard}, state.watermark),
         files(file_system, log_options, std::move(state)) {}
 
   Status Poison(const Status& status) {
@@ -92,6 +95,12 @@ struct Log::Impl {
         "log {} takes no more writes since one failed; restart after the cause is gone: {}",
         options.directory, Message(poison));
   }
+  /// Everything submitted is durable.
+  void NoteDurable() {
+    open.durable = open.offset;
+    durable = {open.number, open.offset, open.chain, last_submitted};
+  }
+  Status RecordWatermark();
   Status SubmitFrame(FrameLevel level);
   Status Sync();
 
@@ -99,8 +108,10 @@ struct Log::Impl {
   const uint64_t max_frame_bytes;
   Lsn last;  // highest of all records added
   Lsn last_submitted;
+  WatermarkFile watermark;
   SegmentFiles files;
   OpenSegment open;
+  Watermark durable;
   FrameBuffer building;
   FrameBuffer flying;  // the device may be reading it
   bool in_flight = false;
@@ -133,6 +144,12 @@ StatusOr<std::unique_ptr<Log>> Log::Open(env::FileSystem* files, const LogOption
   auto impl = std::make_unique<Impl>(files, options, std::move(state));
   impl->last_submitted = impl->last;
   PX_ASSIGN_OR_RETURN(impl->open, impl->files.OpenLast());
+  impl->NoteDurable();
+  // On a full disk it is made later.
+  if (const Status status = impl->RecordWatermark();
+      !status.ok() && !absl::IsResourceExhausted(status)) {
+    return status;
+  }
   return std::unique_ptr<Log>(new Log(std::move(impl)));
 }
 
@@ -175,7 +192,7 @@ Status Log::Impl::Sync() {
   // A full disk that shows only now has lost rows already told to be there: it is no refusal.
   PX_RETURN_IF_ERROR(Unsettled(open.file->Sync()));
   unsynced = false;
-  open.durable = open.offset;
+  NoteDurable();
   return OkStatus();
 }
 
@@ -186,6 +203,7 @@ Status Log::Impl::SubmitFrame(FrameLevel level) {
   if (next_segment || level == FrameLevel::kSynced) PX_RETURN_IF_ERROR(Sync());
   if (next_segment) {
     PX_ASSIGN_OR_RETURN(open, files.OpenNext(open.chain, last_submitted));
+    NoteDurable();
   }
   const FrameHeader header{.records = frame.records,
                            .incarnation = options.incarnation,
@@ -240,7 +258,7 @@ Status Log::Wait() {
   if (!impl_->in_flight) return OkStatus();
   impl_->in_flight = false;
   if (Status status = impl_->open.file->Wait(); !status.ok()) return impl_->Poison(status);
-  impl_->open.durable = impl_->open.offset;
+  impl_->NoteDurable();
   return OkStatus();
 }
 
@@ -252,6 +270,27 @@ Status Log::Sync() {
 }
 
 bool Log::unsynced() const { return impl_->unsynced; }
+
+Status Log::Impl::RecordWatermark() {
+  return durable == watermark.recorded() ? OkStatus() : watermark.Write(durable);
+}
+
+Status Log::RecordWatermark() {
+  PX_CHECK(!impl_->in_flight);
+  PX_RETURN_IF_ERROR(impl_->CheckWritable());
+  Status status = impl_->RecordWatermark();
+  if (status.ok() || absl::IsResourceExhausted(status)) return status;
+  return impl_->Poison(status);
+}
+
+bool Log::watermark_is_old() const {
+  return impl_->durable.segment != impl_->watermark.recorded().segment;
+}
+
+Status Log::Close() {
+  PX_RETURN_IF_ERROR(Sync());
+  return RecordWatermark();
+}
 
 StatusOr<uint64_t> Log::Recycle(Lsn lsn) {
   PX_CHECK(!impl_->in_flight);

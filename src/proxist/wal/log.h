@@ -48,6 +48,8 @@ struct ReplayReport {
   uint64_t torn_offset = 0;
   bool unsynced_lost = false;  // of the torn tail: power loss took an unsynced frame before others
   std::string torn_why;
+  uint64_t durable_segment = 0;  // what the watermark says; 0: there is none
+  uint64_t durable_offset = 0;
 };
 
 /// What a frame survives once Wait has returned: power loss, or only the end of the process.
@@ -63,7 +65,8 @@ class Log {
   /// naming segment file and offset; nothing is changed. FAILED_PRECONDITION: the log belongs to
   /// another data directory or shard, was written under a higher epoch, or has a format version
   /// that is not read. INVALID_ARGUMENT: options.
-  /// One last frame that is damaged cannot be told from an unfinished write and is cut.
+  /// A last frame behind the watermark that is damaged cannot be told from an unfinished write and
+  /// is cut; an end before the watermark is DATA_LOSS.
   static StatusOr<std::unique_ptr<Log>> Open(env::FileSystem* files, const LogOptions& options,
                                              const std::function<Status(const LogRecord&)>& apply,
                                              ReplayReport* report);
@@ -90,6 +93,15 @@ class Log {
   Status Sync();
   /// Frames were submitted that power loss may still take.
   [[nodiscard]] bool unsynced() const;
+
+  /// Records durably how far the log is durable, if that moved, so that the next Open misses no end
+  /// before it. Open does it too. No write may be in flight. RESOURCE_EXHAUSTED: no room for the
+  /// file yet, nothing changed; any other error poisons.
+  Status RecordWatermark();
+  /// A segment was opened since the watermark was recorded.
+  [[nodiscard]] bool watermark_is_old() const;
+  /// Sync and RecordWatermark: a clean end.
+  Status Close();
 
   /// Segments whose records all have last <= `lsn` and that are not the open one move to the free
   /// list and are overwritten later. Returns how many moved. No write may be in flight.

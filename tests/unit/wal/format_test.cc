@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "proxist/env/file_system.h"
+#include "proxist/wal/internal/watermark.h"
 #include "tests/unit/wal/log_fixture.h"
 
 namespace proxist::wal {
@@ -54,6 +55,7 @@ TEST(FormatTest, TheDocumentAgreesWithTheCode) {
   EXPECT_EQ(Documented("segment"), Coded(segment_field::kAll, 72));
   EXPECT_EQ(Documented("frame"), Coded(frame_field::kAll, kFrameHeaderBytes));
   EXPECT_EQ(Documented("record"), Coded(record_field::kAll, kRecordHeaderBytes));
+  EXPECT_EQ(Documented("watermark"), Coded(watermark_field::kAll, 64));
   std::ifstream in(Source("src/proxist/wal/FORMAT.md"));
   std::stringstream text;
   text << in.rdbuf();
@@ -67,6 +69,9 @@ TEST(FormatTest, TheDocumentAgreesWithTheCode) {
   };
   EXPECT_NE(text.str().find(magic(kSegmentMagic)), std::string::npos);
   EXPECT_NE(text.str().find(magic(kFrameMagic)), std::string::npos);
+  EXPECT_NE(text.str().find(magic(kWatermarkMagic)), std::string::npos);
+  EXPECT_NE(text.str().find(fmt::format("## Watermark, version {}\n", kWatermarkVersion)),
+            std::string::npos);
 }
 
 TEST(FormatTest, FileNames) {
@@ -127,6 +132,20 @@ TEST(FormatTest, TheVersionThatIsWrittenStaysAsItIs) {
   EXPECT_EQ(read.records, GoldenRecords());
   EXPECT_EQ(read.report.frames, 5u);
   EXPECT_FALSE(read.report.torn_tail);
+}
+
+TEST(FormatTest, TheWatermarkStaysAsItIs) {
+  std::vector<std::byte> bytes(env::kBlockBytes);
+  EncodeWatermark({0x1122334455667788, ShardId(3)},
+                  {.segment = 7, .offset = 8192, .chain = 0x99aabbccddeeff00, .last = Lsn(1234)},
+                  bytes.data());
+  const std::string path = Source("tests/unit/wal/golden/watermark_v1");
+  if (std::getenv("PROXIST_WRITE_GOLDEN") != nullptr) {
+    EXPECT_TRUE(env::PosixFileSystem().WriteAtomically(path, bytes).ok());
+  }
+  const auto golden = env::PosixFileSystem().ReadAll(path, 1 << 20);
+  ASSERT_TRUE(golden.ok()) << golden.status();
+  EXPECT_TRUE(*golden == bytes);
 }
 
 TEST(FormatTest, VersionOneIsReadAndAppendsGoToANewSegment) {

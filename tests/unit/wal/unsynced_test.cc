@@ -197,6 +197,7 @@ void WriteMixed(Log* log, uint64_t next, int frames, uint32_t seed, uint64_t* du
     const FrameLevel level = random() % 4 == 0 ? FrameLevel::kSynced : kUnsynced;
     if (!Append(log, MakeRecord(next, 1, random() % 12'000), level).ok()) return;
     if (random() % 8 == 0 && !log->Sync().ok()) return;
+    if (random() % 8 == 0 && !log->RecordWatermark().ok()) return;
     if (!log->unsynced()) *durable = next;
     if (i % 13 == 12 && !log->Recycle(Lsn(*durable / 2)).ok()) return;
   }

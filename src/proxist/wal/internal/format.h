@@ -4,10 +4,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
 #include "proxist/base/bytes.h"
+#include "proxist/base/check.h"
 #include "proxist/base/ids.h"
 #include "proxist/base/status.h"
 #include "proxist/env/file_system.h"
@@ -32,6 +34,20 @@ struct Field {
   size_t offset;
   size_t size;
 };
+
+template <typename T>
+void StoreField(std::byte* base, const Field& field, T value) {
+  PX_CHECK(field.size == sizeof value);
+  std::memcpy(base + field.offset, &value, sizeof value);
+}
+
+template <typename T>
+T LoadField(const std::byte* base, const Field& field) {
+  PX_CHECK(field.size == sizeof(T));
+  T value;
+  std::memcpy(&value, base + field.offset, sizeof value);
+  return value;
+}
 
 namespace segment_field {
 inline constexpr Field kMagic{"magic", 0, 8};

@@ -60,6 +60,9 @@ Status SegmentFiles::Harden(const env::File& file,
                             const std::function<Status(uint64_t, ByteSpan)>& write) const {
   const uint64_t end = state_.end.offset;
   uint64_t at = state_.durable / env::kBlockBytes * env::kBlockBytes;
+  if (state_.watermark.has_value() && state_.watermark->segment == state_.segments.back().number) {
+    at = std::max(at, state_.watermark->offset);
+  }
   if (at >= end) return OkStatus();
   const AlignedBytes buffer =
       AllocateAligned(PaddedToBlock(std::min(kChunkBytes, end - at)), env::kBlockBytes);

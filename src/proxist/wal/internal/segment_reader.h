@@ -43,6 +43,8 @@ class SegmentReader {
   [[nodiscard]] const std::string& path() const { return path_; }
   /// Chain value after the frames read so far.
   [[nodiscard]] uint64_t chain() const { return chain_; }
+  /// Where the next frame would stand.
+  [[nodiscard]] uint64_t offset() const { return at_; }
   /// Everything of the segment below this offset was durable once: the frames read so far say so.
   [[nodiscard]] uint64_t durable() const { return durable_; }
 
