@@ -114,8 +114,9 @@ void FlushLoop::Loop() {
 Duration FlushLoop::NextInterval(uint64_t rows) const {
   uint64_t waiting = 0;
   for (const ShardRunner* runner : runners_) waiting += runner->shard().Stats().backlog_rows;
+  // What waits without having been taken is not durable yet.
+  if (rows == 0) return options_.min_interval;
   if (waiting >= kSendAtOnceRows) return Duration(0);
-  if (rows == 0 && waiting == 0) return options_.min_interval;
   // An insert costs ClickHouse about as much again in merges: leave it twice the time that it took.
   const Duration rest(2 * flusher_.Stats().last_insert.ns());
   return std::clamp(rest, options_.min_interval, options_.max_interval);

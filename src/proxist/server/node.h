@@ -31,6 +31,7 @@ struct NodeOptions {
   Duration flush_max_interval = Duration::Millis(50);
   uint64_t flush_max_rows = 500'000;  // of one round
   size_t max_queued_batches = 1024;   // per shard; beyond it writes are RESOURCE_EXHAUSTED
+  Duration max_unsynced = Duration::Millis(50);  // time until rows of `process` tables are durable
 };
 
 /// A producer's batch for the whole node.
@@ -43,6 +44,7 @@ struct WriteResult {
   Status status;
   std::vector<history::LsnRange> ranges;  // one for each shard that got rows, ascending
   bool duplicate = false;                 // every shard had it already
+  column::Durability durability = column::Durability::kSync;  // the weakest of the shards
 };
 
 struct HistoryState {
