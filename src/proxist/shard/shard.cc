@@ -136,6 +136,7 @@ Status Shard::Impl::Recover(RecoveryReport* report) {
   log_options.directory = options.wal_directory;
   log_options.segment_bytes = options.segment_bytes;
   log_options.max_frame_bytes = options.max_frame_bytes;
+  log_options.prepare_next = options.prepare_segments;
   log_options.incarnation = options.incarnation;
   log_options.shard = options.id;
   log_options.epoch = epoch;

@@ -238,6 +238,7 @@ TEST_F(DurabilityCrashTest, EveryCrashPointKeepsWhatWasToldToBeDurable) {
   options_.wal_directory = "log";
   options_.segment_bytes = 128u << 10;
   options_.max_frame_bytes = 64u << 10;
+  options_.prepare_segments = false;
   env::MemoryFileSystem whole;
   ASSERT_TRUE(OpenOn(&whole).ok());
   Told told;
