@@ -131,9 +131,8 @@ StatusOr<std::optional<Frame>> SegmentReader::Next() {
 
 Status SegmentReader::JudgeEnd(std::string why, uint64_t torn_bytes) {
   PX_ASSIGN_OR_RETURN(const Behind behind, LookBehind());
-  if (why.empty() && (behind.proof || behind.misdirected || behind.unsynced)) {
-    why = "there is no frame";
-  }
+  // Also bytes behind a gap: the first block of a torn write may be what is missing.
+  if (why.empty() && behind.end > at_) why = "there is no frame, yet bytes stand behind";
   if (behind.misdirected) {
     Damage(
         fmt::format("{}, and a frame that stands at offset {} was written for another place: "
