@@ -19,6 +19,10 @@ std::string FormatTime(int64_t ns) {
   return FormatIso8601(time);
 }
 
+std::string_view DurabilityName(const v1::TableStatus& table) {
+  return table.durability() == v1::DURABILITY_PROCESS ? "process" : "sync";
+}
+
 std::string FormatBytes(uint64_t bytes) {
   constexpr double kMebibyte = 1024.0 * 1024.0;
   return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / kMebibyte);
@@ -39,17 +43,17 @@ std::string HistoryText(const v1::HistoryStatus& history) {
 }
 
 std::string TablesText(const v1::StatusResponse& status) {
-  std::string text =
-      fmt::format("{:<20} {:>7} {:>12} {:>12} {:>8} {:>10}  {:<30} {}\n", "table", "version",
-                  "rows hot", "memory", "series", "overlay", "persisted through", "latest ts");
+  std::string text = fmt::format("{:<20} {:>7} {:<10} {:>12} {:>12} {:>8} {:>10}  {:<30} {}\n",
+                                 "table", "version", "durability", "rows hot", "memory", "series",
+                                 "overlay", "persisted through", "latest ts");
   for (const v1::TableStatus& table : status.tables()) {
     const std::string name = table.tenant().empty() || table.tenant() == "default"
                                  ? table.name()
                                  : table.tenant() + "." + table.name();
-    text += fmt::format("{:<20} {:>7} {:>12} {:>12} {:>8} {:>10}  {:<30} {}\n", name,
-                        table.version(), table.rows_hot(), FormatBytes(table.bytes_hot()),
-                        table.series(), table.overlay_rows(), FormatTime(table.persisted_through()),
-                        FormatTime(table.max_ts()));
+    text += fmt::format("{:<20} {:>7} {:<10} {:>12} {:>12} {:>8} {:>10}  {:<30} {}\n", name,
+                        table.version(), DurabilityName(table), table.rows_hot(),
+                        FormatBytes(table.bytes_hot()), table.series(), table.overlay_rows(),
+                        FormatTime(table.persisted_through()), FormatTime(table.max_ts()));
   }
   return text;
 }
@@ -86,6 +90,7 @@ Json TablesJson(const v1::StatusResponse& status) {
     tables.push_back({{"tenant", table.tenant()},
                       {"name", table.name()},
                       {"version", table.version()},
+                      {"durability", DurabilityName(table)},
                       {"rows_hot", table.rows_hot()},
                       {"bytes_hot", table.bytes_hot()},
                       {"series", table.series()},

@@ -9,10 +9,10 @@ namespace {
 std::string Summary(const column::TableSchema& schema) {
   std::string series = "symbol";
   for (const size_t index : schema.series) series += "," + schema.columns[index].name;
-  return fmt::format("{:<24} {:>7} {:>7}  {:<24} {:<9} {}\n", schema.name, schema.version.value(),
-                     schema.columns.size(), series,
+  return fmt::format("{:<24} {:>7} {:>7}  {:<24} {:<9} {:<10} {}\n", schema.name,
+                     schema.version.value(), schema.columns.size(), series,
                      schema.seq == column::SeqMode::kProducer ? "producer" : "assigned",
-                     FormatDuration(schema.hot_retain));
+                     column::NameOf(schema.durability), FormatDuration(schema.hot_retain));
 }
 
 }  // namespace
@@ -44,8 +44,8 @@ Status Run(client::Client& client, const Options& options, const TablesCommand& 
     return WriteOut(client::FormatTable(*schema));
   }
   PX_ASSIGN_OR_RETURN(const std::vector<column::TableSchema> tables, client.Tables(options.tenant));
-  std::string text = fmt::format("{:<24} {:>7} {:>7}  {:<24} {:<9} {}\n", "table", "version",
-                                 "columns", "series", "seq", "hot");
+  std::string text = fmt::format("{:<24} {:>7} {:>7}  {:<24} {:<9} {:<10} {}\n", "table", "version",
+                                 "columns", "series", "seq", "durability", "hot");
   for (const column::TableSchema& table : tables) text += Summary(table);
   return WriteOut(text);
 }

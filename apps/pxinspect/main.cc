@@ -1,18 +1,21 @@
-// pxinspect: looks into Proxist's files without a server and never writes to them.
+// pxinspect: looks into Proxist's files without a server; writes only when told to.
 #include <cstdio>
 
 #include <CLI/CLI.hpp>
 
+#include "repair_command.h"
+#include "verify_command.h"
 #include "wal_command.h"
 
 namespace proxist::pxinspect {
 namespace {
 
 constexpr int kUsageExitCode = 2;
+constexpr int kVerifyFailed = 1;
 constexpr int kErrorExitBase = 10;  // plus the status code's number
 
 int Main(int argc, char** argv) {
-  CLI::App app("Looks into Proxist's files without a server and never writes to them.",
+  CLI::App app("Looks into Proxist's files without a server; writes only when told to.",
                "pxinspect");
   app.require_subcommand(1);
   WalOptions wal;
@@ -21,16 +24,34 @@ int Main(int argc, char** argv) {
       ->required();
   wal_command->add_flag("--records", wal.records, "Also print each frame and record");
   wal_command->add_flag("--json", wal.json, "One JSON object a line");
+  std::string verified;
+  CLI::App* verify_command =
+      app.add_subcommand("verify", "Check a stopped server's data directory: metadata and logs");
+  verify_command->add_option("DIR", verified, "A data directory")->required();
+  RepairOptions repair;
+  CLI::App* repair_command = app.add_subcommand(
+      "repair", "Give up what a log holds from a place on; only says what it would do");
+  repair_command->add_option("DIR", repair.directory, "One log's directory: DATA/wal/SHARD")
+      ->required();
+  repair_command
+      ->add_option("--truncate-at", repair.truncate_at,
+                   "The segment, as in its file's name, and the offset that an error named")
+      ->required()
+      ->type_name("SEGMENT:OFFSET");
+  repair_command->add_flag("--write", repair.write, "Do it");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsageExitCode;
   }
-  const Status status = InspectWal(wal);
+  const Status status = verify_command->parsed()   ? Verify(verified)
+                        : repair_command->parsed() ? Repair(repair)
+                                                   : InspectWal(wal);
   std::fflush(stdout);
   if (status.ok()) return 0;
   const std::string code = absl::StatusCodeToString(status.code());
   fmt::print(stderr, "pxinspect: {}: {}\n", code, Message(status));
+  if (verify_command->parsed()) return kVerifyFailed;
   return kErrorExitBase + static_cast<int>(status.code());
 }
 

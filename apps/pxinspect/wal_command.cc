@@ -5,7 +5,9 @@
 #include <cstdio>
 #include <vector>
 
+#include "data_directory.h"
 #include "proxist/env/file_system.h"
+#include "proxist/shard/record.h"
 #include "proxist/wal/inspect.h"
 
 namespace proxist::pxinspect {
@@ -73,10 +75,10 @@ class LogPrinter {
   [[nodiscard]] Status PrintFrame(const wal::FrameInfo& frame) const {
     if (options_.json) {
       fmt::print(R"({{"type":"frame","segment":{},"offset":{},"bytes":{},"records":{},"epoch":{},)"
-                 R"("first_lsn":{},"last_lsn":{}}})"
+                 R"("first_lsn":{},"last_lsn":{},"durable":{}}})"
                  "\n",
                  frame.segment, frame.offset, frame.bytes, frame.records, frame.epoch.value(),
-                 frame.first.value(), frame.last.value());
+                 frame.first.value(), frame.last.value(), frame.durable);
     } else {
       fmt::print("  frame at {}: {} bytes, {} records, epoch {}, LSNs {}\n", frame.offset,
                  frame.bytes, frame.records, frame.epoch.value(),
@@ -88,15 +90,39 @@ class LogPrinter {
   [[nodiscard]] Status PrintRecord(const wal::LogRecord& record) const {
     if (options_.json) {
       fmt::print(R"({{"type":"record","segment":{},"offset":{},"epoch":{},"first_lsn":{},)"
-                 R"("last_lsn":{},"bytes":{}}})"
+                 R"("last_lsn":{},"bytes":{},"batch":{}}})"
                  "\n",
                  record.segment, record.frame_offset, record.epoch.value(), record.first.value(),
-                 record.last.value(), record.payload.size());
+                 record.last.value(), record.payload.size(), BatchOf(record));
     } else {
-      fmt::print("    record: epoch {}, LSNs {}, {} bytes\n", record.epoch.value(),
-                 LsnRange(record.first, record.last), record.payload.size());
+      fmt::print("    record: epoch {}, LSNs {}, {} bytes, {}\n", record.epoch.value(),
+                 LsnRange(record.first, record.last), record.payload.size(), BatchOf(record));
     }
     return OkStatus();
+  }
+
+  /// What a shard wrote into the record.
+  [[nodiscard]] std::string BatchOf(const wal::LogRecord& record) const {
+    const auto decoded = shard::DecodeRecord(record.payload);
+    if (!decoded.ok()) {
+      return options_.json ? "null" : fmt::format("no batch: {}", Message(decoded.status()));
+    }
+    const shard::RecordHeader& header = decoded->header;
+    const uint64_t rows = record.last.value() - record.first.value() + 1;
+    if (options_.json) {
+      return fmt::format(R"({{"tenant":{},"table_id":{},"schema_version":{},"producer":{},)"
+                         R"("batch_number":{},"rows":{},"published":{}}})",
+                         Quoted(header.tenant), header.table.value(), header.schema_version.value(),
+                         Quoted(header.producer), header.number.value(), rows,
+                         Quoted(FormatIso8601(header.server_time)));
+    }
+    const std::string from =
+        header.producer.empty()
+            ? "no producer"
+            : fmt::format("producer {} batch {}", Quoted(header.producer), header.number.value());
+    return fmt::format("{} rows of table id {} version {} in tenant {}, {}, at {}", rows,
+                       header.table.value(), header.schema_version.value(), header.tenant, from,
+                       FormatIso8601(header.server_time));
   }
 
   void PrintSummary(const Status& status) const {
@@ -114,11 +140,13 @@ class LogPrinter {
     }
     fmt::print("log {}: {} segments, {} frames, {} records, {} bytes, last LSN {}\n", directory_,
                segments_, report_.frames, report_.records, report_.bytes, report_.last.value());
+    if (report_.durable_segment != 0) {
+      fmt::print("watermark: segment {:016x} at offset {}\n", report_.durable_segment,
+                 report_.durable_offset);
+    }
     if (report_.torn_tail) {
-      fmt::print(
-          "torn tail: segment {:016x} at offset {}: the last write did not finish; the server cuts "
-          "it when it starts\n",
-          report_.torn_segment, report_.torn_offset);
+      fmt::print("torn tail: segment {:016x} at offset {}: {}; the server cuts it when it starts\n",
+                 report_.torn_segment, report_.torn_offset, report_.torn_why);
     }
     if (status.ok()) fmt::print("{}\n", "whole");
   }
@@ -128,32 +156,6 @@ class LogPrinter {
   wal::ReplayReport report_;
   uint64_t segments_ = 0;
 };
-
-bool HoldsSegments(const std::string& directory) {
-  const auto names = env::PosixFileSystem().List(directory);
-  return names.ok() && std::ranges::any_of(
-                           *names, [](const std::string& name) { return name.ends_with(".wal"); });
-}
-
-/// `directory` itself, or the shards' logs below its wal/.
-StatusOr<std::vector<std::string>> FindLogs(const std::string& directory) {
-  PX_RETURN_IF_ERROR(env::PosixFileSystem().List(directory).status());
-  if (HoldsSegments(directory)) return std::vector{directory};
-  std::vector<std::string> logs;
-  const std::string parent = directory + "/wal";
-  const auto names = env::PosixFileSystem().List(parent);
-  if (names.ok()) {
-    for (const std::string& name : *names) {
-      if (HoldsSegments(parent + "/" + name)) logs.push_back(parent + "/" + name);
-    }
-  }
-  if (logs.empty()) {
-    return NotFound(
-        "{}: holds no log: expected segment files (*.wal), or a data directory with wal/<shard>/",
-        directory);
-  }
-  return logs;
-}
 
 }  // namespace
 

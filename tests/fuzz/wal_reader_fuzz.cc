@@ -35,8 +35,13 @@ void Fill(env::MemoryFileSystem* files, ByteSpan input) {
         if (length < kFrameHeaderBytes) break;
         std::byte* header = bytes.data() + at;
         if ((control & 2) != 0) std::memcpy(header + frame_field::kPrevious.offset, &chain, 8);
+        const bool old = frame.version == 1;
+        const size_t own = frame_field::kHeaderChecksum.offset;
+        const uint64_t of_header = Checksum(ByteSpan(bytes).subspan(at, own));
+        if (!old) std::memcpy(header + own, &of_header, 8);
         chain = FrameChecksum(ByteSpan(bytes).subspan(at, length));
-        std::memcpy(header + frame_field::kChecksum.offset, &chain, 8);
+        const Field& place = old ? frame_field::kChecksumV1 : frame_field::kChecksum;
+        std::memcpy(header + place.offset, &chain, 8);
         at += PaddedToBlock(length);
       }
     }

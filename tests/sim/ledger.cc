@@ -33,6 +33,31 @@ void Ledger::Apply(Part* part, Lsn first) {
   uint64_t& through = through_[part->shard][part->producer];
   through = std::max(through, part->number);
   last_[part->shard] = std::max(last_[part->shard], part->last());
+  if (part->schema->durability == column::Durability::kSync) {
+    last_synced_[part->shard] = std::max(last_synced_[part->shard], part->last());
+  }
+}
+
+std::vector<const Part*> Ledger::Forget(ShardId shard, Lsn last) {
+  std::vector<const Part*> forgotten;
+  std::vector<std::pair<Part*, Lsn>> kept;
+  for (const auto& [key, part] : parts_) {
+    if (!part->applied) continue;
+    part->applied = false;
+    if (part->shard == shard && part->last() > last) {
+      forgotten.push_back(part.get());
+    } else {
+      kept.emplace_back(part.get(), part->first);
+    }
+  }
+  model_ = query::NaiveModel();
+  for (const column::SchemaPtr& table : tables_) model_.AddTable(table);
+  versions_.clear();
+  through_.clear();
+  last_.clear();
+  last_synced_.clear();
+  for (const auto& [part, first] : kept) Apply(part, first);
+  return forgotten;
 }
 
 }  // namespace proxist::sim

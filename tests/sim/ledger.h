@@ -31,12 +31,18 @@ struct Part {
 /// One thread.
 class Ledger {
  public:
-  void AddTable(const column::SchemaPtr& schema) { model_.AddTable(schema); }
+  void AddTable(const column::SchemaPtr& schema) {
+    tables_.push_back(schema);
+    model_.AddTable(schema);
+  }
   /// A new batch, by shard; nothing of it is applied yet.
   void Send(std::vector<Part> parts);
   [[nodiscard]] Part* Find(ShardId shard, const std::string& producer, uint64_t number);
   /// The part's rows are published, the first with this LSN.
   void Apply(Part* part, Lsn first);
+
+  /// The parts of the shard with rows above `last` are not applied any more; these are they.
+  std::vector<const Part*> Forget(ShardId shard, Lsn last);
 
   /// What a query must answer, from all applied rows.
   [[nodiscard]] const query::NaiveModel& model() const { return model_; }
@@ -54,6 +60,8 @@ class Ledger {
   }
   /// The greatest LSN applied.
   [[nodiscard]] Lsn last(ShardId shard) { return last_[shard]; }
+  /// The greatest LSN of a row that was acked as durable.
+  [[nodiscard]] Lsn last_synced(ShardId shard) { return last_synced_[shard]; }
 
  private:
   using Key = std::tuple<ShardId, std::string, uint64_t>;
@@ -61,6 +69,8 @@ class Ledger {
   std::map<std::pair<ShardId, uint64_t>, Version> versions_;
   std::map<ShardId, std::map<std::string, uint64_t>> through_;
   std::map<ShardId, Lsn> last_;
+  std::map<ShardId, Lsn> last_synced_;
+  std::vector<column::SchemaPtr> tables_;
   query::NaiveModel model_;
 };
 

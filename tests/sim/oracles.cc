@@ -105,7 +105,11 @@ void Simulation::CheckMarks() {
       Violate("shard {}: persisted {}, durable {}, published {}", id.value(), persisted.value(),
               stats.durable.value(), published.value());
     }
-    marks = {published, persisted};
+    if (stats.durable < marks.durable || stats.durable < ledger_.last_synced(id)) {
+      Violate("shard {}: durable {} after {}, rows up to {} were acked as durable", id.value(),
+              stats.durable.value(), marks.durable.value(), ledger_.last_synced(id).value());
+    }
+    marks = {published, stats.durable, persisted};
   }
 }
 

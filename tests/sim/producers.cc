@@ -7,7 +7,7 @@
 namespace proxist::sim {
 namespace {
 
-constexpr size_t kRemembered = 4;
+constexpr size_t kSentAgain = 4;  // of the last batches acked
 
 void SetCell(column::BatchBuilder* builder, size_t column, column::TypeKind kind,
              const query::Cell& cell) {
@@ -39,8 +39,9 @@ void Simulation::SendSomething() {
 
 void Simulation::SendAgain() {
   Producer& producer = producers_[random_.Below(producers_.size())];
-  if (producer.remembered.empty()) return;
-  Sent& sent = producer.remembered[random_.Below(producer.remembered.size())];
+  if (producer.acked.empty()) return;
+  const size_t back = 1 + random_.Below(std::min(producer.acked.size(), kSentAgain));
+  Sent& sent = producer.acked[producer.acked.size() - back];
   if (!sent.queued) Queue(&producer, &sent);
 }
 
@@ -87,7 +88,7 @@ void Simulation::OnAnswer(const std::string& name, uint64_t number, uint64_t lif
   if (life != life_) return;
   Producer& producer = *std::find_if(producers_.begin(), producers_.end(),
                                      [&](const Producer& one) { return one.name == name; });
-  for (Sent& sent : producer.remembered) {
+  for (Sent& sent : producer.acked) {
     if (sent.number != number || !sent.queued) continue;
     sent.queued = false;
     if (result.status.ok() && !result.duplicate) {
@@ -111,11 +112,7 @@ void Simulation::OnAnswer(const std::string& name, uint64_t number, uint64_t lif
   if (result.duplicate) ++outcome_.counts.duplicates;
   ++outcome_.counts.batches;
   outcome_.counts.rows += sent->call.batch.rows;
-  sent->acked = true;
-  producer.remembered.push_back(std::move(*sent));
-  if (producer.remembered.size() > kRemembered && !producer.remembered.front().queued) {
-    producer.remembered.pop_front();
-  }
+  producer.acked.push_back(std::move(*sent));
   producer.window.erase(sent);
 }
 
@@ -140,6 +137,10 @@ void Simulation::OnPart(ShardId shard, const std::string& producer, uint64_t num
               part->last().value());
     }
     return;
+  }
+  if (ack.durability != part->schema->durability &&
+      part->schema->durability == column::Durability::kSync) {
+    Violate("shard {} acked batch {} of {} from the page cache", shard.value(), number, producer);
   }
   if (part->applied) {
     return Violate("shard {} applied batch {} of {} twice", shard.value(), number, producer);

@@ -28,6 +28,7 @@ void Counts::Add(const Counts& other) {
   query_rows += other.query_rows;
   query_errors += other.query_errors;
   cold_reads += other.cold_reads;
+  unsynced_lost += other.unsynced_lost;
   in_flight_kept += other.in_flight_kept;
   in_flight_lost += other.in_flight_lost;
   damage_found += other.damage_found;
@@ -37,11 +38,12 @@ std::string Counts::Text() const {
   return fmt::format(
       "{} batches of {} rows acked ({} answers for repetitions, {} refusals); {} power failures, "
       "{} of them while recovering, {} kills, {} poisoned logs; of batches in flight then {} were "
-      "kept and {} lost; {} rows flushed, {} flush errors, {} rows evicted; {} queries ({} rows, "
+      "kept and {} lost, {} of those acked unsynced were lost; {} rows flushed, {} flush errors, "
+      "{} rows evicted; {} queries ({} rows, "
       "{} cold reads, {} fair errors); damage was found {} times",
       batches, rows, duplicates, refused, power_failures, dark_recoveries, kills, poisoned,
-      in_flight_kept, in_flight_lost, flushed_rows, flush_errors, evicted_rows, queries, query_rows,
-      cold_reads, query_errors, damage_found);
+      in_flight_kept, in_flight_lost, unsynced_lost, flushed_rows, flush_errors, evicted_rows,
+      queries, query_rows, cold_reads, query_errors, damage_found);
 }
 
 Simulation::Simulation(uint64_t seed, std::function<void(const std::string&)> trace)
@@ -63,6 +65,8 @@ Outcome Simulation::Run() {
   column::TableSchema trades = query::RandomTradesTable();
   quotes.hot_retain = trades.hot_retain = swarm_.hot_retain;
   if (swarm_.trades_assign_seq) trades.seq = column::SeqMode::kAssigned;
+  if (swarm_.quotes_unsynced) quotes.durability = column::Durability::kProcess;
+  if (swarm_.trades_unsynced) trades.durability = column::Durability::kProcess;
   for (auto& [table, schema] : {std::pair{&quotes, &quotes_}, std::pair{&trades, &trades_}}) {
     if (const Status status = node_->ApplyTable(std::move(*table), schema); !status.ok()) {
       Violate("the table is refused: {}", status.ToString());
@@ -218,8 +222,9 @@ void Simulation::Restart(bool power_failed) {
   ++life_;
   for (Producer& producer : producers_) {
     for (Sent& sent : producer.window) sent.queued = false;
-    for (Sent& sent : producer.remembered) sent.queued = false;
+    for (Sent& sent : producer.acked) sent.queued = false;
   }
+  power_failed_ = power_failed;
   if (power_failed) {
     damaged_ = damaged_ || swarm_.damage;
     disk_.Boot();
@@ -243,6 +248,7 @@ void Simulation::Recover() {
     if (!power_.on()) {
       Note("the power failed during recovery");
       ++outcome_.counts.dark_recoveries;
+      power_failed_ = true;
       opened = Unavailable("dark");
       disk_.Boot();
       continue;
@@ -269,6 +275,8 @@ void Simulation::SettleInFlight() {
     const ShardId id = box->id();
     std::map<std::string, uint64_t> last;
     for (const auto& [producer, number] : box->LastBatches()) last[producer] = number.value();
+    const Lsn published = box->store().published();
+    if (published < ledger_.last(id)) ForgetUnsynced(id, published);
     Lsn lsn = in_flight_[id].first;
     for (Part* part : in_flight_[id].parts) {
       if (part->number > last[part->producer]) {
@@ -280,7 +288,6 @@ void Simulation::SettleInFlight() {
       lsn = part->last().Next();
     }
     in_flight_[id].parts.clear();
-    const Lsn published = box->store().published();
     if (published != ledger_.last(id)) {
       Violate("shard {}: rows up to LSN {} are there after recovery, {} were acked or in flight",
               id.value(), published.value(), ledger_.last(id).value());
@@ -296,6 +303,32 @@ void Simulation::SettleInFlight() {
          box->store().persisted().value());
   }
   if (!done()) CheckMarks();
+}
+
+// Power may take what was acked from the page cache, the last of it first.
+void Simulation::ForgetUnsynced(ShardId id, Lsn published) {
+  Marks& marks = marks_[id];
+  if (!power_failed_ || published < marks.durable) return;
+  marks.published = std::min(marks.published, published);
+  for (const Part* part : ledger_.Forget(id, published)) {
+    ++outcome_.counts.unsynced_lost;
+    Note("shard {} lost batch {} of {}", id.value(), part->number, part->producer);
+    if (part->schema->durability == column::Durability::kSync) {
+      Violate("shard {} lost batch {} of {}, which was acked as durable", id.value(), part->number,
+              part->producer);
+    }
+    // Its producer sends it again, before what it sent later.
+    Producer& producer =
+        *std::find_if(producers_.begin(), producers_.end(),
+                      [&](const Producer& one) { return one.name == part->producer; });
+    const auto sent = std::find_if(producer.acked.begin(), producer.acked.end(),
+                                   [&](const Sent& one) { return one.number == part->number; });
+    if (sent == producer.acked.end()) continue;  // still in the window, or another shard lost it
+    producer.window.push_back(std::move(*sent));
+    producer.acked.erase(sent);
+    std::sort(producer.window.begin(), producer.window.end(),
+              [](const Sent& a, const Sent& b) { return a.number < b.number; });
+  }
 }
 
 void Simulation::Heal() {

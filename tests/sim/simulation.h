@@ -29,6 +29,7 @@ struct Counts {
   uint64_t power_failures = 0, kills = 0, dark_recoveries = 0, poisoned = 0;
   uint64_t flushed_rows = 0, flush_errors = 0, evicted_rows = 0;
   uint64_t queries = 0, query_rows = 0, query_errors = 0, cold_reads = 0;
+  uint64_t unsynced_lost = 0;
   uint64_t in_flight_kept = 0, in_flight_lost = 0, damage_found = 0;
   void Add(const Counts& other);
   [[nodiscard]] std::string Text() const;
@@ -52,13 +53,12 @@ class Simulation {
     uint64_t number = 0;
     shard::WriteCall call;
     bool queued = false;  // with the node, no answer yet
-    bool acked = false;
   };
   struct Producer {
     std::string name;
     uint64_t next = 1;
-    std::deque<Sent> window;      // not acked, in order
-    std::deque<Sent> remembered;  // acked lately
+    std::deque<Sent> window;  // not acked, in order
+    std::deque<Sent> acked;   // in order
   };
   /// Writes that were in the log's frame when its write failed: applied or not, a restart tells.
   struct InFlight {
@@ -66,7 +66,7 @@ class Simulation {
     std::vector<Part*> parts;
   };
   struct Marks {
-    Lsn published, persisted;
+    Lsn published, durable, persisted;
   };
 
   void Step();
@@ -91,6 +91,7 @@ class Simulation {
   void Restart(bool power_failed);
   void Recover();
   void SettleInFlight();
+  void ForgetUnsynced(ShardId id, Lsn published);
   void Heal();
   void Converge();
 
@@ -137,6 +138,7 @@ class Simulation {
   bool damaged_ = false;  // a bit flipped or a write went astray: finding that is fair
   bool stopped_ = false;  // damage was found: nothing more can be run
   bool healed_ = false;
+  bool power_failed_ = false;  // since the node ran last
   bool asking_ = false;
   bool flushing_ = false;
   bool committing_ = false;

@@ -1,11 +1,12 @@
 // Short simulated runs: fixed seeds, fresh ones, and the planted bugs that the oracles must find.
+#include "tests/sim/simulation.h"
+
 #include <cstdlib>
 #include <random>
 
 #include <gtest/gtest.h>
 
 #include "proxist/base/planted.h"
-#include "tests/sim/simulation.h"
 
 namespace proxist::sim {
 namespace {

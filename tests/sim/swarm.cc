@@ -56,6 +56,8 @@ Swarm DrawSwarm(Random* random) {
       random->OneOf<int64_t>({1, 7, 1'000'000'000, 3'600'000'000'000, 50LL * 3'600'000'000'000});
   swarm.time_goes_on = random->Chance(60);
   swarm.trades_assign_seq = random->Chance(25);
+  swarm.quotes_unsynced = random->Chance(30);
+  swarm.trades_unsynced = random->Chance(20);
   swarm.merges = swarm.weights[static_cast<size_t>(Action::kHistoryMerges)] > 0;
   swarm.hot_retain = Duration(
       random->OneOf<int64_t>({1'000'000'000, 5'000'000'000, 60'000'000'000, 86'400'000'000'000}));

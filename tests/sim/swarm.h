@@ -42,6 +42,8 @@ struct Swarm {
   int64_t tick_ns = 1;
   bool time_goes_on = true;  // later batches have later rows
   bool trades_assign_seq = false;
+  bool quotes_unsynced = false;  // durability: process
+  bool trades_unsynced = false;
   bool merges = false;
   Duration hot_retain;
   HistoryFaults history;

@@ -10,6 +10,22 @@ using column::ColumnDef;
 using column::SeqMode;
 using column::TableSchema;
 
+StatusOr<column::Durability> DecodeDurability(v1::Durability message) {
+  switch (message) {
+    case v1::DURABILITY_UNSPECIFIED:
+    case v1::DURABILITY_SYNC:
+      return column::Durability::kSync;
+    case v1::DURABILITY_PROCESS:
+      return column::Durability::kProcess;
+    default:
+      return InvalidArgument("durability {} is not known", static_cast<int>(message));
+  }
+}
+
+v1::Durability EncodeDurability(column::Durability durability) {
+  return durability == column::Durability::kProcess ? v1::DURABILITY_PROCESS : v1::DURABILITY_SYNC;
+}
+
 StatusOr<TableSchema> DecodeTable(const v1::Table& message) {
   TableSchema schema;
   if (!message.tenant().empty()) schema.tenant = message.tenant();
@@ -42,6 +58,11 @@ StatusOr<TableSchema> DecodeTable(const v1::Table& message) {
       return InvalidArgument("table {}: seq mode {} is not known", message.name(),
                              static_cast<int>(message.seq()));
   }
+  StatusOr<column::Durability> durability = DecodeDurability(message.durability());
+  if (!durability.ok()) {
+    return Annotate(durability.status(), fmt::format("table {}", message.name()));
+  }
+  schema.durability = *durability;
   if (message.hot_retain_ns() < 0) {
     return InvalidArgument("table {}: a hot retention of {} ns is negative", message.name(),
                            message.hot_retain_ns());
@@ -64,6 +85,7 @@ void EncodeTable(const TableSchema& schema, v1::Table* message) {
                                                     : v1::SEQ_MODE_PRODUCER);
   message->set_hot_retain_ns(schema.hot_retain.ns());
   message->set_version(schema.version.value());
+  message->set_durability(EncodeDurability(schema.durability));
 }
 
 }  // namespace proxist::api

@@ -57,6 +57,16 @@ Status ReadSeq(const YamlNode& node, SeqMode* seq) {
   return OkStatus();
 }
 
+Status ReadDurability(const YamlNode& node, column::Durability* durability) {
+  PX_ASSIGN_OR_RETURN(const std::string text, node.Text("durability"));
+  for (const auto known : {column::Durability::kSync, column::Durability::kProcess}) {
+    if (text != column::NameOf(known)) continue;
+    *durability = known;
+    return OkStatus();
+  }
+  return node.Error(fmt::format("durability is {}, expected sync or process", Quoted(text)));
+}
+
 Status ReadHot(const YamlNode& node, Duration* retain) {
   PX_RETURN_IF_ERROR(node.RequireMapping("hot", {"retain"}));
   if (!node.Has("retain")) return OkStatus();
@@ -69,7 +79,7 @@ Status ReadHot(const YamlNode& node, Duration* retain) {
 
 StatusOr<TableSchema> ReadTable(const YamlNode& node, std::string_view tenant) {
   PX_RETURN_IF_ERROR(node.RequireMapping(
-      "a table", {"kind", "tenant", "name", "series", "columns", "seq", "hot"}));
+      "a table", {"kind", "tenant", "name", "series", "columns", "seq", "hot", "durability"}));
   PX_ASSIGN_OR_RETURN(const std::string kind, node.At("kind").Text("kind"));
   if (kind != "Table") {
     return node.At("kind").Error(fmt::format("kind is {}, expected Table", Quoted(kind)));
@@ -91,6 +101,9 @@ StatusOr<TableSchema> ReadTable(const YamlNode& node, std::string_view tenant) {
   if (node.Has("series")) PX_RETURN_IF_ERROR(ReadSeries(node.At("series"), &schema));
   if (node.Has("seq")) PX_RETURN_IF_ERROR(ReadSeq(node.At("seq"), &schema.seq));
   if (node.Has("hot")) PX_RETURN_IF_ERROR(ReadHot(node.At("hot"), &schema.hot_retain));
+  if (node.Has("durability")) {
+    PX_RETURN_IF_ERROR(ReadDurability(node.At("durability"), &schema.durability));
+  }
   const Status valid = column::Validate(schema);
   if (!valid.ok()) return node.Error(Message(valid));
   return schema;
@@ -140,9 +153,9 @@ std::string FormatTable(const TableSchema& schema) {
     out += fmt::format("  - {{name: {}, type: {}{}}}\n", column.name,
                        column::FormatType(column.type), column.nullable ? ", nullable: true" : "");
   }
-  out += fmt::format("seq: {}\nhot: {{retain: {}}}\n",
+  out += fmt::format("seq: {}\nhot: {{retain: {}}}\ndurability: {}\n",
                      schema.seq == SeqMode::kProducer ? "producer" : "assigned",
-                     FormatDuration(schema.hot_retain));
+                     FormatDuration(schema.hot_retain), column::NameOf(schema.durability));
   return out;
 }
 

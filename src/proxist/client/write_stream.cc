@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "proxist/api/table_message.h"
 #include "proxist/api/write_request.h"
 #include "proxist/base/check.h"
 #include "proxist/base/mutex.h"
@@ -40,6 +41,9 @@ WriteAck DecodeAck(const v1::WriteResponse& response) {
   ack.number = BatchNumber(response.batch_number());
   ack.rows = response.rows();
   ack.duplicate = response.duplicate();
+  // What is not known may be weaker than anything that is.
+  ack.durability =
+      api::DecodeDurability(response.durability()).value_or(column::Durability::kProcess);
   ack.token = response.token();
   for (const v1::ShardRange& range : response.ranges()) {
     ack.ranges.push_back({ShardId(static_cast<uint16_t>(range.shard())), Lsn(range.first_lsn()),

@@ -16,13 +16,14 @@
 
 namespace proxist::client {
 
-/// What the server says about a batch that is durable and visible.
+/// What the server says about a batch that is visible.
 struct WriteAck {
   BatchNumber number;
   uint64_t rows = 0;
   std::vector<history::LsnRange> ranges;
-  bool duplicate = false;  // it had been applied before
-  std::string token;       // for reads that must see it
+  column::Durability durability = column::Durability::kSync;  // what it survives
+  bool duplicate = false;                                     // it had been applied before
+  std::string token;                                          // for reads that must see it
 };
 
 struct WriteStreamOptions {

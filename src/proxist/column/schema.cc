@@ -146,6 +146,10 @@ std::optional<size_t> TableSchema::Find(std::string_view wanted) const {
   return std::nullopt;
 }
 
+std::string_view NameOf(Durability durability) {
+  return durability == Durability::kProcess ? "process" : "sync";
+}
+
 Status Validate(const TableSchema& schema) {
   PX_RETURN_IF_ERROR(CheckName("table", schema.name));
   const auto in_table = [&](const Status& status) {
@@ -173,6 +177,9 @@ Status Validate(const TableSchema& schema) {
   PX_RETURN_IF_ERROR(in_table(CheckSeries(schema)));
   if (schema.seq != SeqMode::kProducer && schema.seq != SeqMode::kAssigned) {
     return in_table(InvalidArgument("seq must be producer or assigned"));
+  }
+  if (schema.durability != Durability::kSync && schema.durability != Durability::kProcess) {
+    return in_table(InvalidArgument("durability must be sync or process"));
   }
   if (schema.hot_retain < Duration()) {
     return in_table(InvalidArgument("hot retention is negative ({} ns)", schema.hot_retain.ns()));

@@ -28,6 +28,10 @@ struct ColumnDef {
 /// Values are durable.
 enum class SeqMode : uint8_t { kProducer = 1, kAssigned = 2 };
 
+/// What a batch survives when it is acked: power loss, or only the end of the server's process.
+/// Values are durable.
+enum class Durability : uint8_t { kSync = 1, kProcess = 2 };
+
 inline constexpr size_t kMaxSeriesColumns = 3;
 inline constexpr size_t kMaxColumns = 256;
 inline constexpr size_t kMaxNameBytes = 128;
@@ -43,6 +47,7 @@ struct TableSchema {
   std::vector<size_t> series;  // indices into columns: symbol type, not nullable, at most 3
   SeqMode seq = SeqMode::kProducer;
   Duration hot_retain = Duration::Hours(24);  // counted from publication
+  Durability durability = Durability::kSync;  // of the acks of batches decoded with this version
   bool operator==(const TableSchema&) const = default;
 
   /// The index of `name` in columns, or nothing.
@@ -50,13 +55,17 @@ struct TableSchema {
 };
 using SchemaPtr = std::shared_ptr<const TableSchema>;
 
+/// "sync" and "process".
+std::string_view NameOf(Durability durability);
+
 /// Names ([a-z_][a-z0-9_]*, not a system column), types, series and bounds. INVALID_ARGUMENT says
 /// which declaration is wrong and why.
 Status Validate(const TableSchema& schema);
 
 /// The schema that results when `declared` is applied over `current` (nullptr: a new table with
 /// `fresh_id`). Same content gives `current` back. Allowed: adding nullable columns at the end,
-/// changing hot_retain. Anything else is FAILED_PRECONDITION with the column and the reason.
+/// changing hot_retain and durability. Anything else is FAILED_PRECONDITION with the column and the
+/// reason.
 StatusOr<SchemaPtr> Evolve(const SchemaPtr& current, TableSchema declared, TableId fresh_id);
 
 /// One flat little-endian encoding, used by the log and the metadata store (FORMAT.md).

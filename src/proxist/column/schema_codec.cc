@@ -23,7 +23,7 @@ StatusOr<ColumnDef> ReadColumn(ByteReader* in) {
   return column;
 }
 
-StatusOr<TableSchema> ReadFields(ByteReader* in) {
+StatusOr<TableSchema> ReadFields(uint16_t format, ByteReader* in) {
   TableSchema schema;
   PX_ASSIGN_OR_RETURN(const uint32_t id, in->Get<uint32_t>());
   PX_ASSIGN_OR_RETURN(const uint32_t version, in->Get<uint32_t>());
@@ -46,6 +46,10 @@ StatusOr<TableSchema> ReadFields(ByteReader* in) {
   for (uint8_t i = 0; i < series; ++i) {
     PX_ASSIGN_OR_RETURN(const uint16_t index, in->Get<uint16_t>());
     schema.series.push_back(index);
+  }
+  if (format > 1) {
+    PX_ASSIGN_OR_RETURN(const uint8_t durability, in->Get<uint8_t>());
+    schema.durability = static_cast<Durability>(durability);
   }
   if (in->remaining() != 0) return DataLoss("schema: {} bytes follow its end", in->remaining());
   return schema;
@@ -74,6 +78,7 @@ std::vector<std::byte> EncodeSchema(const TableSchema& schema) {
   }
   out.Put(static_cast<uint8_t>(schema.series.size()));
   for (size_t index : schema.series) out.Put(static_cast<uint16_t>(index));
+  out.Put(static_cast<uint8_t>(schema.durability));
   out.Put(Checksum(bytes));
   return bytes;
 }
@@ -93,11 +98,11 @@ StatusOr<TableSchema> DecodeSchema(std::span<const std::byte> bytes) {
   ByteReader in(body, "schema");
   PX_RETURN_IF_ERROR(in.GetBytes(sizeof kSchemaMagic).status());
   PX_ASSIGN_OR_RETURN(const uint16_t format, in.Get<uint16_t>());
-  if (format != kSchemaFormat) {
-    return FailedPrecondition("schema: format {} is not known, this program reads format {}",
+  if (format == 0 || format > kSchemaFormat) {
+    return FailedPrecondition("schema: format {} is not known, this program reads formats 1 to {}",
                               format, kSchemaFormat);
   }
-  PX_ASSIGN_OR_RETURN(TableSchema schema, ReadFields(&in));
+  PX_ASSIGN_OR_RETURN(TableSchema schema, ReadFields(format, &in));
   const Status valid = Validate(schema);
   if (!valid.ok()) return DataLoss("schema: {}", Message(valid));
   return schema;

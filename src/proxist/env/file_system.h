@@ -34,7 +34,10 @@ class File {
   virtual Status Sync() = 0;
 };
 
-/// A preallocated file for durable overwrites, one write in flight at a time. One thread.
+/// A preallocated file for durable overwrites, one write in flight at a time, and for unsynced ones
+/// through the page cache. The two kinds never share a block, and Sync stands between an unsynced
+/// write and the next durable one, so no dirty page is there when a write passes the cache. One
+/// thread.
 class DurableFile {
  public:
   virtual ~DurableFile() = default;
@@ -44,6 +47,13 @@ class DurableFile {
   virtual Status Submit(uint64_t offset, ByteSpan bytes) = 0;
   /// Waits for the write that is in flight; OK means that it survives power loss.
   virtual Status Wait() = 0;
+  /// Writes `bytes` (offset and length as in Submit, any address) into the page cache: OK means
+  /// that they survive this process. Power loss keeps any of their sectors, or none, until Sync. No
+  /// write may be in flight. INVALID_ARGUMENT, OUT_OF_RANGE: nothing was written.
+  virtual Status WriteUnsynced(uint64_t offset, ByteSpan bytes) = 0;
+  /// fdatasync: OK means that everything written survives power loss. After an error what is not
+  /// synced is unknown: never retry. No write may be in flight.
+  virtual Status Sync() = 0;
   /// True when the file bypasses the page cache (O_DIRECT|O_DSYNC), false for the fallback through
   /// it (O_DSYNC: each write carries an fdatasync).
   [[nodiscard]] virtual bool direct() const = 0;

@@ -115,8 +115,9 @@ void FlushLoop::Loop() {
 Duration FlushLoop::NextInterval(uint64_t rows) const {
   uint64_t backlog = 0;
   for (const ShardRunner* runner : runners_) backlog += runner->shard().Stats().backlog_rows;
+  // What waits without having been taken is not durable yet.
+  if (rows == 0) return options_.min_interval;
   if (backlog >= kSendAtOnceRows) return Duration(0);
-  if (rows == 0 && backlog == 0) return options_.min_interval;
   {
     MutexLock lock(&mutex_);
     if (waiting_ > 0 && backlog > 0) return Duration(0);

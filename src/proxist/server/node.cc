@@ -11,6 +11,7 @@
 
 #include "proxist/env/clock.h"
 #include "proxist/history/embedded.h"
+#include "proxist/observe/log.h"
 #include "proxist/server/data_directory.h"
 #include "proxist/server/flush_loop.h"
 #include "proxist/server/shard_runner.h"
@@ -137,6 +138,7 @@ Status Node::Impl::OpenShards(const NodeOptions& options) {
       shard.max_frame_bytes = kMaxFrameBytes;
       shard.incarnation = directory.incarnation;
       shard.keep_backlog = options.history != "none";
+      shard.max_unsynced = options.max_unsynced;
       const shard::Shard::Ports ports{&env::PosixFileSystem(), &clock, directory.metadata.get(),
                                       directory.catalog.get()};
       opened[i] = shard::Shard::Open(shard, ports, &recovery[i]);
@@ -145,6 +147,10 @@ Status Node::Impl::OpenShards(const NodeOptions& options) {
   for (std::thread& thread : threads) thread.join();
   for (auto& shard : opened) {
     PX_RETURN_IF_ERROR(shard.status());
+    const shard::RecoveryReport& report = recovery[runners.size()];
+    if (report.torn_tail) {
+      observe::LogWarning("shard {}: the log's end was cut: {}", runners.size(), report.torn_why);
+    }
     runners.push_back(std::make_unique<ShardRunner>(std::move(*shard)));
   }
   return OkStatus();

@@ -32,6 +32,7 @@ struct NodeOptions {
   Duration flush_max_interval = Duration::Millis(50);
   uint64_t flush_max_rows = 500'000;  // of one round
   size_t max_queued_batches = 1024;   // per shard; beyond it writes are RESOURCE_EXHAUSTED
+  Duration max_unsynced = Duration::Millis(50);  // time until rows of `process` tables are durable
 };
 
 using shard::WriteCall;

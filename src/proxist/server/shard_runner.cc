@@ -1,5 +1,6 @@
 #include "proxist/server/shard_runner.h"
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <span>
@@ -8,7 +9,7 @@ namespace proxist::server {
 namespace {
 
 // How long an idle shard waits before it looks after its overlays and retention.
-constexpr auto kIdle = std::chrono::milliseconds(50);
+constexpr std::chrono::nanoseconds kIdle = std::chrono::milliseconds(50);
 constexpr int kGroupsPerMaintenance = 16;
 
 }  // namespace
@@ -80,17 +81,15 @@ void ShardRunner::Loop() {
   std::deque<std::function<void()>> calls;
   int groups = 0;
   bool more = false;
+  std::chrono::nanoseconds due_in = kIdle;
   for (;;) {
     {
       MutexLock lock(&mutex_);
       const auto due = [this]() PX_REQUIRES(mutex_) {
         return stop_ || !queue_.empty() || !calls_.empty();
       };
-      if (!more) wake_.wait_for(lock, kIdle, due);
-      if (stop_ && queue_.empty() && calls_.empty()) {
-        running_ = false;
-        return;
-      }
+      if (!more) wake_.wait_for(lock, std::min(kIdle, due_in), due);
+      if (stop_ && queue_.empty() && calls_.empty()) break;
       writes.swap(queue_);
       calls.swap(calls_);
       committing_ = writes.size();
@@ -105,7 +104,14 @@ void ShardRunner::Loop() {
       const auto maintained = shard_->Maintain();
       more = maintained.ok() && *maintained;
     }
+    due_in = std::chrono::nanoseconds(shard_->SyncDueIn().ns());
   }
+  // What fails here is found out by the next start.
+  shard_->Close().IgnoreError();
+  MutexLock lock(&mutex_);
+  running_ = false;
+  for (auto& call : calls_) call();
+  calls_.clear();
 }
 
 void ShardRunner::CommitAll(std::vector<shard::Write>* writes) {

@@ -19,6 +19,7 @@ class Join {
       MutexLock lock(&mutex_);
       if (!ack.status.ok() && result_.status.ok()) result_.status = ack.status;
       result_.duplicate = result_.duplicate && ack.duplicate;
+      if (ack.durability == column::Durability::kProcess) result_.durability = ack.durability;
       result_.ranges.push_back({ack.shard, ack.first, ack.last});
       if (--waiting_ > 0) return;
       std::sort(result_.ranges.begin(), result_.ranges.end(),

@@ -26,6 +26,7 @@ struct WriteResult {
   Status status;
   std::vector<history::LsnRange> ranges;  // one for each shard that got rows, ascending
   bool duplicate = false;                 // every shard had it already
+  column::Durability durability = column::Durability::kSync;  // the weakest of the shards
 };
 
 /// The way to a shard's one thread. Thread-safe.

@@ -18,6 +18,8 @@ namespace proxist::shard {
 namespace {
 
 constexpr Duration kRetentionInterval = Duration::Seconds(1);
+constexpr Duration kWatermarkInterval = Duration::Seconds(1);
+constexpr Duration kNoSyncDue = Duration::Hours(1);
 
 history::SourceBatch SourceOf(ShardId shard, const internal::Backlog::Entry& entry) {
   return {shard, entry.batch, entry.first};
@@ -41,8 +43,19 @@ struct Shard::Impl {
   Status Replay(const wal::LogRecord& record, RecoveryReport* report);
   /// True: the write is in the frame or has its answer. False: it has to wait for the next group.
   bool Take(Write* write, Timestamp now);
+  /// True: the write needs no place in the log, its ack says why: a duplicate, or refused.
+  bool Answer(Pending* pending);
+  void MarkLogged(Pending* pending);
   Status AddToLog(Write* write, Lsn first, Timestamp now);
   Status WriteGroup(Timestamp now);
+  /// An answer of the group promises what only the device can keep.
+  bool NeedsSync() const;
+  Status SyncLog();
+  Status SyncIfDue();
+  Duration SyncDueIn() const;
+  void NoteDurable();
+  /// Off the path of acks: how far the log is durable, for the next start.
+  Status RecordWatermark();
   /// Takes the group back; the reason stands in every ack.
   void Refuse(const Status& reason);
   Status Poison(const Status& cause);
@@ -58,9 +71,15 @@ struct Shard::Impl {
   internal::SeriesRegistry registry;
   internal::Backlog backlog;
   internal::Producers producers;
-  Lsn next;                    // of the next row
-  Status poisoned;             // not OK: writes are refused for good
-  std::vector<Pending> group;  // reused between commits
+  /// Batches that were refused and have to come again, in order, before any later one: else a
+  /// repetition of one would be taken for a duplicate.
+  std::map<std::string, std::set<BatchNumber>, std::less<>> refused;
+  Lsn next;                                // of the next row
+  Lsn durable;                             // at most what is published: D
+  std::optional<Duration> unsynced_since;  // monotonic; of the oldest group above `durable`
+  Status poisoned;                         // not OK: writes are refused for good
+  Duration last_watermark;                 // monotonic
+  std::vector<Pending> group;              // reused between commits
   std::vector<std::byte> scratch;
   Duration last_retention;
   bool evicted = false;  // rows left memory since log segments were last looked at
@@ -134,6 +153,13 @@ Status Shard::Impl::Recover(RecoveryReport* report) {
   report->records = replay.records;
   report->log_bytes = replay.bytes;
   report->torn_tail = replay.torn_tail;
+  if (replay.torn_tail) {
+    report->torn_why =
+        fmt::format("segment {:016x} at offset {}: {}{}", replay.torn_segment, replay.torn_offset,
+                    replay.torn_why,
+                    replay.unsynced_lost ? "; unsynced frames behind it were cut with it" : "");
+  }
+  NoteDurable();
   report->elapsed = Duration(ports.clock->Monotonic().ns() - started.ns());
   last_retention = ports.clock->Monotonic();
   backlog.Drop(store.persisted());
@@ -160,15 +186,16 @@ Status Shard::Impl::Replay(const wal::LogRecord& record, RecoveryReport* report)
   store.Publish(record.last);
   report->rows += batch.rows;
   if (record.last > store.persisted()) {
-    if (options.keep_backlog)
+    if (options.keep_backlog) {
       backlog.Add(batch, record.first, decoded.header.server_time, std::move(rewritten));
+    }
   } else {
     backlog.AddPersisted(batch);
   }
   if (!decoded.header.producer.empty() && !Planted(PlantedBug::kDedupLostAtRestart)) {
     auto& state = producers[std::string(decoded.header.producer)];
     if (decoded.header.number > state.last) {
-      state = {decoded.header.number, record.first, record.last, BatchNumber(0)};
+      state = {decoded.header.number, record.first, record.last};
     }
   }
   while (store.Maintain()) {
@@ -191,11 +218,17 @@ size_t Shard::Commit(std::span<Write> writes) {
   const Timestamp now = self.ports.clock->Now();
   size_t taken = 0;
   while (taken < writes.size() && self.Take(&writes[taken], now)) ++taken;
-  const Status status = self.log->pending_bytes() > 0 ? self.WriteGroup(now) : OkStatus();
+  const Status status = self.WriteGroup(now);
+  self.NoteDurable();
   if (!status.ok()) self.Refuse(status);
   self.UpdateStats();
-  for (Impl::Pending& pending : self.group) pending.write->done(std::move(pending.ack));
+  for (Impl::Pending& pending : self.group) {
+    if (pending.ack.last > self.durable) pending.ack.durability = column::Durability::kProcess;
+    pending.write->done(std::move(pending.ack));
+  }
   self.group.clear();
+  // After the acks: none of them waits for it. A failure poisons, and the next write says so.
+  self.SyncIfDue().IgnoreError();
   return taken;
 }
 
@@ -203,54 +236,58 @@ bool Shard::Impl::Take(Write* write, Timestamp now) {
   Pending pending;
   pending.write = write;
   pending.ack.shard = options.id;
-  pending.ack.status = poisoned;
-  const auto known = write->producer.empty() ? producers.end() : producers.find(write->producer);
-  if (known != producers.end()) pending.before = known->second;
-  if (known != producers.end() && write->number <= pending.before.last) {
-    pending.ack.status = OkStatus();
-    pending.ack.duplicate = true;
-    const bool latest = write->number == pending.before.last;
-    pending.ack.first = latest ? pending.before.first_lsn : pending.before.last_lsn.Next();
-    pending.ack.last = pending.before.last_lsn;
-    group.push_back(std::move(pending));
-    return true;
-  }
-  if (!poisoned.ok()) {
-    group.push_back(std::move(pending));
-    return true;
-  }
-  if (pending.before.refused.value() != 0 && write->number > pending.before.refused) {
-    pending.ack.status = FailedPrecondition(
-        "producer '{}': batch {} was refused and has to be sent again before batch {}",
-        write->producer, pending.before.refused.value(), write->number.value());
-    group.push_back(std::move(pending));
-    return true;
-  }
-  if (!write->producer.empty() && known == producers.end() &&
-      producers.size() >= options.max_producers) {
-    pending.ack.status =
-        ResourceExhausted("shard {}: {} producers are known, the bound is {}", options.id.value(),
-                          producers.size(), options.max_producers);
-    group.push_back(std::move(pending));
-    return true;
-  }
-  const Lsn first = next;
-  const Status added = AddToLog(write, first, now);
-  if (absl::IsResourceExhausted(added) && log->pending_bytes() > 0) return false;
-  if (!added.ok()) {
+  if (!Answer(&pending)) {
+    const Status added = AddToLog(write, next, now);
+    if (absl::IsResourceExhausted(added) && log->pending_bytes() > 0) return false;
     pending.ack.status = added;
-    group.push_back(std::move(pending));
-    return true;
-  }
-  next = Lsn(first.value() + write->batch.rows);
-  pending.logged = true;
-  pending.ack.first = first;
-  pending.ack.last = Lsn(next.value() - 1);
-  if (!write->producer.empty()) {
-    producers[write->producer] = {write->number, first, pending.ack.last, BatchNumber(0)};
+    if (added.ok()) MarkLogged(&pending);
   }
   group.push_back(std::move(pending));
   return true;
+}
+
+bool Shard::Impl::Answer(Pending* pending) {
+  const Write& write = *pending->write;
+  Ack& ack = pending->ack;
+  const auto found = write.producer.empty() ? producers.end() : producers.find(write.producer);
+  const bool known = found != producers.end();
+  if (known) pending->before = found->second;
+  const internal::ProducerState& before = pending->before;
+  if (known && write.number <= before.last) {
+    ack.duplicate = true;
+    ack.first = write.number == before.last ? before.first_lsn : before.last_lsn.Next();
+    ack.last = before.last_lsn;
+    // A failed sync may have lost what is not durable.
+    if (!poisoned.ok() && ack.last > durable) ack.status = poisoned;
+  } else if (!poisoned.ok()) {
+    ack.status = poisoned;
+  } else if (const auto earlier = refused.find(write.producer);
+             earlier != refused.end() && write.number > *earlier->second.begin()) {
+    ack.status = FailedPrecondition(
+        "producer '{}': batch {} was refused and has to be sent again before batch {}",
+        write.producer, earlier->second.begin()->value(), write.number.value());
+    earlier->second.insert(write.number);
+  } else if (!write.producer.empty() && !known && producers.size() >= options.max_producers) {
+    ack.status = ResourceExhausted("shard {}: {} producers are known, the bound is {}",
+                                   options.id.value(), producers.size(), options.max_producers);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void Shard::Impl::MarkLogged(Pending* pending) {
+  const Write& write = *pending->write;
+  pending->logged = true;
+  pending->ack.first = next;
+  next = Lsn(next.value() + write.batch.rows);
+  pending->ack.last = Lsn(next.value() - 1);
+  if (write.producer.empty()) return;
+  producers[write.producer] = {write.number, pending->ack.first, pending->ack.last};
+  const auto waited = refused.find(write.producer);
+  if (waited == refused.end()) return;
+  waited->second.erase(write.number);
+  if (waited->second.empty()) refused.erase(waited);
 }
 
 Status Shard::Impl::AddToLog(Write* write, Lsn first, Timestamp now) {
@@ -267,8 +304,20 @@ Status Shard::Impl::AddToLog(Write* write, Lsn first, Timestamp now) {
   return log->AddRecord(scratch, first, Lsn(first.value() + write->batch.rows - 1));
 }
 
+bool Shard::Impl::NeedsSync() const {
+  return std::any_of(group.begin(), group.end(), [&](const Pending& pending) {
+    if (pending.write->batch.schema->durability == column::Durability::kProcess) return false;
+    // A duplicate may have been acked unsynced before its table's durability was changed.
+    return pending.logged ||
+           (pending.ack.duplicate && pending.ack.status.ok() && pending.ack.last > durable);
+  });
+}
+
 Status Shard::Impl::WriteGroup(Timestamp now) {
-  const Status submitted = log->Submit();
+  const bool sync = NeedsSync();
+  if (log->pending_bytes() == 0) return sync ? SyncLog() : OkStatus();
+  const Status submitted =
+      log->Submit(sync ? wal::FrameLevel::kSynced : wal::FrameLevel::kUnsynced);
   // A full disk stops the write before it starts: nothing happened, and later writes may fit.
   if (absl::IsResourceExhausted(submitted)) return submitted;
   if (!submitted.ok()) return Poison(submitted);
@@ -286,26 +335,86 @@ Status Shard::Impl::WriteGroup(Timestamp now) {
   return OkStatus();
 }
 
+Status Shard::Impl::SyncLog() {
+  if (!log->unsynced()) return OkStatus();
+  if (const Status synced = log->Sync(); !synced.ok()) return Poison(synced);
+  MutexLock lock(&mutex);
+  ++stats.log_syncs;
+  return OkStatus();
+}
+
+void Shard::Impl::NoteDurable() {
+  // Published rows are in the log, and all of the log is durable but unsynced frames.
+  if (!log->unsynced()) {
+    durable = store.published();
+    unsynced_since.reset();
+  } else if (!unsynced_since.has_value()) {
+    unsynced_since = ports.clock->Monotonic();
+  }
+}
+
+Duration Shard::Impl::SyncDueIn() const {
+  if (!unsynced_since.has_value() || !poisoned.ok()) return kNoSyncDue;
+  const int64_t due = unsynced_since->ns() + options.max_unsynced.ns();
+  return Duration(std::max<int64_t>(0, due - ports.clock->Monotonic().ns()));
+}
+
+Status Shard::Impl::SyncIfDue() {
+  if (SyncDueIn() > Duration()) return OkStatus();
+  const Status synced = SyncLog();
+  NoteDurable();
+  UpdateStats();
+  return synced;
+}
+
+Status Shard::Impl::RecordWatermark() {
+  const Duration now = ports.clock->Monotonic();
+  const bool due = now.ns() - last_watermark.ns() >= kWatermarkInterval.ns();
+  if (!poisoned.ok() || (!due && !log->watermark_is_old())) return OkStatus();
+  last_watermark = now;
+  const Status recorded = log->RecordWatermark();
+  // A full disk keeps the file from being made, and nothing else.
+  if (recorded.ok() || absl::IsResourceExhausted(recorded)) return OkStatus();
+  const Status poison = Poison(recorded);
+  UpdateStats();
+  return poison;
+}
+
+Duration Shard::SyncDueIn() const { return impl_->SyncDueIn(); }
+
+Status Shard::Close() {
+  Impl& self = *impl_;
+  PX_RETURN_IF_ERROR(self.poisoned);
+  Status closed = self.SyncLog();
+  if (closed.ok()) closed = self.log->Close();
+  self.NoteDurable();
+  self.UpdateStats();
+  return closed;
+}
+
 Status Shard::Impl::Poison(const Status& cause) {
   // What was scattered stays invisible for good: nothing is published after this.
   poisoned = Unavailable(
-      "shard {} takes no writes since a log write failed ({}); reads go on; mend the disk and "
-      "restart",
+      "shard {} takes no writes since a log write or sync failed ({}); reads go on; mend the disk "
+      "and restart",
       options.id.value(), Message(cause));
   return poisoned;
 }
 
 void Shard::Impl::Refuse(const Status& reason) {
+  // Duplicates of what the group failed to write or to sync.
+  const Lsn kept = poisoned.ok() ? store.published() : durable;
   for (auto pending = group.rbegin(); pending != group.rend(); ++pending) {
     if (pending->logged) {
       next = pending->ack.first;
       if (!pending->write->producer.empty()) {
-        auto& state = producers[pending->write->producer];
-        state = pending->before;
-        state.refused = pending->write->number;
+        producers[pending->write->producer] = pending->before;
+        refused[pending->write->producer].insert(pending->write->number);
       }
     }
-    if (pending->logged || pending->ack.duplicate) pending->ack.status = reason;
+    if (pending->logged || (pending->ack.duplicate && pending->ack.last > kept)) {
+      pending->ack.status = reason;
+    }
   }
 }
 
@@ -319,7 +428,7 @@ void Shard::Impl::UpdateStats() {
   }
   if (!group.empty()) ++stats.groups;
   stats.published = store.published();
-  stats.durable = store.published();
+  stats.durable = durable;
   stats.persisted = store.persisted();
   stats.backlog_rows = backlog.rows();
   stats.backlog_bytes = backlog.bytes();
@@ -333,7 +442,7 @@ FlushTake Shard::TakeForFlush(uint64_t max_rows) {
   Impl& self = *impl_;
   FlushTake take;
   std::set<std::pair<TableId, Day>> rewritten;
-  for (const auto* entry : self.backlog.Take(max_rows)) {
+  for (const auto* entry : self.backlog.Take(max_rows, self.durable)) {
     const TableId table = entry->batch.schema->id;
     for (const Day day : entry->rewritten_days) rewritten.emplace(table, day);
     if (!entry->rewritten_days.empty()) {
@@ -357,7 +466,7 @@ std::vector<history::SourceBatch> Shard::Find(Lsn first, Lsn last) const {
 
 void Shard::Persisted(Lsn lsn) {
   Impl& self = *impl_;
-  PX_CHECK(lsn <= self.store.published());
+  PX_CHECK(lsn <= self.durable);
   self.backlog.Drop(lsn);
   self.store.SetPersisted(lsn);
   {
@@ -385,6 +494,8 @@ StatusOr<hot::EvictResult> Shard::Impl::Evict(TableId table, Timestamp before,
 
 StatusOr<bool> Shard::Maintain() {
   Impl& self = *impl_;
+  PX_RETURN_IF_ERROR(self.SyncIfDue());
+  PX_RETURN_IF_ERROR(self.RecordWatermark());
   const bool more = self.store.Maintain();
   const Duration now = self.ports.clock->Monotonic();
   if (now.ns() - self.last_retention.ns() < kRetentionInterval.ns()) return more;

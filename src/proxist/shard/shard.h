@@ -28,15 +28,14 @@ struct ShardOptions {
   std::string wal_directory;
   uint64_t segment_bytes = 64ull << 20;
   uint64_t max_frame_bytes = 32ull << 20;
-  bool prepare_segments = true;  // fill the next log file on a thread of its own
+  bool prepare_segments = true;  // on a thread of their own; false: everything on the shard's
   uint64_t max_backlog_bytes = 4ull << 30;  // published, not yet persisted
   uint64_t max_producers = 1u << 20;
-  bool keep_backlog = true;  // false: there is no history to flush to
+  Duration max_unsynced = Duration::Millis(50);  // until rows that were acked unsynced are synced
+  bool keep_backlog = true;                      // false: there is no history to flush to
   uint64_t incarnation = 0;
   hot::StoreOptions store;
 };
-
-enum class DurabilityLevel : uint8_t { kDurable = 1 };
 
 /// What a producer learns about its batch from one shard.
 struct Ack {
@@ -46,6 +45,8 @@ struct Ack {
               // its last
   Lsn last;
   bool duplicate = false;  // applied earlier; nothing was written now
+  /// What the rows survive; kSync whenever the batch's schema asks for it.
+  column::Durability durability = column::Durability::kSync;
 };
 
 /// The part of a producer's batch that belongs to one shard.
@@ -61,6 +62,7 @@ struct ShardStats {
   uint64_t backlog_rows = 0, backlog_bytes = 0;
   uint64_t log_live_bytes = 0;
   uint64_t groups = 0, batches = 0, rows = 0, duplicates = 0;
+  uint64_t log_syncs = 0;  // of groups that went to the page cache alone
   bool direct_io = false;
   Timestamp oldest_unpersisted =
       Timestamp::Max();  // its publication time; Max: nothing is unpersisted
@@ -80,6 +82,7 @@ struct FlushTake {
 struct RecoveryReport {
   uint64_t records = 0, rows = 0, log_bytes = 0;
   bool torn_tail = false;
+  std::string torn_why;  // where the log was cut and what stood there
   Duration elapsed;
 };
 
@@ -100,11 +103,12 @@ class Shard {
 
   /// One group commit: takes writes from the front of `writes` as far as one frame holds, logs them
   /// with one device write, scatters them while it is in flight, publishes, and calls every `done`.
-  /// Returns how many it took. After a failed write the shard is poisoned: writes are refused,
-  /// reads go on.
+  /// A group of `durability: process` batches alone is written into the page cache, and synced when
+  /// SyncDueIn is over. Returns how many it took. After a failed write or sync the shard is
+  /// poisoned: writes are refused, reads go on.
   size_t Commit(std::span<Write> writes);
 
-  /// The oldest published batches that no flush has taken yet, about `max_rows` rows (at least one
+  /// The oldest durable batches that no flush has taken yet, about `max_rows` rows (at least one
   /// batch); they count as taken and stay in the backlog until Persisted.
   FlushTake TakeForFlush(uint64_t max_rows);
   /// Unpersisted batches that overlap [first, last]: rebuilds an intent after a restart.
@@ -116,8 +120,14 @@ class Shard {
   /// Records the raised floors in metadata, then evicts. `before`, `published`: as
   /// hot::Store::PlanEviction.
   StatusOr<hot::EvictResult> Evict(TableId table, Timestamp before, Timestamp published);
-  /// Overlay compaction, hot retention, log recycling: bounded work; true while there is more.
+  /// The sync and the log's watermark that are due, overlay compaction, hot retention, log
+  /// recycling: bounded work; true while there is more.
   StatusOr<bool> Maintain();
+  /// When Maintain or Commit has to be called for the next sync; an hour when none is pending.
+  [[nodiscard]] Duration SyncDueIn() const;
+  /// Makes everything durable before a clean end. Without it nothing acked is lost either, unless
+  /// power goes.
+  Status Close();
 
   /// The last batch number applied for each producer.
   [[nodiscard]] std::vector<std::pair<std::string, BatchNumber>> LastBatches() const;

@@ -55,13 +55,7 @@ class Disk::CachedFile final : public env::File {
   }
   Status Sync() override {
     PX_RETURN_IF_ERROR(Check());
-    PX_RETURN_IF_ERROR(disk_->Change(path_, [this] { disk_->LoseSome(inode_.get()); }));
-    if (disk_->WriteFails()) {
-      disk_->LoseSome(inode_.get());
-      return Unavailable("{}: fdatasync: Input/output error", path_);
-    }
-    disk_->SyncInode(inode_.get());
-    return OkStatus();
+    return disk_->Sync(path_, inode_.get());
   }
 
  private:
@@ -112,6 +106,20 @@ class Disk::DirectFile final : public env::DurableFile {
     inode_->last_offset = offset_;
     inode_->last_bytes = bytes_.size();
     return OkStatus();
+  }
+  Status WriteUnsynced(uint64_t offset, ByteSpan bytes) override {
+    PX_CHECK(!in_flight_);
+    if (offset % env::kBlockBytes != 0 || bytes.size() % env::kBlockBytes != 0) {
+      return InvalidArgument("{}: an unsynced write is not aligned", path_);
+    }
+    if (offset + bytes.size() > inode_->cache.size()) {
+      return OutOfRange("{}: an unsynced write ends past the file", path_);
+    }
+    return disk_->WriteCache(path_, inode_.get(), offset, bytes);
+  }
+  Status Sync() override {
+    PX_CHECK(!in_flight_);
+    return disk_->Sync(path_, inode_.get());
   }
   [[nodiscard]] bool direct() const override { return true; }
 
@@ -172,9 +180,8 @@ void Disk::LoseSome(Inode* inode) {
     std::copy_n(inode->cache.begin() + static_cast<std::ptrdiff_t>(begin), end - begin,
                 inode->durable.begin() + static_cast<std::ptrdiff_t>(begin));
   }
+  // What a failed sync did not write, no later one does: the pages count as clean.
   inode->dirty.clear();
-  for (uint64_t s = 0; s < sectors; ++s) inode->dirty.insert(s);
-  if (inode->cache == inode->durable) inode->dirty.clear();
 }
 
 std::string Disk::Rot(std::string_view part) {
@@ -262,8 +269,25 @@ void Disk::WritePartly(Inode* inode, uint64_t offset, ByteSpan bytes) {
   }
 }
 
+Status Disk::Sync(const std::string& path, Inode* inode) {
+  PX_RETURN_IF_ERROR(Change(path, [&] { LoseSome(inode); }));
+  if (WriteFails()) {
+    LoseSome(inode);
+    return Unavailable("{}: fdatasync: Input/output error", path);
+  }
+  SyncInode(inode);
+  return OkStatus();
+}
+
 void Disk::SyncInode(Inode* inode) {
-  inode->durable = inode->cache;
+  inode->durable.resize(inode->cache.size());
+  for (const uint64_t s : inode->dirty) {
+    const uint64_t begin = s * kSectorBytes;
+    const uint64_t end = std::min<uint64_t>(begin + kSectorBytes, inode->cache.size());
+    if (begin >= end) continue;
+    std::copy_n(inode->cache.begin() + static_cast<std::ptrdiff_t>(begin), end - begin,
+                inode->durable.begin() + static_cast<std::ptrdiff_t>(begin));
+  }
   inode->dirty.clear();
 }
 
@@ -303,7 +327,7 @@ StatusOr<std::unique_ptr<env::DurableFile>> Disk::OpenDurable(const std::string&
     ChangeNames({DirectoryOf(path), "", unfinished, inode});
   }));
   inode->cache.resize(size);
-  SyncInode(inode.get());
+  inode->durable = inode->cache;
   ChangeNames({DirectoryOf(path), "", path, inode});
   PX_RETURN_IF_ERROR(SyncDirectory(DirectoryOf(path)));
   return std::make_unique<DirectFile>(this, path, inode);

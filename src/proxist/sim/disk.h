@@ -66,7 +66,7 @@ class Disk final : public env::FileSystem {
   struct Inode {
     Bytes cache;               // what reads see
     Bytes durable;             // what a power failure cannot take
-    std::set<uint64_t> dirty;  // sectors in which they may differ
+    std::set<uint64_t> dirty;  // sectors that the next sync writes
     uint64_t last_offset = 0;  // of the last durable write
     uint64_t last_bytes = 0;
   };
@@ -92,6 +92,7 @@ class Disk final : public env::FileSystem {
   Status WriteCache(const std::string& path, Inode* inode, uint64_t offset, ByteSpan bytes);
   void WriteDurably(Inode* inode, uint64_t offset, ByteSpan bytes);
   void WritePartly(Inode* inode, uint64_t offset, ByteSpan bytes);
+  Status Sync(const std::string& path, Inode* inode);
   void SyncInode(Inode* inode);
   void LoseSome(Inode* inode);
   [[nodiscard]] bool WriteFails() {

@@ -12,6 +12,7 @@ namespace proxist::wal {
 struct SegmentInfo {
   std::string path;
   uint64_t number = 0;
+  uint32_t version = 0;  // of the format
   uint64_t incarnation = 0;
   ShardId shard;
   Epoch epoch;                 // of the opening that made it
@@ -27,6 +28,7 @@ struct FrameInfo {
   Epoch epoch;
   Lsn first;  // first - 1 == last when no record holds rows
   Lsn last;
+  uint64_t durable = 0;  // all of the segment below this offset was durable when it was written
 };
 
 /// Called in the log's order; an empty member is skipped, an error stops and is returned.

@@ -8,6 +8,7 @@
 #include "proxist/wal/internal/format.h"
 #include "proxist/wal/internal/replay.h"
 #include "proxist/wal/internal/segment_files.h"
+#include "proxist/wal/internal/watermark.h"
 
 namespace proxist::wal {
 namespace {
@@ -79,10 +80,13 @@ struct Log::Impl {
                       kLargestFrameBytes}) /
             env::kBlockBytes * env::kBlockBytes),
         last(state.last),
+        watermark(file_system, log_options.directory,
+                  LogIdentity{log_options.incarnation, log_options.shard}, state.watermark),
         files(file_system, log_options, std::move(state)) {}
 
   Status Poison(const Status& status) {
     poison = status;
+    building.Clear();
     return status;
   }
   [[nodiscard]] Status CheckWritable() const {
@@ -91,17 +95,27 @@ struct Log::Impl {
         "log {} takes no more writes since one failed; restart after the cause is gone: {}",
         options.directory, Message(poison));
   }
-  Status SubmitFrame();
+  /// Everything submitted is durable.
+  void NoteDurable() {
+    open.durable = open.offset;
+    durable = {open.number, open.offset, open.chain, last_submitted};
+  }
+  Status RecordWatermark();
+  Status SubmitFrame(FrameLevel level);
+  Status Sync();
 
   const LogOptions options;
   const uint64_t max_frame_bytes;
   Lsn last;  // highest of all records added
   Lsn last_submitted;
+  WatermarkFile watermark;
   SegmentFiles files;
   OpenSegment open;
+  Watermark durable;
   FrameBuffer building;
   FrameBuffer flying;  // the device may be reading it
   bool in_flight = false;
+  bool unsynced = false;  // the open segment has frames that only the page cache may have
   Status poison;
 };
 
@@ -130,6 +144,12 @@ StatusOr<std::unique_ptr<Log>> Log::Open(env::FileSystem* files, const LogOption
   auto impl = std::make_unique<Impl>(files, options, std::move(state));
   impl->last_submitted = impl->last;
   PX_ASSIGN_OR_RETURN(impl->open, impl->files.OpenLast());
+  impl->NoteDurable();
+  // On a full disk it is made later.
+  if (const Status status = impl->RecordWatermark();
+      !status.ok() && !absl::IsResourceExhausted(status)) {
+    return status;
+  }
   return std::unique_ptr<Log>(new Log(std::move(impl)));
 }
 
@@ -167,11 +187,23 @@ Status Log::AddRecord(ByteSpan payload, Lsn first, Lsn last) {
 
 uint64_t Log::pending_bytes() const { return PaddedToBlock(impl_->building.size); }
 
-Status Log::Impl::SubmitFrame() {
+Status Log::Impl::Sync() {
+  if (!unsynced) return OkStatus();
+  // A full disk that shows only now has lost rows already told to be there: it is no refusal.
+  PX_RETURN_IF_ERROR(Unsettled(open.file->Sync()));
+  unsynced = false;
+  NoteDurable();
+  return OkStatus();
+}
+
+Status Log::Impl::SubmitFrame(FrameLevel level) {
   FrameBuffer& frame = building;
   const uint64_t padded = PaddedToBlock(frame.size);
-  if (open.offset + padded > open.bytes) {
+  const bool next_segment = open.offset + padded > open.bytes;
+  if (next_segment || level == FrameLevel::kSynced) PX_RETURN_IF_ERROR(Sync());
+  if (next_segment) {
     PX_ASSIGN_OR_RETURN(open, files.OpenNext(open.chain, last_submitted));
+    NoteDurable();
   }
   const FrameHeader header{.records = frame.records,
                            .incarnation = options.incarnation,
@@ -182,11 +214,18 @@ Status Log::Impl::SubmitFrame() {
                            .shard = options.shard,
                            .first = frame.first,
                            .last = frame.last,
-                           .previous = open.chain};
+                           .previous = open.chain,
+                           .durable = open.durable};
   open.chain = SealFrame(header, {frame.bytes.get(), frame.size});
   std::fill(frame.bytes.get() + frame.size, frame.bytes.get() + padded, std::byte{0});
-  PX_RETURN_IF_ERROR(open.file->Submit(open.offset, {frame.bytes.get(), padded}));
-  in_flight = true;
+  const ByteSpan bytes{frame.bytes.get(), padded};
+  if (level == FrameLevel::kSynced) {
+    PX_RETURN_IF_ERROR(Unsettled(open.file->Submit(open.offset, bytes)));
+    in_flight = true;
+  } else {
+    PX_RETURN_IF_ERROR(Unsettled(open.file->WriteUnsynced(open.offset, bytes)));
+    unsynced = true;
+  }
   open.offset += padded;
   last_submitted = std::max(last_submitted, frame.last);
   files.SetLast(last_submitted);
@@ -195,11 +234,11 @@ Status Log::Impl::SubmitFrame() {
   return OkStatus();
 }
 
-Status Log::Submit() {
+Status Log::Submit(FrameLevel level) {
   PX_CHECK(!impl_->in_flight);
   PX_RETURN_IF_ERROR(impl_->CheckWritable());
   if (impl_->building.size == 0) return OkStatus();
-  if (Status status = impl_->SubmitFrame(); !status.ok()) {
+  if (Status status = impl_->SubmitFrame(level); !status.ok()) {
     if (!absl::IsResourceExhausted(status)) return impl_->Poison(status);
     // No room for the next segment, and nothing was written: the frame is dropped as if never
     // built.
@@ -219,7 +258,38 @@ Status Log::Wait() {
   if (!impl_->in_flight) return OkStatus();
   impl_->in_flight = false;
   if (Status status = impl_->open.file->Wait(); !status.ok()) return impl_->Poison(status);
+  impl_->NoteDurable();
   return OkStatus();
+}
+
+Status Log::Sync() {
+  PX_CHECK(!impl_->in_flight);
+  PX_RETURN_IF_ERROR(impl_->CheckWritable());
+  if (Status status = impl_->Sync(); !status.ok()) return impl_->Poison(status);
+  return OkStatus();
+}
+
+bool Log::unsynced() const { return impl_->unsynced; }
+
+Status Log::Impl::RecordWatermark() {
+  return durable == watermark.recorded() ? OkStatus() : watermark.Write(durable);
+}
+
+Status Log::RecordWatermark() {
+  PX_CHECK(!impl_->in_flight);
+  PX_RETURN_IF_ERROR(impl_->CheckWritable());
+  Status status = impl_->RecordWatermark();
+  if (status.ok() || absl::IsResourceExhausted(status)) return status;
+  return impl_->Poison(status);
+}
+
+bool Log::watermark_is_old() const {
+  return impl_->durable.segment != impl_->watermark.recorded().segment;
+}
+
+Status Log::Close() {
+  PX_RETURN_IF_ERROR(Sync());
+  return RecordWatermark();
 }
 
 StatusOr<uint64_t> Log::Recycle(Lsn lsn) {

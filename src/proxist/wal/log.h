@@ -43,21 +43,30 @@ struct ReplayReport {
   uint64_t frames = 0;
   uint64_t bytes = 0;
   Lsn last;                // highest LSN replayed, or that recycled segments held
-  bool torn_tail = false;  // an unfinished last write was found and cut off
+  bool torn_tail = false;  // writes at the end that nobody was told to be durable were cut off
   uint64_t torn_segment = 0;
   uint64_t torn_offset = 0;
+  bool unsynced_lost = false;  // of the torn tail: power loss took an unsynced frame before others
+  std::string torn_why;
+  uint64_t durable_segment = 0;  // what the watermark says; 0: there is none
+  uint64_t durable_offset = 0;
 };
 
-/// The writer's half. One thread. States: open, then poisoned after the first failed write (all
-/// later Submits are FAILED_PRECONDITION; reads of memory go on).
+/// What a frame survives once Wait has returned: power loss, or only the end of the process.
+enum class FrameLevel : uint8_t { kSynced, kUnsynced };
+
+/// The writer's half. One thread. States: open, then poisoned after the first failed write or sync
+/// (all later Submits are FAILED_PRECONDITION; reads of memory go on).
 class Log {
  public:
   /// Replays every record in order through `apply` (an error from it stops and is returned), cuts a
-  /// torn tail, and is then ready to append after the last frame, in the same segment; a missing
-  /// directory is created. Damage before the tail is DATA_LOSS naming segment file and offset;
-  /// nothing is changed. FAILED_PRECONDITION: the log belongs to another data directory or shard,
-  /// was written under a higher epoch, or has another format version. INVALID_ARGUMENT: options.
-  /// One last frame that is damaged cannot be told from an unfinished write and is cut.
+  /// torn tail, makes durable what it replayed, and is then ready to append after the last frame,
+  /// in the same segment; a missing directory is created. Damage before the tail is DATA_LOSS
+  /// naming segment file and offset; nothing is changed. FAILED_PRECONDITION: the log belongs to
+  /// another data directory or shard, was written under a higher epoch, or has a format version
+  /// that is not read. INVALID_ARGUMENT: options.
+  /// A last frame behind the watermark that is damaged cannot be told from an unfinished write and
+  /// is cut; an end before the watermark is DATA_LOSS.
   static StatusOr<std::unique_ptr<Log>> Open(env::FileSystem* files, const LogOptions& options,
                                              const std::function<Status(const LogRecord&)>& apply,
                                              ReplayReport* report);
@@ -72,13 +81,27 @@ class Log {
   Status AddRecord(ByteSpan payload, Lsn first, Lsn last);
   /// Bytes that the frame being built would write; 0 when it is empty.
   [[nodiscard]] uint64_t pending_bytes() const;
-  /// Seals the frame and starts its one device write (opens the next segment first when it does not
-  /// fit); nothing to do for an empty frame. No write may be in flight. RESOURCE_EXHAUSTED
-  /// means that there is no room for the next segment: the frame is dropped, nothing else changed.
-  /// Any other error poisons.
-  Status Submit();
-  /// Waits for it. OK: every record added before Submit survives power loss. Any error poisons.
+  /// Seals the frame and starts its one write (opens the next segment first when it does not fit);
+  /// nothing to do for an empty frame. A synced frame after unsynced ones, and the next segment,
+  /// first Sync. No write may be in flight. RESOURCE_EXHAUSTED means that there is no room for the
+  /// next segment: the frame is dropped, nothing else changed. Any other error poisons.
+  Status Submit(FrameLevel level = FrameLevel::kSynced);
+  /// Waits for it. OK: every record added before Submit survives power loss, or the process's end
+  /// when the frame is unsynced. Any error poisons.
   Status Wait();
+  /// Makes every frame submitted survive power loss. No write may be in flight. Any error poisons.
+  Status Sync();
+  /// Frames were submitted that power loss may still take.
+  [[nodiscard]] bool unsynced() const;
+
+  /// Records durably how far the log is durable, if that moved, so that the next Open misses no end
+  /// before it. Open does it too. No write may be in flight. RESOURCE_EXHAUSTED: no room for the
+  /// file yet, nothing changed; any other error poisons.
+  Status RecordWatermark();
+  /// A segment was opened since the watermark was recorded.
+  [[nodiscard]] bool watermark_is_old() const;
+  /// Sync and RecordWatermark: a clean end.
+  Status Close();
 
   /// Segments whose records all have last <= `lsn` and that are not the open one move to the free
   /// list and are overwritten later. Returns how many moved. No write may be in flight.

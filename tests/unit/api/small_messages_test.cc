@@ -78,6 +78,7 @@ TEST(TableMessage, ComesBackAsItWas) {
   schema.series = {1};
   schema.seq = column::SeqMode::kAssigned;
   schema.hot_retain = Duration::Hours(3);
+  schema.durability = column::Durability::kProcess;
   v1::Table message;
   EncodeTable(schema, &message);
   const StatusOr<column::TableSchema> back = DecodeTable(message);
@@ -93,6 +94,7 @@ TEST(TableMessage, StandardsAndDefects) {
   EXPECT_EQ(schema->tenant, "default");
   EXPECT_EQ(schema->seq, column::SeqMode::kProducer);
   EXPECT_EQ(schema->hot_retain, Duration::Hours(24));
+  EXPECT_EQ(schema->durability, column::Durability::kSync);
 
   message.add_series("venue");
   EXPECT_THAT(DecodeTable(message).status().ToString(),
@@ -101,6 +103,10 @@ TEST(TableMessage, StandardsAndDefects) {
   message.set_hot_retain_ns(-1);
   EXPECT_THAT(DecodeTable(message).status().ToString(), HasSubstr("-1 ns is negative"));
   message.set_hot_retain_ns(0);
+  message.set_durability(static_cast<v1::Durability>(9));
+  EXPECT_THAT(DecodeTable(message).status().ToString(),
+              HasSubstr("table quotes: durability 9 is not known"));
+  message.clear_durability();
   message.set_seq(static_cast<v1::SeqMode>(9));
   EXPECT_THAT(DecodeTable(message).status().ToString(), HasSubstr("seq mode 9 is not known"));
   message.clear_seq();

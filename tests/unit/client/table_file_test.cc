@@ -41,21 +41,26 @@ TEST(TableFile, ReadsManyDocumentsAndPassesOverMaps) {
   const auto tables = ParseTables(std::string(kQuotes) +
                                       "---\nmap: quotes\ncolumns: {}\n---\n---\nkind: Table\nname: "
                                       "trades\ncolumns:\n  - {name: price, type: float64}\nseq: "
-                                      "assigned\nhot: {retain: 1h30m}\n",
+                                      "assigned\nhot: {retain: 1h30m}\ndurability: process\n",
                                   "t.yaml", "default");
   ASSERT_TRUE(tables.ok()) << tables.status();
   ASSERT_EQ(tables->size(), 2U);
   EXPECT_EQ((*tables)[1].name, "trades");
   EXPECT_EQ((*tables)[1].seq, column::SeqMode::kAssigned);
+  EXPECT_EQ((*tables)[0].durability, column::Durability::kSync);
+  EXPECT_EQ((*tables)[1].durability, column::Durability::kProcess);
   EXPECT_EQ((*tables)[1].hot_retain.ns(), Duration::Seconds(5400).ns());
 }
 
 TEST(TableFile, FormatReadsBack) {
-  const auto tables = ParseTables(kQuotes, "t.yaml", "desk");
-  const std::string text = FormatTable(tables->front());
-  const auto again = ParseTables(text, "t.yaml", "other");
-  ASSERT_TRUE(again.ok()) << again.status() << "\n" << text;
-  EXPECT_EQ(again->front(), tables->front());
+  for (const char* durability : {"sync", "process"}) {
+    const auto tables =
+        ParseTables(fmt::format("{}durability: {}\n", kQuotes, durability), "t.yaml", "desk");
+    const std::string text = FormatTable(tables->front());
+    const auto again = ParseTables(text, "t.yaml", "other");
+    ASSERT_TRUE(again.ok()) << again.status() << "\n" << text;
+    EXPECT_EQ(again->front(), tables->front());
+  }
 }
 
 struct BadTable {
@@ -87,6 +92,8 @@ TEST(TableFile, SaysWhatIsWrongAndWhere) {
       {head + "series: [a]\ncolumns:\n  - {name: a, type: int64}\n", "t.yaml line 1: "},
       {head + "columns:\n  - {name: a, type: int64}\nseq: line\n",
        "t.yaml line 5: seq is 'line', expected producer or assigned"},
+      {head + "columns:\n  - {name: a, type: int64}\ndurability: maybe\n",
+       "t.yaml line 5: durability is 'maybe', expected sync or process"},
       {head + "columns:\n  - {name: a, type: int64}\nhot: {retain: long}\n", "t.yaml line 5: "},
       {head + "columns:\n  - {name: a, type: int64}\nname: u\n",
        "t.yaml line 5: 'name' stands twice in a table"},

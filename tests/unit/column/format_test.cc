@@ -68,9 +68,18 @@ Batch GoldenBatch() {
 }
 
 TEST(ColumnFormat, SchemaBytesAreGolden) {
-  ExpectGolden("schema_v1.bin", EncodeSchema(*GoldenSchema()));
+  TableSchema schema = *GoldenSchema();
+  schema.durability = Durability::kProcess;
+  ExpectGolden("schema_v2.bin", EncodeSchema(schema));
+  const std::string golden = ReadFile(Root() + "tests/unit/column/golden/schema_v2.bin");
+  EXPECT_EQ(DecodeSchema(AsBytes(golden)).value(), schema);
+}
+
+TEST(ColumnFormat, SchemasOfFormatOneAreSync) {
   const std::string golden = ReadFile(Root() + "tests/unit/column/golden/schema_v1.bin");
-  EXPECT_EQ(DecodeSchema(AsBytes(golden)).value(), *GoldenSchema());
+  const TableSchema schema = DecodeSchema(AsBytes(golden)).value();
+  EXPECT_EQ(schema, *GoldenSchema());
+  EXPECT_EQ(schema.durability, Durability::kSync);
 }
 
 TEST(ColumnFormat, BatchBytesAreGolden) {

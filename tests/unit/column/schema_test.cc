@@ -105,6 +105,9 @@ TEST(ValidateSchema, ColumnsAndSeries) {
   schema.seq = static_cast<SeqMode>(3);
   ExpectInvalid(schema, "seq");
   schema = Quotes();
+  schema.durability = static_cast<Durability>(3);
+  ExpectInvalid(schema, "durability");
+  schema = Quotes();
   for (int i = 0; i < 253; ++i) schema.columns.push_back({ColumnId(), fmt::format("c{}", i), kInt});
   EXPECT_EQ(Validate(schema), OkStatus());
   schema.columns.push_back({ColumnId(), "last", kInt});
@@ -138,6 +141,20 @@ TEST(Evolve, AddsNullableColumnsAtTheEndAndChangesRetention) {
   const SchemaPtr third = Evolve(second, declared, TableId(9)).value();
   EXPECT_EQ(third->version, SchemaVersion(3));
   EXPECT_EQ(third->hot_retain, Duration::Hours(1));
+}
+
+TEST(Evolve, ChangesDurabilityBothWays) {
+  SchemaPtr current = Evolve(nullptr, Quotes(), TableId(7)).value();
+  EXPECT_EQ(current->durability, Durability::kSync);
+  for (const Durability durability : {Durability::kProcess, Durability::kSync}) {
+    TableSchema declared = Quotes();
+    declared.durability = durability;
+    const SchemaPtr next = Evolve(current, declared, TableId(9)).value();
+    EXPECT_EQ(next->durability, durability);
+    EXPECT_EQ(next->version, current->version.Next());
+    EXPECT_EQ(DecodeSchema(EncodeSchema(*next)).value(), *next);
+    current = next;
+  }
 }
 
 TEST(Evolve, RefusesEverythingElse) {
@@ -215,7 +232,7 @@ TEST(SchemaCodec, BelievesNothing) {
   EXPECT_EQ(DecodeSchema(EncodeSchema(schema)).status().code(), absl::StatusCode::kDataLoss);
 
   std::vector<std::byte> bytes = EncodeSchema(*Evolve(nullptr, Quotes(), TableId(1)).value());
-  bytes[sizeof kSchemaMagic] = std::byte{2};
+  bytes[sizeof kSchemaMagic] = std::byte{kSchemaFormat + 1};
   bytes.resize(bytes.size() - 8);
   ByteWriter(&bytes).Put(Checksum(bytes));
   EXPECT_EQ(DecodeSchema(bytes).status().code(), absl::StatusCode::kFailedPrecondition);

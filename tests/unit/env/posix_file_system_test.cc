@@ -117,7 +117,7 @@ TEST_F(PosixFileSystemTest, WriteAtomicallyReplacesAndLeavesNothingBehind) {
   EXPECT_THAT(files_.List(directory_).value(), ElementsAre("d", "m"));
 }
 
-/// Writes of many sizes and places, against the same bytes in memory.
+/// Durable and unsynced writes of many sizes and places, against the same bytes in memory.
 void CheckDurableWrites(FileSystem* files, const std::string& path) {
   constexpr uint64_t kSize = 64 * kBlockBytes;
   std::vector<std::byte> expected(kSize);
@@ -130,9 +130,15 @@ void CheckDurableWrites(FileSystem* files, const std::string& path) {
     const size_t count = (random() % (64 - offset / kBlockBytes) + 1) * kBlockBytes;
     const std::vector<std::byte> bytes = Pattern(count, random());
     std::ranges::copy(bytes, buffer.get());
-    ASSERT_TRUE(file->Submit(offset, {buffer.get(), count}).ok());
-    ASSERT_TRUE(file->Wait().ok());
+    if (random() % 2 == 0) {
+      ASSERT_TRUE(file->WriteUnsynced(offset, bytes).ok());
+    } else {
+      ASSERT_TRUE(file->Sync().ok());
+      ASSERT_TRUE(file->Submit(offset, {buffer.get(), count}).ok());
+      ASSERT_TRUE(file->Wait().ok());
+    }
     std::ranges::copy(bytes, expected.begin() + static_cast<ptrdiff_t>(offset));
+    ASSERT_EQ(files->ReadAll(path, kSize).value(), expected);
   }
   EXPECT_EQ(files->ReadAll(path, kSize).value(), expected);
   file = nullptr;
@@ -164,6 +170,13 @@ TEST_F(PosixFileSystemTest, DurableFilesRefuseWhatTheyCannotDo) {
   EXPECT_EQ(code(0, 0, 5 * kBlockBytes), absl::StatusCode::kOutOfRange);
   EXPECT_EQ(code(4 * kBlockBytes, 0, kBlockBytes), absl::StatusCode::kOutOfRange);
   EXPECT_EQ(code(~uint64_t{0} - kBlockBytes + 1, 0, kBlockBytes), absl::StatusCode::kOutOfRange);
+  const auto unsynced = [&](uint64_t offset, size_t count) {
+    return file->WriteUnsynced(offset, {buffer.get() + 1, count}).code();
+  };
+  EXPECT_EQ(unsynced(1, kBlockBytes), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(unsynced(0, 100), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(unsynced(0, 5 * kBlockBytes), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(unsynced(4 * kBlockBytes, kBlockBytes), absl::StatusCode::kOutOfRange);
   // A refused write leaves the file usable.
   ASSERT_TRUE(file->Submit(3 * kBlockBytes, {buffer.get(), kBlockBytes}).ok());
   EXPECT_TRUE(file->Wait().ok());

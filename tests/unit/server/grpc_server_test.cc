@@ -61,10 +61,11 @@ class GrpcServerTest : public testing::Test {
                                          grpc::InsecureChannelCredentials(), arguments);
   }
 
-  void ApplyTable() {
+  void ApplyTable(v1::Durability durability = v1::DURABILITY_UNSPECIFIED) {
     v1::ApplyTableRequest request;
     v1::Table* table = request.mutable_table();
     table->set_name("ticks");
+    table->set_durability(durability);
     v1::ColumnDef* price = table->add_columns();
     price->set_name("price");
     price->mutable_type()->set_kind(v1::TYPE_KIND_FLOAT64);
@@ -140,6 +141,15 @@ class GrpcServerTest : public testing::Test {
   std::shared_ptr<grpc::Channel> channel_;
   column::SchemaPtr schema_;
 };
+
+TEST_F(GrpcServerTest, AnAckSaysHowDurableTheBatchIs) {
+  for (const auto durability : {v1::DURABILITY_PROCESS, v1::DURABILITY_SYNC}) {
+    ApplyTable(durability);
+    v1::WriteResponse ack;
+    ASSERT_TRUE(Write(Batch(1000, 20), &ack).ok());
+    EXPECT_EQ(ack.durability(), durability);
+  }
+}
 
 TEST_F(GrpcServerTest, WhatIsWrittenIsRead) {
   v1::WriteResponse ack;

@@ -17,6 +17,14 @@ class FailingDurableFile final : public env::DurableFile {
     const Status status = host_->Wait();
     return files_->wait_error.ok() ? status : files_->wait_error;
   }
+  Status WriteUnsynced(uint64_t offset, ByteSpan bytes) override {
+    ++files_->unsynced_writes;
+    return host_->WriteUnsynced(offset, bytes);
+  }
+  Status Sync() override {
+    ++files_->syncs;
+    return files_->sync_error.ok() ? host_->Sync() : files_->sync_error;
+  }
   bool direct() const override { return host_->direct(); }
 
  private:
@@ -116,6 +124,14 @@ column::Batch ShardFixture::Rows(size_t rows, int64_t ts, uint64_t first_seq) {
     builder.SetInt(0, 100 + static_cast<int64_t>(row));
   }
   return builder.Build();
+}
+
+void ShardFixture::SetDurability(column::Durability durability) {
+  column::TableSchema declared = *schema_;
+  declared.durability = durability;
+  auto applied = catalog_->Apply(declared, "test");
+  ASSERT_TRUE(applied.ok()) << applied.status();
+  schema_ = *applied;
 }
 
 Write ShardFixture::WriteOf(std::string producer, uint64_t number, column::Batch batch, Ack* ack) {

@@ -38,7 +38,10 @@ class FailingFiles final : public env::FileSystem {
  public:
   Status submit_error;  // of the next Submits
   Status wait_error;    // of the next Waits
+  Status sync_error;    // of the next Syncs
   Status open_error;    // of the next OpenDurables
+  uint64_t unsynced_writes = 0;
+  uint64_t syncs = 0;
 
   StatusOr<std::unique_ptr<env::File>> Open(const std::string& path, Mode mode) override {
     return host_.Open(path, mode);
@@ -120,6 +123,8 @@ class ShardFixture : public ::testing::Test {
   void Crash();
   /// `rows` rows of symbols S0..S4 with ascending ts from `ts`, price = 100 + row.
   column::Batch Rows(size_t rows, int64_t ts, uint64_t first_seq);
+  /// Rows are made with a schema of this durability from now on.
+  void SetDurability(column::Durability durability);
   Write WriteOf(std::string producer, uint64_t number, column::Batch batch, Ack* ack);
   Ack Send(std::string producer, uint64_t number, column::Batch batch);
   /// Visible rows of the table: (ts, seq) of every symbol, sorted.

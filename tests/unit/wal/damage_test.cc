@@ -74,7 +74,8 @@ class DamageTest : public ::testing::Test {
 };
 
 TEST_F(DamageTest, EveryCutOfTheLastFrameIsATornTail) {
-  std::vector<size_t> cuts{1, 7, 8, 79, 80, 87, 88, 89, 111, 112, 113, kLastLength - 1};
+  std::vector<size_t> cuts{1,  7,   8,   79,  80,  87,  88,  95,
+                           96, 103, 104, 105, 127, 128, 129, kLastLength - 1};
   for (size_t cut = 512; cut < kLastLength; cut += 512) cuts.push_back(cut);
   for (const size_t cut : cuts) {
     env::MemoryFileSystem shorter = files_;
@@ -112,12 +113,13 @@ TEST_F(DamageTest, GarbageBehindTheEndIsATornTail) {
 
 TEST_F(DamageTest, FlippedBitsBeforeTheLastFrameAreDataLoss) {
   // Of each frame that another follows: every header byte, and places in the payload.
-  const std::vector<std::pair<size_t, size_t>> frames{{4096, 88 + 24 + 2'000},
-                                                      {8192, 88 + 24 + 9'000}};
+  const std::vector<std::pair<size_t, size_t>> frames{
+      {4096, kFrameHeaderBytes + kRecordHeaderBytes + 2'000},
+      {8192, kFrameHeaderBytes + kRecordHeaderBytes + 9'000}};
   for (const auto& [begin, length] : frames) {
     std::vector<size_t> places;
-    for (size_t i = 0; i < 112; ++i) places.push_back(i);
-    for (size_t i = 112; i < length; i += 397) places.push_back(i);
+    for (size_t i = 0; i < 128; ++i) places.push_back(i);
+    for (size_t i = 128; i < length; i += 397) places.push_back(i);
     places.push_back(length - 1);
     for (const size_t place : places) {
       env::MemoryFileSystem flipped = files_;
@@ -163,6 +165,38 @@ TEST_F(DamageTest, AWholeFrameFromElsewhereIsDataLoss) {
   std::copy(from.begin() + kLastFrame, from.end(),
             files_.Content(kFirstSegment).begin() + kLastFrame);
   ExpectDataLoss(files_, kFirstSegment, kLastFrame, "frame of another chain");
+}
+
+TEST_F(DamageTest, AMisdirectedWriteIsDataLossWhereverItLands) {
+  const auto original = files_.Content(kFirstSegment);
+  const auto move = [&](size_t from, size_t to, bool clear) {
+    env::MemoryFileSystem moved = files_;
+    auto& bytes = moved.Content(kFirstSegment);
+    if (clear)
+      std::fill(bytes.begin() + kLastFrame, bytes.begin() + kLastFrame + 12'288, std::byte{});
+    std::copy_n(original.begin() + static_cast<ptrdiff_t>(from), 12'288,
+                bytes.begin() + static_cast<ptrdiff_t>(to));
+    return moved;
+  };
+  // The last frame went behind its place, and its place stayed as it was.
+  ExpectDataLoss(move(kLastFrame, 40'960, true), kFirstSegment, kLastFrame, "behind the end");
+  // It went over an earlier frame.
+  ExpectDataLoss(move(kLastFrame, 8'192, true), kFirstSegment, 8'192, "over a frame");
+  // An earlier frame was written over the last one.
+  ExpectDataLoss(move(8'192, kLastFrame, false), kFirstSegment, kLastFrame, "over the last");
+  env::MemoryFileSystem moved = move(8'192, kLastFrame, false);
+  EXPECT_THAT(ReadAll(&moved, "log").status.ToString(),
+              HasSubstr("was written for offset 8192 of segment 0000000000000001"));
+}
+
+TEST_F(DamageTest, AFrameOfAnotherSegmentInANewFileIsDataLoss) {
+  Opened opened = OpenLog(&files_, SmallLog());
+  ASSERT_TRUE(Append(opened.log.get(), MakeRecord(50, 1, 60'000)).ok());
+  const std::string second = "log/0000000000000002.wal";
+  const auto& from = files_.Content(kFirstSegment);
+  auto& to = files_.Content(second);
+  std::copy_n(from.begin() + 4'096, 4'096, to.begin() + 4'096);
+  ExpectDataLoss(files_, second, 4'096, "a frame of the segment before");
 }
 
 TEST_F(DamageTest, ATornFrameInARecycledFileIsCut) {

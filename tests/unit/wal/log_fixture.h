@@ -57,9 +57,9 @@ inline Status Add(Log* log, const KnownRecord& record) {
 }
 
 /// Adds, submits and waits for one frame with one record.
-inline Status Append(Log* log, const KnownRecord& record) {
+inline Status Append(Log* log, const KnownRecord& record, FrameLevel level = FrameLevel::kSynced) {
   PX_RETURN_IF_ERROR(Add(log, record));
-  PX_RETURN_IF_ERROR(log->Submit());
+  PX_RETURN_IF_ERROR(log->Submit(level));
   return log->Wait();
 }
 

@@ -1,4 +1,5 @@
-// Files in memory that can fail, tear a write, forget unsynced renames and be looked into.
+// Files in memory that can fail, tear a write, forget unsynced writes and renames and be looked
+// into.
 #pragma once
 
 #include <algorithm>
@@ -21,8 +22,9 @@ class MemoryFileSystem final : public FileSystem {
   using Bytes = std::vector<std::byte>;
   static constexpr size_t kSectorBytes = 512;
 
-  /// The write, rename, remove or sync after `count` more is the crash: a write leaves any of its
-  /// sectors, renames and removals that were not synced may be undone.
+  /// The write, rename, remove or sync after `count` more is the crash, as when power goes: a write
+  /// leaves any of its sectors, so do unsynced writes before it, and renames that were not synced
+  /// may be undone.
   void CrashAfter(uint64_t count, uint32_t seed) {
     crash_in_ = count;
     crash_armed_ = true;
@@ -32,11 +34,19 @@ class MemoryFileSystem final : public FileSystem {
   void Reboot() {
     crashed_ = crash_armed_ = false;
     undo_.clear();
+    unsynced_.clear();
+  }
+  /// Power goes now.
+  void CrashNow(uint32_t seed) {
+    CrashAfter(0, seed);
+    Change("").IgnoreError();
   }
   /// Calls that change something, so far.
   [[nodiscard]] uint64_t changes() const { return changes_; }
   /// The next durable write fails once without touching the file.
   void FailNextWrite() { fail_next_write_ = true; }
+  /// The next sync fails once. As with Linux, a later one neither fails nor writes what it missed.
+  void FailNextSync() { fail_next_sync_ = true; }
   /// While full, no durable file can be made.
   void SetFull(bool full) { full_ = full; }
 
@@ -75,13 +85,13 @@ class MemoryFileSystem final : public FileSystem {
   Status Rename(const std::string& from, const std::string& to) override {
     PX_RETURN_IF_ERROR(Change(from));
     if (!files_.contains(from)) return NotFound("{}: rename: no such file", from);
-    files_[to] = std::move(files_[from]);
-    files_.erase(from);
+    Move(from, to);
     undo_.push_back({from, to});
     return OkStatus();
   }
   Status Remove(const std::string& path) override {
     PX_RETURN_IF_ERROR(Change(path));
+    unsynced_.erase(path);
     return files_.erase(path) == 1 ? OkStatus() : NotFound("{}: remove: no such file", path);
   }
   Status SyncDirectory(const std::string& path) override {
@@ -128,7 +138,7 @@ class MemoryFileSystem final : public FileSystem {
       owner_->files_.at(path_).resize(size);
       return OkStatus();
     }
-    Status Sync() override { return owner_->Change(path_); }
+    Status Sync() override { return owner_->Sync(path_); }
 
    private:
     MemoryFileSystem* const owner_;
@@ -147,6 +157,7 @@ class MemoryFileSystem final : public FileSystem {
       if (offset + bytes.size() > owner_->files_.at(path_).size()) {
         return OutOfRange("{}: past the end", path_);
       }
+      if (dirty_) return Internal("{}: a durable write before unsynced ones were synced", path_);
       offset_ = offset;
       bytes_ = bytes;
       return OkStatus();
@@ -162,9 +173,32 @@ class MemoryFileSystem final : public FileSystem {
       for (size_t at = 0; at < bytes_.size(); at += kSectorBytes) {
         if (owner_->tearing_ && owner_->random_() % 2 == 0) continue;
         std::memcpy(to + at, bytes_.data() + at, kSectorBytes);
+        owner_->unsynced_[path_].erase(offset_ + at);
       }
       owner_->tearing_ = false;
       return status;
+    }
+    Status WriteUnsynced(uint64_t offset, ByteSpan bytes) override {
+      Bytes& content = owner_->files_.at(path_);
+      if (offset % kBlockBytes != 0 || bytes.size() % kBlockBytes != 0 ||
+          offset + bytes.size() > content.size()) {
+        return InvalidArgument("{}: not aligned or past the end", path_);
+      }
+      const Status status = owner_->Change(path_);
+      if (!status.ok() && !owner_->tearing_) return status;
+      dirty_ = true;
+      for (size_t at = 0; at < bytes.size(); at += kSectorBytes) {
+        if (owner_->tearing_ && owner_->random_() % 2 == 0) continue;
+        std::byte* to = content.data() + offset + at;
+        owner_->unsynced_[path_].try_emplace(offset + at, Sector{Bytes(to, to + kSectorBytes)});
+        std::memcpy(to, bytes.data() + at, kSectorBytes);
+      }
+      owner_->tearing_ = false;
+      return status;
+    }
+    Status Sync() override {
+      dirty_ = false;
+      return owner_->Sync(path_);
     }
     [[nodiscard]] bool direct() const override { return true; }
 
@@ -173,6 +207,13 @@ class MemoryFileSystem final : public FileSystem {
     const std::string path_;
     uint64_t offset_ = 0;
     ByteSpan bytes_;
+    bool dirty_ = false;  // has unsynced writes of this handle
+  };
+
+  /// What the device holds where the page cache has something newer.
+  struct Sector {
+    Bytes durable;
+    bool missed = false;  // a sync failed: no later one writes it
   };
 
   static Status Gone(const std::string& path) { return Unavailable("{}: power is off", path); }
@@ -183,17 +224,40 @@ class MemoryFileSystem final : public FileSystem {
     ++changes_;
     if (!crash_armed_ || crash_in_-- > 0) return OkStatus();
     crashed_ = tearing_ = true;
+    for (const auto& [name, sectors] : unsynced_) {
+      for (const auto& [offset, sector] : sectors) {
+        if (!sector.missed && random_() % 2 == 0) continue;
+        std::ranges::copy(sector.durable, files_.at(name).data() + offset);
+      }
+    }
+    unsynced_.clear();
     while (!undo_.empty() && random_() % 2 == 0) {
       const auto [from, to] = undo_.back();
-      files_[from] = std::move(files_[to]);
-      files_.erase(to);
+      Move(to, from);
       undo_.pop_back();
     }
     return Gone(path);
   }
+  Status Sync(const std::string& path) {
+    auto& sectors = unsynced_[path];
+    if (std::exchange(fail_next_sync_, false)) {
+      for (auto& [offset, sector] : sectors) sector.missed = true;
+      return Unavailable("{}: fdatasync: Input/output error", path);
+    }
+    PX_RETURN_IF_ERROR(Change(path));
+    std::erase_if(sectors, [](const auto& entry) { return !entry.second.missed; });
+    return OkStatus();
+  }
+  void Move(const std::string& from, const std::string& to) {
+    files_[to] = std::move(files_[from]);
+    files_.erase(from);
+    unsynced_[to] = std::move(unsynced_[from]);
+    unsynced_.erase(from);
+  }
 
   std::map<std::string, Bytes> files_;
-  std::vector<std::pair<std::string, std::string>> undo_;  // unsynced renames
+  std::vector<std::pair<std::string, std::string>> undo_;       // unsynced renames
+  std::map<std::string, std::map<uint64_t, Sector>> unsynced_;  // by path and offset
   std::mt19937 random_;
   uint64_t changes_ = 0;
   uint64_t crash_in_ = 0;
@@ -201,6 +265,7 @@ class MemoryFileSystem final : public FileSystem {
   bool crashed_ = false;
   bool tearing_ = false;
   bool fail_next_write_ = false;
+  bool fail_next_sync_ = false;
   bool full_ = false;
 };
 

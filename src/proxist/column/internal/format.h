@@ -7,7 +7,8 @@
 namespace proxist::column {
 
 inline constexpr uint32_t kSchemaMagic = 0x43535850;  // "PXSC"
-inline constexpr uint16_t kSchemaFormat = 1;
+/// What is written; 1, which has no durability, is read as well.
+inline constexpr uint16_t kSchemaFormat = 2;
 
 inline constexpr uint16_t kBatchFormat = 1;
 inline constexpr size_t kBatchHeaderBytes = 8;

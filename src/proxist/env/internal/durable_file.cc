@@ -63,8 +63,9 @@ class Ring {
 
 class UringDurableFile final : public DurableFile {
  public:
-  UringDurableFile(Descriptor fd, std::string path, uint64_t size, bool direct)
+  UringDurableFile(Descriptor fd, Descriptor cached, std::string path, uint64_t size, bool direct)
       : fd_(std::move(fd)),
+        cached_(std::move(cached)),
         path_(std::move(path)),
         size_(size),
         direct_(direct),
@@ -76,14 +77,10 @@ class UringDurableFile final : public DurableFile {
 
   Status Submit(uint64_t offset, ByteSpan bytes) override {
     PX_CHECK(!in_flight_);
-    if (offset % kBlockBytes != 0 || bytes.size() % kBlockBytes != 0 ||
-        reinterpret_cast<uintptr_t>(bytes.data()) % kBlockBytes != 0) {
-      return InvalidArgument("{}: durable write at {} of {} bytes is not aligned to {} bytes",
-                             path_, offset, bytes.size(), kBlockBytes);
-    }
-    if (offset > size_ || bytes.size() > size_ - offset || bytes.size() > kMaxWriteBytes) {
-      return OutOfRange("{}: durable write at {} of {} bytes does not fit the file's {} bytes",
-                        path_, offset, bytes.size(), size_);
+    PX_RETURN_IF_ERROR(CheckPlace(offset, bytes));
+    if (reinterpret_cast<uintptr_t>(bytes.data()) % kBlockBytes != 0) {
+      return InvalidArgument("{}: the bytes of a durable write are not aligned to {} bytes", path_,
+                             kBlockBytes);
     }
     offset_ = offset;
     bytes_ = bytes;
@@ -115,12 +112,37 @@ class UringDurableFile final : public DurableFile {
     return WriteFully(fd_.get(), path_, offset_ + written, bytes_.subspan(written));
   }
 
+  Status WriteUnsynced(uint64_t offset, ByteSpan bytes) override {
+    PX_CHECK(!in_flight_);
+    PX_RETURN_IF_ERROR(CheckPlace(offset, bytes));
+    return WriteFully(cached_.get(), path_, offset, bytes);
+  }
+
+  Status Sync() override {
+    PX_CHECK(!in_flight_);
+    if (::fdatasync(cached_.get()) != 0) return PosixError(path_, "fdatasync", errno);
+    return OkStatus();
+  }
+
   [[nodiscard]] bool direct() const override { return direct_; }
 
  private:
   static constexpr size_t kMaxWriteBytes = size_t{1} << 30;
 
-  const Descriptor fd_;
+  [[nodiscard]] Status CheckPlace(uint64_t offset, ByteSpan bytes) const {
+    if (offset % kBlockBytes != 0 || bytes.size() % kBlockBytes != 0) {
+      return InvalidArgument("{}: write at {} of {} bytes is not aligned to {} bytes", path_,
+                             offset, bytes.size(), kBlockBytes);
+    }
+    if (offset > size_ || bytes.size() > size_ - offset || bytes.size() > kMaxWriteBytes) {
+      return OutOfRange("{}: write at {} of {} bytes does not fit the file's {} bytes", path_,
+                        offset, bytes.size(), size_);
+    }
+    return OkStatus();
+  }
+
+  const Descriptor fd_;      // past the page cache where that is possible; each write is durable
+  const Descriptor cached_;  // into the page cache
   const std::string path_;
   const uint64_t size_;
   const bool direct_;
@@ -187,7 +209,9 @@ StatusOr<std::unique_ptr<DurableFile>> OpenDurablePosixFile(const std::string& p
   // Without O_DIRECT each write still carries an fdatasync of its own through O_DSYNC.
   if (!direct && errno == EINVAL) fd = OpenDescriptor(path, O_RDWR | O_DSYNC);
   if (!fd.valid()) return PosixError(path, "open for durable writes", errno);
-  return std::make_unique<UringDurableFile>(std::move(fd), path, size, direct);
+  Descriptor cached = OpenDescriptor(path, O_RDWR);
+  if (!cached.valid()) return PosixError(path, "open for unsynced writes", errno);
+  return std::make_unique<UringDurableFile>(std::move(fd), std::move(cached), path, size, direct);
 }
 
 }  // namespace proxist::env

@@ -94,6 +94,10 @@ constexpr OptionRow kOptions[] = {
     {"max-queued-batches", "N", "1024",
      "Batches that wait for a shard; beyond it writes are refused (RESOURCE_EXHAUSTED).",
      &SetCount<PX_FIELD(node.max_queued_batches), 1, 1u << 20>},
+    {"max-unsynced-ms", "MS", "50",
+     "Time after which rows of tables with `durability: process` are synced to disk at the latest; "
+     "only synced rows are flushed to history.",
+     &SetMillis<PX_FIELD(node.max_unsynced), 1, 60'000>},
     {"flush-min-ms", "MS", "5", "Shortest pause between two flushes to history.",
      &SetMillis<PX_FIELD(node.flush_min_interval), 1, 60'000>},
     {"flush-max-ms", "MS", "50", "Longest pause between two flushes while there are rows.",

@@ -21,6 +21,7 @@ Json TableJson(const TableState& table) {
   return {{"tenant", table.schema->tenant},
           {"name", table.schema->name},
           {"version", table.schema->version.value()},
+          {"durability", column::NameOf(table.schema->durability)},
           {"rows_hot", table.stats.rows},
           {"bytes_hot", table.stats.bytes},
           {"series", table.stats.series},
@@ -42,6 +43,7 @@ Json ShardJson(ShardId id, const shard::ShardStats& stats) {
           {"batches", stats.batches},
           {"rows", stats.rows},
           {"duplicates", stats.duplicates},
+          {"log_syncs", stats.log_syncs},
           {"direct_io", stats.direct_io},
           {"poisoned", stats.poisoned}};
 }

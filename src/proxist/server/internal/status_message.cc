@@ -1,4 +1,5 @@
 // A node's state as the message that GetStatus answers.
+#include "proxist/api/table_message.h"
 #include "proxist/server/internal/status_report.h"
 #include "proxist/v1/proxist.pb.h"
 
@@ -12,6 +13,7 @@ void EncodeTableState(const TableState& table, v1::TableStatus* out) {
   out->set_tenant(table.schema->tenant);
   out->set_name(table.schema->name);
   out->set_version(table.schema->version.value());
+  out->set_durability(api::EncodeDurability(table.schema->durability));
   out->set_rows_hot(table.stats.rows);
   out->set_bytes_hot(table.stats.bytes);
   out->set_series(table.stats.series);

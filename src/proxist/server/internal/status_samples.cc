@@ -43,11 +43,13 @@ constexpr ShardMetric kShardMetrics[] = {
      [](const shard::ShardStats& s) { return static_cast<double>(s.log_live_bytes); }},
     {"proxist_shard_poisoned", "1 when the shard refuses writes after a failed durable write.",
      Kind::kGauge, [](const shard::ShardStats& s) { return s.poisoned.empty() ? 0.0 : 1.0; }},
-    {"proxist_shard_commits_total", "Group commits: device writes of the log.", Kind::kCounter,
+    {"proxist_shard_commits_total", "Group commits: writes of the log.", Kind::kCounter,
      [](const shard::ShardStats& s) { return static_cast<double>(s.groups); }},
-    {"proxist_shard_batches_total", "Batches made durable and published.", Kind::kCounter,
+    {"proxist_shard_log_syncs_total", "Syncs of commits that went to the page cache alone.",
+     Kind::kCounter, [](const shard::ShardStats& s) { return static_cast<double>(s.log_syncs); }},
+    {"proxist_shard_batches_total", "Batches logged and published.", Kind::kCounter,
      [](const shard::ShardStats& s) { return static_cast<double>(s.batches); }},
-    {"proxist_shard_rows_total", "Rows made durable and published.", Kind::kCounter,
+    {"proxist_shard_rows_total", "Rows logged and published.", Kind::kCounter,
      [](const shard::ShardStats& s) { return static_cast<double>(s.rows); }},
 };
 

@@ -7,6 +7,7 @@
 #include <grpcpp/support/proto_buffer_writer.h>
 
 #include "proxist/api/ack_token.h"
+#include "proxist/api/table_message.h"
 #include "proxist/api/write_request.h"
 #include "proxist/base/check.h"
 #include "proxist/env/clock.h"
@@ -57,10 +58,10 @@ void SubmitWrite(grpc::ByteBuffer* bytes, Node* node, observe::Metrics* metrics,
     then(finished, result);
   };
   StatusOr<std::shared_ptr<const v1::WriteRequest>> request = Parse(bytes);
-  if (!request.ok()) return finish(write, WriteResult{request.status(), {}, false}, done);
+  if (!request.ok()) return finish(write, WriteResult{.status = request.status()}, done);
   write.number = (*request)->batch_number();
   StatusOr<WriteCall> call = Decode(std::move(*request), *node);
-  if (!call.ok()) return finish(write, WriteResult{call.status(), {}, false}, done);
+  if (!call.ok()) return finish(write, WriteResult{.status = call.status()}, done);
   write.rows = call->batch.rows;
   node->Write(std::move(*call), [write, finish, then = std::move(done)](WriteResult result) {
     finish(write, result, then);
@@ -77,7 +78,7 @@ grpc::ByteBuffer EncodeAck(const AcceptedWrite& write, const WriteResult& result
     out->set_first_lsn(range.first.value());
     out->set_last_lsn(range.last.value());
   }
-  response.set_durability(v1::DURABILITY_SYNC);
+  response.set_durability(api::EncodeDurability(result.durability));
   response.set_duplicate(result.duplicate);
   response.set_token(api::EncodeToken(result.ranges));
   grpc::ByteBuffer bytes;

@@ -40,11 +40,12 @@ void Backlog::Add(column::Batch batch, Lsn first, Timestamp published,
   entries_.push_back(std::move(entry));
 }
 
-std::vector<const Backlog::Entry*> Backlog::Take(uint64_t max_rows) {
+std::vector<const Backlog::Entry*> Backlog::Take(uint64_t max_rows, Lsn durable) {
   std::vector<const Entry*> taken;
   uint64_t rows = 0;
   while (taken_ < entries_.size()) {
     const Entry& entry = entries_[taken_];
+    if (entry.last > durable) break;
     if (!taken.empty() && rows + entry.batch.rows > max_rows) break;
     rows += entry.batch.rows;
     taken.push_back(&entry);

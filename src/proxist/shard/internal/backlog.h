@@ -29,8 +29,9 @@ class Backlog {
   void Add(column::Batch batch, Lsn first, Timestamp published, std::vector<Day> rewritten_days);
   /// A batch that history holds already (replay): counts for what its table is persisted through.
   void AddPersisted(const column::Batch& batch);
-  /// The entries not taken yet, up to about `max_rows` rows and at least one; they count as taken.
-  std::vector<const Entry*> Take(uint64_t max_rows);
+  /// The entries not taken yet whose rows all lie at or below `durable`, up to about `max_rows`
+  /// rows and at least one; they count as taken.
+  std::vector<const Entry*> Take(uint64_t max_rows, Lsn durable);
   [[nodiscard]] std::vector<const Entry*> Find(Lsn first, Lsn last) const;
   /// Drops entries with last <= lsn; raises what each of their tables is persisted through.
   void Drop(Lsn lsn);

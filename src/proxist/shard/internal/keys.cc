@@ -108,7 +108,7 @@ StatusOr<Producers> DecodeProducers(std::string_view value) {
     PX_ASSIGN_OR_RETURN(const auto first_lsn, in.Get<uint64_t>());
     PX_ASSIGN_OR_RETURN(const auto last_lsn, in.Get<uint64_t>());
     producers[std::string(name)] =
-        ProducerState{BatchNumber(last), Lsn(first_lsn), Lsn(last_lsn), BatchNumber(0)};
+        ProducerState{BatchNumber(last), Lsn(first_lsn), Lsn(last_lsn)};
   }
   return producers;
 }

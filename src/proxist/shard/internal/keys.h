@@ -39,8 +39,6 @@ struct ProducerState {
   BatchNumber last;
   Lsn first_lsn;
   Lsn last_lsn;
-  /// A later batch than this one is refused: this one was, and it has to come again first. 0: none.
-  BatchNumber refused;
 };
 using Producers = std::map<std::string, ProducerState, std::less<>>;
 std::string EncodeProducers(const Producers& producers);

@@ -8,20 +8,6 @@
 namespace proxist::wal {
 namespace {
 
-template <typename T>
-void Store(std::byte* base, const Field& field, T value) {
-  PX_CHECK(field.size == sizeof value);
-  std::memcpy(base + field.offset, &value, sizeof value);
-}
-
-template <typename T>
-T Load(const std::byte* base, const Field& field) {
-  PX_CHECK(field.size == sizeof(T));
-  T value;
-  std::memcpy(&value, base + field.offset, sizeof value);
-  return value;
-}
-
 bool ParseHex16(std::string_view text, uint64_t* number) {
   if (text.size() != 16) return false;
   uint64_t value = 0;
@@ -41,54 +27,57 @@ constexpr std::string_view kFreePrefix = "free-";
 
 void EncodeSegmentHeader(SegmentHeader* header, std::byte* block) {
   namespace f = segment_field;
-  Store(block, f::kMagic, kSegmentMagic);
-  Store(block, f::kVersion, kFormatVersion);
-  Store(block, f::kEpoch, header->epoch.value());
-  Store(block, f::kIncarnation, header->incarnation);
-  Store(block, f::kNumber, header->number);
-  Store(block, f::kBytes, header->segment_bytes);
-  Store(block, f::kShard, header->shard.value());
-  Store(block, f::kFlags, header->recycled ? kRecycledFlag : uint16_t{0});
-  Store(block, f::kPrevious, header->previous);
-  Store(block, f::kLastLsn, header->last_lsn.value());
+  StoreField(block, f::kMagic, kSegmentMagic);
+  StoreField(block, f::kVersion, header->version);
+  StoreField(block, f::kEpoch, header->epoch.value());
+  StoreField(block, f::kIncarnation, header->incarnation);
+  StoreField(block, f::kNumber, header->number);
+  StoreField(block, f::kBytes, header->segment_bytes);
+  StoreField(block, f::kShard, header->shard.value());
+  StoreField(block, f::kFlags, header->recycled ? kRecycledFlag : uint16_t{0});
+  StoreField(block, f::kPrevious, header->previous);
+  StoreField(block, f::kLastLsn, header->last_lsn.value());
   header->checksum = Checksum({block, f::kChecksum.offset});
-  Store(block, f::kChecksum, header->checksum);
+  StoreField(block, f::kChecksum, header->checksum);
 }
 
 StatusOr<SegmentHeader> DecodeSegmentHeader(ByteSpan block) {
   namespace f = segment_field;
   PX_CHECK(block.size() >= kSegmentHeaderBytes);
   const std::byte* base = block.data();
-  if (Load<uint64_t>(base, f::kMagic) != kSegmentMagic) {
+  if (LoadField<uint64_t>(base, f::kMagic) != kSegmentMagic) {
     return DataLoss("it does not start with a segment header");
   }
   SegmentHeader header;
-  header.checksum = Load<uint64_t>(base, f::kChecksum);
+  header.checksum = LoadField<uint64_t>(base, f::kChecksum);
   if (header.checksum != Checksum({base, f::kChecksum.offset})) {
     return DataLoss("the checksum of its segment header does not match");
   }
-  if (const auto version = Load<uint32_t>(base, f::kVersion); version != kFormatVersion) {
-    return FailedPrecondition("it has log format version {}, this program reads version {}",
-                              version, kFormatVersion);
+  header.version = LoadField<uint32_t>(base, f::kVersion);
+  if (header.version < kOldestVersion || header.version > kFormatVersion) {
+    return FailedPrecondition("it has log format version {}, this program reads versions {} to {}",
+                              header.version, kOldestVersion, kFormatVersion);
   }
-  header.epoch = Epoch(Load<uint32_t>(base, f::kEpoch));
-  header.incarnation = Load<uint64_t>(base, f::kIncarnation);
-  header.number = Load<uint64_t>(base, f::kNumber);
-  header.segment_bytes = Load<uint64_t>(base, f::kBytes);
+  header.epoch = Epoch(LoadField<uint32_t>(base, f::kEpoch));
+  header.incarnation = LoadField<uint64_t>(base, f::kIncarnation);
+  header.number = LoadField<uint64_t>(base, f::kNumber);
+  header.segment_bytes = LoadField<uint64_t>(base, f::kBytes);
   if (header.segment_bytes < kSegmentHeaderBytes || header.segment_bytes % env::kBlockBytes != 0) {
     return DataLoss("its segment header gives an impossible size of {} bytes",
                     header.segment_bytes);
   }
-  header.shard = ShardId(Load<uint16_t>(base, f::kShard));
-  header.recycled = (Load<uint16_t>(base, f::kFlags) & kRecycledFlag) != 0;
-  header.previous = Load<uint64_t>(base, f::kPrevious);
-  header.last_lsn = Lsn(Load<uint64_t>(base, f::kLastLsn));
+  header.shard = ShardId(LoadField<uint16_t>(base, f::kShard));
+  header.recycled = (LoadField<uint16_t>(base, f::kFlags) & kRecycledFlag) != 0;
+  header.previous = LoadField<uint64_t>(base, f::kPrevious);
+  header.last_lsn = Lsn(LoadField<uint64_t>(base, f::kLastLsn));
   return header;
 }
 
 uint64_t FrameChecksum(ByteSpan frame) {
-  const uint64_t seed = Checksum(frame.first(frame_field::kChecksum.offset));
-  return Checksum(frame.subspan(kFrameHeaderBytes), seed);
+  namespace f = frame_field;
+  const bool old = LoadField<uint32_t>(frame.data(), f::kVersion) == 1;
+  const uint64_t seed = Checksum(frame.first(old ? f::kChecksumV1.offset : f::kChecksum.offset));
+  return Checksum(frame.subspan(old ? kFrameHeaderBytesV1 : kFrameHeaderBytes), seed);
 }
 
 uint64_t SealFrame(const FrameHeader& header, std::span<std::byte> frame) {
@@ -96,20 +85,22 @@ uint64_t SealFrame(const FrameHeader& header, std::span<std::byte> frame) {
   PX_CHECK(frame.size() == header.length && frame.size() >= kFrameHeaderBytes);
   std::byte* base = frame.data();
   std::memset(base, 0, kFrameHeaderBytes);
-  Store(base, f::kMagic, kFrameMagic);
-  Store(base, f::kVersion, kFormatVersion);
-  Store(base, f::kRecords, header.records);
-  Store(base, f::kIncarnation, header.incarnation);
-  Store(base, f::kSegment, header.segment);
-  Store(base, f::kOffset, header.offset);
-  Store(base, f::kLength, header.length);
-  Store(base, f::kEpoch, header.epoch.value());
-  Store(base, f::kShard, header.shard.value());
-  Store(base, f::kFirst, header.first.value());
-  Store(base, f::kLast, header.last.value());
-  Store(base, f::kPrevious, header.previous);
+  StoreField(base, f::kMagic, kFrameMagic);
+  StoreField(base, f::kVersion, kFormatVersion);
+  StoreField(base, f::kRecords, header.records);
+  StoreField(base, f::kIncarnation, header.incarnation);
+  StoreField(base, f::kSegment, header.segment);
+  StoreField(base, f::kOffset, header.offset);
+  StoreField(base, f::kLength, header.length);
+  StoreField(base, f::kEpoch, header.epoch.value());
+  StoreField(base, f::kShard, header.shard.value());
+  StoreField(base, f::kFirst, header.first.value());
+  StoreField(base, f::kLast, header.last.value());
+  StoreField(base, f::kPrevious, header.previous);
+  StoreField(base, f::kDurable, header.durable);
+  StoreField(base, f::kHeaderChecksum, Checksum(frame.first(f::kHeaderChecksum.offset)));
   const uint64_t checksum = FrameChecksum(frame);
-  Store(base, f::kChecksum, checksum);
+  StoreField(base, f::kChecksum, checksum);
   return checksum;
 }
 
@@ -117,30 +108,38 @@ bool DecodeFrameHeader(ByteSpan block, FrameHeader* out) {
   namespace f = frame_field;
   PX_CHECK(block.size() >= kFrameHeaderBytes);
   const std::byte* base = block.data();
-  if (Load<uint64_t>(base, f::kMagic) != kFrameMagic ||
-      Load<uint32_t>(base, f::kVersion) != kFormatVersion) {
-    return false;
+  if (LoadField<uint64_t>(base, f::kMagic) != kFrameMagic) return false;
+  out->version = LoadField<uint32_t>(base, f::kVersion);
+  if (out->version < kOldestVersion || out->version > kFormatVersion) return false;
+  out->records = LoadField<uint32_t>(base, f::kRecords);
+  out->incarnation = LoadField<uint64_t>(base, f::kIncarnation);
+  out->segment = LoadField<uint64_t>(base, f::kSegment);
+  out->offset = LoadField<uint64_t>(base, f::kOffset);
+  out->length = LoadField<uint32_t>(base, f::kLength);
+  out->epoch = Epoch(LoadField<uint32_t>(base, f::kEpoch));
+  out->shard = ShardId(LoadField<uint16_t>(base, f::kShard));
+  out->first = Lsn(LoadField<uint64_t>(base, f::kFirst));
+  out->last = Lsn(LoadField<uint64_t>(base, f::kLast));
+  out->previous = LoadField<uint64_t>(base, f::kPrevious);
+  if (out->version == 1) {
+    out->durable = out->offset;
+    out->checksum = LoadField<uint64_t>(base, f::kChecksumV1);
+    out->whole = true;
+    return true;
   }
-  out->records = Load<uint32_t>(base, f::kRecords);
-  out->incarnation = Load<uint64_t>(base, f::kIncarnation);
-  out->segment = Load<uint64_t>(base, f::kSegment);
-  out->offset = Load<uint64_t>(base, f::kOffset);
-  out->length = Load<uint32_t>(base, f::kLength);
-  out->epoch = Epoch(Load<uint32_t>(base, f::kEpoch));
-  out->shard = ShardId(Load<uint16_t>(base, f::kShard));
-  out->first = Lsn(Load<uint64_t>(base, f::kFirst));
-  out->last = Lsn(Load<uint64_t>(base, f::kLast));
-  out->previous = Load<uint64_t>(base, f::kPrevious);
-  out->checksum = Load<uint64_t>(base, f::kChecksum);
+  out->durable = LoadField<uint64_t>(base, f::kDurable);
+  out->checksum = LoadField<uint64_t>(base, f::kChecksum);
+  out->whole = LoadField<uint64_t>(base, f::kHeaderChecksum) ==
+               Checksum(block.first(f::kHeaderChecksum.offset));
   return true;
 }
 
 void EncodeRecord(ByteSpan payload, Lsn first, Lsn last, std::byte* out) {
   namespace f = record_field;
-  Store(out, f::kLength, static_cast<uint32_t>(payload.size()));
-  Store(out, f::kZero, uint32_t{0});
-  Store(out, f::kFirst, first.value());
-  Store(out, f::kLast, last.value());
+  StoreField(out, f::kLength, static_cast<uint32_t>(payload.size()));
+  StoreField(out, f::kZero, uint32_t{0});
+  StoreField(out, f::kFirst, first.value());
+  StoreField(out, f::kLast, last.value());
   if (!payload.empty()) std::memcpy(out + kRecordHeaderBytes, payload.data(), payload.size());
   const size_t end = kRecordHeaderBytes + payload.size();
   std::memset(out + end, 0, RecordBytes(payload.size()) - end);

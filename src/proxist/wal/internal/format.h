@@ -4,10 +4,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
 #include "proxist/base/bytes.h"
+#include "proxist/base/check.h"
 #include "proxist/base/ids.h"
 #include "proxist/base/status.h"
 #include "proxist/env/file_system.h"
@@ -16,9 +18,12 @@ namespace proxist::wal {
 
 inline constexpr uint64_t kSegmentMagic = 0x4745534c41575850;  // "PXWALSEG"
 inline constexpr uint64_t kFrameMagic = 0x4d52464c41575850;    // "PXWALFRM"
-inline constexpr uint32_t kFormatVersion = 1;
+/// What is written; kOldestVersion and up are read. A segment's frames have the segment's version.
+inline constexpr uint32_t kFormatVersion = 2;
+inline constexpr uint32_t kOldestVersion = 1;
 inline constexpr size_t kSegmentHeaderBytes = env::kBlockBytes;
-inline constexpr size_t kFrameHeaderBytes = 88;
+inline constexpr size_t kFrameHeaderBytes = 104;
+inline constexpr size_t kFrameHeaderBytesV1 = 88;
 inline constexpr size_t kRecordHeaderBytes = 24;
 inline constexpr size_t kRecordAlignment = 8;
 /// Set in a segment whose file held an earlier segment: stale bytes may follow its last frame.
@@ -29,6 +34,20 @@ struct Field {
   size_t offset;
   size_t size;
 };
+
+template <typename T>
+void StoreField(std::byte* base, const Field& field, T value) {
+  PX_CHECK(field.size == sizeof value);
+  std::memcpy(base + field.offset, &value, sizeof value);
+}
+
+template <typename T>
+T LoadField(const std::byte* base, const Field& field) {
+  PX_CHECK(field.size == sizeof(T));
+  T value;
+  std::memcpy(&value, base + field.offset, sizeof value);
+  return value;
+}
 
 namespace segment_field {
 inline constexpr Field kMagic{"magic", 0, 8};
@@ -61,10 +80,14 @@ inline constexpr Field kZero{"zero", 50, 6};
 inline constexpr Field kFirst{"first_lsn", 56, 8};
 inline constexpr Field kLast{"last_lsn", 64, 8};
 inline constexpr Field kPrevious{"previous", 72, 8};
-inline constexpr Field kChecksum{"checksum", 80, 8};
-inline constexpr std::array kAll{kMagic,  kVersion, kRecords,  kIncarnation, kSegment,
-                                 kOffset, kLength,  kEpoch,    kShard,       kZero,
-                                 kFirst,  kLast,    kPrevious, kChecksum};
+inline constexpr Field kDurable{"durable", 80, 8};
+inline constexpr Field kHeaderChecksum{"header_checksum", 88, 8};
+inline constexpr Field kChecksum{"checksum", 96, 8};
+/// Version 1 has it right behind `previous`, and neither of the two before.
+inline constexpr Field kChecksumV1{"checksum", 80, 8};
+inline constexpr std::array kAll{
+    kMagic, kVersion, kRecords, kIncarnation, kSegment,  kOffset,  kLength,         kEpoch,
+    kShard, kZero,    kFirst,   kLast,        kPrevious, kDurable, kHeaderChecksum, kChecksum};
 }  // namespace frame_field
 
 namespace record_field {
@@ -76,6 +99,7 @@ inline constexpr std::array kAll{kLength, kZero, kFirst, kLast};
 }  // namespace record_field
 
 struct SegmentHeader {
+  uint32_t version = kFormatVersion;
   uint64_t incarnation = 0;
   uint64_t number = 0;
   uint64_t segment_bytes = 0;
@@ -88,6 +112,7 @@ struct SegmentHeader {
 };
 
 struct FrameHeader {
+  uint32_t version = kFormatVersion;
   uint32_t records = 0;
   uint64_t incarnation = 0;
   uint64_t segment = 0;
@@ -98,7 +123,15 @@ struct FrameHeader {
   Lsn first;
   Lsn last;
   uint64_t previous = 0;
+  /// Everything of the segment below this offset was durable when the frame was written; its own
+  /// offset in version 1.
+  uint64_t durable = 0;
   uint64_t checksum = 0;
+  bool whole = true;  // the header's own checksum fits; version 1 has none
+
+  [[nodiscard]] size_t HeaderBytes() const {
+    return version == 1 ? kFrameHeaderBytesV1 : kFrameHeaderBytes;
+  }
 };
 
 /// `bytes` rounded up to whole blocks.
@@ -114,16 +147,17 @@ constexpr uint64_t RecordBytes(uint64_t payload) {
 /// Writes `header` into a zeroed block, and its checksum both there and into `header`.
 void EncodeSegmentHeader(SegmentHeader* header, std::byte* block);
 /// `block` has kSegmentHeaderBytes. DATA_LOSS for bytes that are no segment header or a damaged
-/// one, FAILED_PRECONDITION for another format version.
+/// one, FAILED_PRECONDITION for a format version that this program does not read.
 StatusOr<SegmentHeader> DecodeSegmentHeader(ByteSpan block);
 
 /// Writes `header` over the first kFrameHeaderBytes of `frame` (header and records, `length`
-/// bytes), with the checksum of both; returns the checksum.
+/// bytes), with the checksums of the header and of both; returns the latter.
 uint64_t SealFrame(const FrameHeader& header, std::span<std::byte> frame);
-/// True when `block` starts with the magic and version of a frame; only then is `out` filled.
-/// Nothing in it may be believed yet.
+/// True when `block` starts with the magic of a frame and a version that is read; only then is
+/// `out` filled. Nothing in it may be believed yet, with `whole` set only the header.
 bool DecodeFrameHeader(ByteSpan block, FrameHeader* out);
-/// Of the header without its checksum, then the records.
+/// Of the header without its checksum, then the records. `frame` is one that DecodeFrameHeader
+/// takes, with all of its header.
 uint64_t FrameChecksum(ByteSpan frame);
 
 /// Writes a record with its header and padding to `out`, which has RecordBytes(payload.size()).

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "proxist/wal/internal/watermark.h"
+
 namespace proxist::wal {
 namespace {
 
@@ -31,16 +33,25 @@ class Replayer {
         report_(report) {}
 
   StatusOr<LogState> Run() {
+    // Before the files, which a running server may lengthen meanwhile.
+    PX_ASSIGN_OR_RETURN(state_.watermark, ReadWatermark(files_, directory_, identity_));
     PX_RETURN_IF_ERROR(FindFiles());
+    PX_RETURN_IF_ERROR(CheckNoneMissing());
     for (size_t i = 0; i < state_.segments.size(); ++i) {
       PX_RETURN_IF_ERROR(ReplaySegment(i));
     }
     report_->last = state_.last;
+    if (state_.watermark.has_value()) {
+      report_->durable_segment = state_.watermark->segment;
+      report_->durable_offset = state_.watermark->offset;
+    }
     return std::move(state_);
   }
 
  private:
   Status FindFiles();
+  Status CheckNoneMissing() const;
+  Status CheckWatermark(const SegmentReader& reader, bool at_end);
   Status ReplaySegment(size_t index);
   Status CheckStart(size_t index, const SegmentReader& reader);
   Status CheckEnd(size_t index, const SegmentReader& reader);
@@ -52,6 +63,7 @@ class Replayer {
   const LogVisitor& visitor_;
   ReplayReport* const report_;
   LogState state_;
+  bool watermark_passed_ = false;
   std::string last_path_;  // of the segment before the current one
 };
 
@@ -83,6 +95,39 @@ Status Replayer::FindFiles() {
   return OkStatus();
 }
 
+Status Replayer::CheckNoneMissing() const {
+  if (!state_.watermark.has_value()) return OkStatus();
+  const uint64_t last = state_.segments.empty() ? 0 : state_.segments.back().number;
+  const uint64_t durable = state_.watermark->segment;
+  if (last >= durable) return OkStatus();
+  // The segment that takes appends is never recycled.
+  return Damaged(directory_ + "/" + SegmentFileName(last == 0 ? durable : last + 1), 0,
+                 fmt::format("the file is missing: the log was durable up to offset {} of segment "
+                             "{:016x}, LSN {}",
+                             state_.watermark->offset, durable, state_.watermark->last.value()));
+}
+
+// Called at each place where a frame may start, and at the segment's end.
+Status Replayer::CheckWatermark(const SegmentReader& reader, bool at_end) {
+  if (!state_.watermark.has_value() || watermark_passed_) return OkStatus();
+  const Watermark& mark = *state_.watermark;
+  if (reader.header().number != mark.segment) return OkStatus();
+  const uint64_t at = PaddedToBlock(reader.offset());
+  if (at < mark.offset && !at_end) return OkStatus();
+  watermark_passed_ = true;
+  if (at < mark.offset) {
+    const std::string& why = reader.end().why;
+    return Damaged(reader.path(), at,
+                   fmt::format("the log ends here{}{}, but it was durable up to offset {}, LSN {}",
+                               why.empty() ? "" : ": ", why, mark.offset, mark.last.value()));
+  }
+  if (at == mark.offset && reader.chain() == mark.chain) return OkStatus();
+  return Damaged(reader.path(), mark.offset,
+                 fmt::format("what stands before it is not what was durable there at LSN {}: the "
+                             "file or a part of it is another one's",
+                             mark.last.value()));
+}
+
 Status Replayer::ReplaySegment(size_t index) {
   LiveSegment& segment = state_.segments[index];
   const std::string path = directory_ + "/" + SegmentFileName(segment.number);
@@ -97,6 +142,7 @@ Status Replayer::ReplaySegment(size_t index) {
   if (visitor_.segment) {
     PX_RETURN_IF_ERROR(visitor_.segment({.path = path,
                                          .number = header.number,
+                                         .version = header.version,
                                          .incarnation = header.incarnation,
                                          .shard = header.shard,
                                          .epoch = header.epoch,
@@ -104,6 +150,7 @@ Status Replayer::ReplaySegment(size_t index) {
                                          .recycled = header.recycled}));
   }
   while (true) {
+    PX_RETURN_IF_ERROR(CheckWatermark(reader, /*at_end=*/false));
     PX_ASSIGN_OR_RETURN(const std::optional<Frame> frame, reader.Next());
     if (!frame.has_value()) break;
     PX_RETURN_IF_ERROR(ReplayFrame(reader, *frame));
@@ -112,6 +159,8 @@ Status Replayer::ReplaySegment(size_t index) {
   PX_RETURN_IF_ERROR(CheckEnd(index, reader));
   state_.end = reader.end();
   state_.chain = reader.chain();
+  state_.version = header.version;
+  state_.durable = reader.durable();
   last_path_ = path;
   return OkStatus();
 }
@@ -145,11 +194,14 @@ Status Replayer::CheckEnd(size_t index, const SegmentReader& reader) {
   if (end.kind == Kind::kDamaged || (end.kind == Kind::kTorn && !is_last)) {
     return Damaged(reader.path(), end.offset, end.why);
   }
+  PX_RETURN_IF_ERROR(CheckWatermark(reader, /*at_end=*/true));
   // A short file before the last one is judged by the chain value of the next.
   if (is_last && (end.kind == Kind::kTorn || end.kind == Kind::kShort)) {
     report_->torn_tail = true;
     report_->torn_segment = reader.header().number;
     report_->torn_offset = end.offset;
+    report_->unsynced_lost = end.unsynced_lost;
+    report_->torn_why = end.why;
   }
   return OkStatus();
 }
@@ -168,9 +220,10 @@ Status Replayer::ReplayFrame(const SegmentReader& reader, const Frame& frame) {
                                        .records = header.records,
                                        .epoch = header.epoch,
                                        .first = header.first,
-                                       .last = header.last}));
+                                       .last = header.last,
+                                       .durable = header.durable}));
   }
-  ByteReader in(ByteSpan(*frame.bytes).subspan(kFrameHeaderBytes), "frame");
+  ByteReader in(ByteSpan(*frame.bytes).subspan(header.HeaderBytes()), "frame");
   LogRecord record{.owner = frame.bytes,
                    .epoch = header.epoch,
                    .segment = header.segment,

@@ -9,13 +9,7 @@
 namespace proxist::wal {
 namespace {
 
-constexpr uint64_t kZeroingBytes = uint64_t{1} << 20;
-
-/// `status` as an error that poisons: whether the new segment has its name is not known.
-Status Unsettled(const Status& status) {
-  if (!absl::IsResourceExhausted(status)) return status;
-  return Unavailable("{}", Message(status));
-}
+constexpr uint64_t kChunkBytes = uint64_t{1} << 20;
 
 Status WriteDurably(env::DurableFile* file, uint64_t offset, ByteSpan bytes) {
   PX_RETURN_IF_ERROR(file->Submit(offset, bytes));
@@ -23,6 +17,11 @@ Status WriteDurably(env::DurableFile* file, uint64_t offset, ByteSpan bytes) {
 }
 
 }  // namespace
+
+Status Unsettled(const Status& status) {
+  if (!absl::IsResourceExhausted(status)) return status;
+  return Unavailable("{}", Message(status));
+}
 
 StatusOr<OpenSegment> SegmentFiles::OpenLast() {
   if (state_.segments.empty()) return OpenNext(state_.chain, state_.last);
@@ -32,28 +31,60 @@ StatusOr<OpenSegment> SegmentFiles::OpenLast() {
   PX_ASSIGN_OR_RETURN(std::unique_ptr<env::File> file,
                       files_->Open(path, env::FileSystem::Mode::kReadWrite));
   PX_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
-  if (size < last.bytes) {
-    // Such a file takes no durable overwrites: it stays as it is up to its last frame.
-    PX_RETURN_IF_ERROR(file->Truncate(end.offset));
-    PX_RETURN_IF_ERROR(file->Sync());
-    return OpenNext(state_.chain, state_.last);
-  }
-  file = nullptr;
-  OpenSegment open{
-      .number = last.number, .bytes = last.bytes, .offset = end.offset, .chain = state_.chain};
+  if (size < last.bytes) return LeaveShort(file.get());
+  OpenSegment open{.number = last.number,
+                   .bytes = last.bytes,
+                   .offset = end.offset,
+                   .durable = end.offset,
+                   .chain = state_.chain};
   PX_ASSIGN_OR_RETURN(open.file, files_->OpenDurable(path, last.bytes));
+  PX_RETURN_IF_ERROR(Harden(*file, [&](uint64_t offset, ByteSpan bytes) {
+    return WriteDurably(open.file.get(), offset, bytes);
+  }));
   if (end.kind == SegmentEnd::Kind::kTorn) PX_RETURN_IF_ERROR(ZeroTail(open.file.get()));
   if (Planted(PlantedBug::kTornTailOffByOne) && open.offset > kSegmentHeaderBytes) {
     open.offset -= env::kBlockBytes;
   }
+  // A program that reads only the older format must not take newer frames for a torn tail.
+  if (state_.version != kFormatVersion) return OpenNext(state_.chain, state_.last);
   return open;
+}
+
+// Such a file takes no durable overwrites: it stays as it is up to its last frame.
+StatusOr<OpenSegment> SegmentFiles::LeaveShort(env::File* file) {
+  PX_RETURN_IF_ERROR(
+      Harden(*file, [&](uint64_t offset, ByteSpan bytes) { return file->WriteAt(offset, bytes); }));
+  PX_RETURN_IF_ERROR(file->Truncate(state_.end.offset));
+  PX_RETURN_IF_ERROR(file->Sync());
+  return OpenNext(state_.chain, state_.last);
+}
+
+// What was read may stand in the page cache alone: the process that wrote it unsynced was killed,
+// or its sync failed, after which a later sync tells nothing. So it is written, not synced.
+Status SegmentFiles::Harden(const env::File& file,
+                            const std::function<Status(uint64_t, ByteSpan)>& write) const {
+  const uint64_t end = state_.end.offset;
+  uint64_t at = state_.durable / env::kBlockBytes * env::kBlockBytes;
+  if (state_.watermark.has_value() && state_.watermark->segment == state_.segments.back().number) {
+    at = std::max(at, state_.watermark->offset);
+  }
+  if (at >= end) return OkStatus();
+  const AlignedBytes buffer =
+      AllocateAligned(PaddedToBlock(std::min(kChunkBytes, end - at)), env::kBlockBytes);
+  while (at < end) {
+    const uint64_t count = std::min(kChunkBytes, end - at);
+    PX_ASSIGN_OR_RETURN(const size_t got, file.ReadAt(at, {buffer.get(), count}));
+    PX_RETURN_IF_ERROR(write(at, {buffer.get(), got}));
+    at += count;
+  }
+  return OkStatus();
 }
 
 // Back to front, so that the torn frame's header goes last: until then it is still seen as torn.
 Status SegmentFiles::ZeroTail(env::DurableFile* file) const {
   const uint64_t begin = state_.end.offset;
   uint64_t left = state_.end.torn_bytes;
-  const uint64_t chunk = std::min(left, kZeroingBytes);
+  const uint64_t chunk = std::min(left, kChunkBytes);
   const AlignedBytes zeros = AllocateAligned(chunk, env::kBlockBytes);
   while (left > 0) {
     const uint64_t count = std::min(left, chunk);
@@ -110,6 +141,7 @@ StatusOr<OpenSegment> SegmentFiles::OpenNext(uint64_t chain, Lsn last) {
   OpenSegment open{.number = number,
                    .bytes = options_.segment_bytes,
                    .offset = kSegmentHeaderBytes,
+                   .durable = kSegmentHeaderBytes,
                    .chain = header.checksum};
   StatusOr<std::unique_ptr<env::DurableFile>> file =
       files_->OpenDurable(path, options_.segment_bytes);

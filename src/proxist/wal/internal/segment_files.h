@@ -1,6 +1,7 @@
 // The live and the free files of one log: opening the next segment, cutting the tail, recycling.
 #pragma once
 
+#include <functional>
 #include <future>
 #include <memory>
 #include <string>
@@ -12,13 +13,18 @@
 
 namespace proxist::wal {
 
+/// `status` as an error that poisons, for a step that may have changed something: a full disk is
+/// UNAVAILABLE then.
+Status Unsettled(const Status& status);
+
 /// The segment that takes appends.
 struct OpenSegment {
   std::unique_ptr<env::DurableFile> file;
   uint64_t number = 0;
   uint64_t bytes = 0;
-  uint64_t offset = 0;  // where the next frame goes
-  uint64_t chain = 0;   // what it continues
+  uint64_t offset = 0;   // where the next frame goes
+  uint64_t durable = 0;  // all below it survives power loss
+  uint64_t chain = 0;    // what the next frame continues
 };
 
 /// One thread; a new file may be zero-filled by a thread of its own meanwhile.
@@ -27,8 +33,8 @@ class SegmentFiles {
   SegmentFiles(env::FileSystem* files, const LogOptions& options, LogState state)
       : files_(files), options_(options), state_(std::move(state)) {}
 
-  /// Cuts what replay found torn and opens the last segment behind its last frame; the next one
-  /// when there is none or its file is short.
+  /// Cuts what replay found torn, makes the rest durable, and opens the last segment behind its
+  /// last frame; the next one when there is none, its file is short or its format is an older one.
   StatusOr<OpenSegment> OpenLast();
   /// Makes the next segment, its header durable before its name: a free file, else a new one.
   /// `chain` and `last` are the log's so far. RESOURCE_EXHAUSTED: no room, the log is unchanged.
@@ -48,6 +54,10 @@ class SegmentFiles {
   StatusOr<uint64_t> TakeFree();
   void FinishPreparing();
   Status ZeroTail(env::DurableFile* file) const;
+  /// Writes again, through `write`, what replay read and nothing proves durable.
+  Status Harden(const env::File& file,
+                const std::function<Status(uint64_t, ByteSpan)>& write) const;
+  StatusOr<OpenSegment> LeaveShort(env::File* file);
 
   env::FileSystem* const files_;
   const LogOptions options_;

@@ -1,0 +1,15 @@
+// pxinspect verify: is a whole data directory what it should be?
+#pragma once
+
+#include <string>
+
+#include "proxist/base/status.h"
+
+namespace proxist::pxinspect {
+
+/// Checks the metadata and every shard's log, to the last value of each record, and prints what it
+/// looked at. The first error names file and offset where there is one. Writes nothing. The server
+/// must not run.
+Status Verify(const std::string& directory);
+
+}  // namespace proxist::pxinspect
