@@ -161,9 +161,9 @@ void Simulation::Commit(ShardBox* box) {
   const bool was_poisoned = !box->shard().Stats().poisoned.empty();
   Note("shard {} commits {} of {} writes at LSN {}", box->id().value(), offered,
        box->waiting().size(), next_[box->id()].value());
-  committing_ = true;
+  shard_busy_ = true;
   box->Commit(offered);
-  committing_ = false;
+  shard_busy_ = false;
   const bool failed = !power_.on() || !box->shard().Stats().poisoned.empty();
   if (!failed || was_poisoned) return;
   std::erase_if(flying.parts, [](const Part* part) { return part->applied; });
@@ -187,7 +187,9 @@ void Simulation::Flush() {
 }
 
 void Simulation::Maintain(ShardBox* box) {
+  shard_busy_ = true;
   const auto more = box->shard().Maintain();
+  shard_busy_ = false;
   if (!more.ok() && power_.on() && !absl::IsUnavailable(more.status()) &&
       !absl::IsFailedPrecondition(more.status())) {
     Violate("maintenance stopped: {}", more.status().ToString());
@@ -352,6 +354,7 @@ void Simulation::Converge() {
     bool behind = false;
     for (const auto& box : node_->shards()) {
       while (!box->waiting().empty() && !done()) Commit(box.get());
+      Maintain(box.get());
       behind = behind || box->store().persisted() < box->store().published();
     }
     Flush();

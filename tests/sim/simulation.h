@@ -141,7 +141,7 @@ class Simulation {
   bool power_failed_ = false;  // since the node ran last
   bool asking_ = false;
   bool flushing_ = false;
-  bool committing_ = false;
+  bool shard_busy_ = false;  // its thread is in a call
   const query::Plan* asked_ = nullptr;  // the query that runs
   const query::Where* asked_where_ = nullptr;
   const query::Where* asked_right_ = nullptr;
