@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "snapshot_command.h"
 #include "wal_command.h"
 
 namespace proxist::pxinspect {
@@ -21,12 +22,29 @@ int Main(int argc, char** argv) {
       ->required();
   wal_command->add_flag("--records", wal.records, "Also print each frame and record");
   wal_command->add_flag("--json", wal.json, "One JSON object a line");
+  SnapshotOptions snapshot;
+  const auto add = [&](const char* name, const char* what, const char* details,
+                       const char* details_help) {
+    CLI::App* command = app.add_subcommand(name, what);
+    command->add_option("DIR", snapshot.directory, "A data directory, or one shard's snapshots")
+        ->required();
+    command->add_flag(details, snapshot.details, details_help);
+    command->add_flag("--json", snapshot.json, "One JSON object a line");
+    return command;
+  };
+  const CLI::App* snapshot_command = add("snapshot", "Print and verify snapshots", "--series",
+                                         "Also each series, as a JSON object");
+  const CLI::App* chunks_command = add("chunks", "Print and verify chunk files", "--chunks",
+                                       "Also each chunk, as a JSON object");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsageExitCode;
   }
-  const Status status = InspectWal(wal);
+  Status status;
+  if (wal_command->parsed()) status = InspectWal(wal);
+  if (snapshot_command->parsed()) status = InspectSnapshots(snapshot);
+  if (chunks_command->parsed()) status = InspectChunks(snapshot);
   std::fflush(stdout);
   if (status.ok()) return 0;
   const std::string code = absl::StatusCodeToString(status.code());
