@@ -47,4 +47,11 @@ struct QueryOptions {
 };
 StatusOr<std::vector<Result>> MeasureQuery(const QueryOptions& options);
 
+struct SnapshotBenchOptions {
+  std::string directory;       // on the disk to measure
+  uint64_t rows = 20'000'000;  // about 1 GB
+  uint32_t rounds = 2000;      // acks beside nothing
+};
+StatusOr<std::vector<Result>> MeasureSnapshot(const SnapshotBenchOptions& options);
+
 }  // namespace proxist::bench

@@ -19,6 +19,7 @@ struct Options {
   AckOptions ack;
   IngestOptions ingest;
   QueryOptions query;
+  SnapshotBenchOptions snapshot;
   std::string output = "table";
 };
 
@@ -80,6 +81,13 @@ void DeclareMeasurements(CLI::App& app, Options& options) {
   query->add_option("--rows", options.query.rows, "Quotes; a fourth as many trades")
       ->check(CLI::Range(1000, 100'000'000));
   query->add_option("--rounds", options.query.rounds)->check(CLI::Range(10, 1'000'000));
+
+  CLI::App* snapshot =
+      app.add_subcommand("snapshot", "Acks beside a snapshot, and recovery from log and snapshot");
+  snapshot->add_option("--dir", options.snapshot.directory, "A directory on the disk to measure")
+      ->required();
+  snapshot->add_option("--rows", options.snapshot.rows)->check(CLI::Range(100'000, 1'000'000'000));
+  snapshot->add_option("--rounds", options.snapshot.rounds)->check(CLI::Range(10, 1'000'000));
 }
 
 Status Dispatch(const CLI::App& app, Options& options) {
@@ -89,6 +97,9 @@ Status Dispatch(const CLI::App& app, Options& options) {
   }
   if (app.got_subcommand("ingest")) {
     return Show(options, "ingest over one connection", MeasureIngest(options.ingest));
+  }
+  if (app.got_subcommand("snapshot")) {
+    return Show(options, "snapshots and recovery", MeasureSnapshot(options.snapshot));
   }
   return Show(options, "query latency", MeasureQuery(options.query));
 }
