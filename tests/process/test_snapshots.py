@@ -1,5 +1,6 @@
 """Snapshots bound the log and the restart, and a crash beside one loses nothing."""
 
+import json
 import unittest
 
 import market
@@ -22,7 +23,9 @@ class Snapshots(unittest.TestCase):
         self.mapping = self.directory.file("quotes.map.yaml", market.QUOTES_SEQ_MAP)
 
     def shard(self):
-        return self.server.status()["shards"][0]
+        code, body = self.server.http_get("/status")
+        self.assertEqual(code, 200)
+        return json.loads(body)["shards"][0]
 
     def load(self, first, rows):
         lines = "".join(
