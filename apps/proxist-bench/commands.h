@@ -52,6 +52,9 @@ struct SnapshotBenchOptions {
   uint64_t rows = 20'000'000;  // about 1 GB
   uint32_t rounds = 2000;      // acks beside nothing
 };
-StatusOr<std::vector<Result>> MeasureSnapshot(const SnapshotBenchOptions& options);
+struct SnapshotResults {
+  std::vector<Result> snapshot, acks, recovery;
+};
+StatusOr<SnapshotResults> MeasureSnapshot(const SnapshotBenchOptions& options);
 
 }  // namespace proxist::bench

@@ -99,7 +99,11 @@ Status Dispatch(const CLI::App& app, Options& options) {
     return Show(options, "ingest over one connection", MeasureIngest(options.ingest));
   }
   if (app.got_subcommand("snapshot")) {
-    return Show(options, "snapshots and recovery", MeasureSnapshot(options.snapshot));
+    PX_ASSIGN_OR_RETURN(const SnapshotResults results, MeasureSnapshot(options.snapshot));
+    Print(options, "snapshot", results.snapshot);
+    Print(options, "durable acks beside it", results.acks);
+    Print(options, "recovery", results.recovery);
+    return OkStatus();
   }
   return Show(options, "query latency", MeasureQuery(options.query));
 }

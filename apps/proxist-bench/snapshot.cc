@@ -88,14 +88,14 @@ Result RecoveryResult(std::string name, const shard::RecoveryReport& report) {
 
 }  // namespace
 
-StatusOr<std::vector<Result>> MeasureSnapshot(const SnapshotBenchOptions& options) {
+StatusOr<SnapshotResults> MeasureSnapshot(const SnapshotBenchOptions& options) {
   PX_ASSIGN_OR_RETURN(const std::unique_ptr<Bench> bench, Bench::Make(options.directory));
   for (uint64_t rows = 0; rows < options.rows; rows += kFillRows) {
     PX_RETURN_IF_ERROR(bench->Commit(kFillRows).status());
   }
-  std::vector<Result> results;
+  SnapshotResults results;
   PX_ASSIGN_OR_RETURN(const auto from_log, bench->Reopen());
-  results.push_back(RecoveryResult("recovery from the log", from_log));
+  results.recovery.push_back(RecoveryResult("from the log alone", from_log));
 
   Latencies quiet;
   for (uint32_t i = 0; i < options.rounds; ++i) {
@@ -124,16 +124,16 @@ StatusOr<std::vector<Result>> MeasureSnapshot(const SnapshotBenchOptions& option
   PX_RETURN_IF_ERROR(bench->shard().FinishSnapshot(std::move(job)));
   const double seconds = static_cast<double>(ended.ns() - began.ns()) * 1e-9;
   Result snapshot;
-  snapshot.name = "snapshot";
+  snapshot.name = fmt::format("{} rows", bench->shard().Stats().published.value());
   snapshot.With("MiB", static_cast<double>(written) / kMiB).With("seconds", seconds);
-  results.push_back(snapshot);
+  results.snapshot.push_back(snapshot);
   Result acks;
-  acks.name = fmt::format("{} rows, acks", kAckRows);
-  acks.WithLatency("quiet", quiet).WithLatency("beside the snapshot", beside);
-  acks.With("acks beside", static_cast<double>(beside.count()));
-  results.push_back(acks);
+  acks.name = fmt::format("{} rows", kAckRows);
+  acks.WithLatency("quiet", quiet).WithLatency("beside", beside);
+  acks.With("acks", static_cast<double>(beside.count()));
+  results.acks.push_back(acks);
   PX_ASSIGN_OR_RETURN(const auto from_snapshot, bench->Reopen());
-  results.push_back(RecoveryResult("recovery from the snapshot", from_snapshot));
+  results.recovery.push_back(RecoveryResult("from the snapshot", from_snapshot));
   return results;
 }
 

@@ -14,7 +14,7 @@ using internal::BlockCodec;
 namespace {
 
 constexpr uint64_t kWriteBytes = uint64_t{1} << 20;
-constexpr uint64_t kSyncBytes = uint64_t{8} << 20;
+constexpr uint64_t kSyncBytes = uint64_t{1} << 20;
 constexpr uint64_t kReadAheadBytes = uint64_t{256} << 10;
 constexpr std::string_view kSuffix = ".chunks";
 constexpr size_t kNameDigits = 16;
