@@ -146,6 +146,7 @@ class Reader {
   Status Fetch(uint64_t bytes, std::vector<std::byte>* out) {
     if (bytes > bytes_ - at_) return Damaged(at_, fmt::format("it ends before {} bytes", bytes));
     out->resize(bytes);
+    if (bytes == 0) return OkStatus();
     PX_ASSIGN_OR_RETURN(const size_t got, in_->ReadAt(at_, *out));
     if (got < bytes) return Damaged(at_ + got, "the file ends here");
     return OkStatus();
