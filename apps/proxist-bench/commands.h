@@ -62,4 +62,14 @@ StatusOr<std::vector<Result>> MeasureQuery(const QueryOptions& options);
 /// One series of `rows` rows in this process.
 StatusOr<std::vector<Result>> MeasureLongWindows(const QueryOptions& options);
 
+struct SnapshotBenchOptions {
+  std::string directory;       // on the disk to measure
+  uint64_t rows = 20'000'000;  // about 1 GB
+  uint32_t rounds = 2000;      // acks beside nothing
+};
+struct SnapshotResults {
+  std::vector<Result> snapshot, acks, recovery;
+};
+StatusOr<SnapshotResults> MeasureSnapshot(const SnapshotBenchOptions& options);
+
 }  // namespace proxist::bench

@@ -20,6 +20,7 @@ struct Options {
   DurabilityOptions durability;
   IngestOptions ingest;
   QueryOptions query;
+  SnapshotBenchOptions snapshot;
   std::string output = "table";
 };
 
@@ -98,6 +99,13 @@ void DeclareMeasurements(CLI::App& app, Options& options) {
   query->add_option("--rows", options.query.rows, "Quotes; a fourth as many trades")
       ->check(CLI::Range(1000, 100'000'000));
   query->add_option("--rounds", options.query.rounds)->check(CLI::Range(10, 1'000'000));
+
+  CLI::App* snapshot =
+      app.add_subcommand("snapshot", "Acks beside a snapshot, and recovery from log and snapshot");
+  snapshot->add_option("--dir", options.snapshot.directory, "A directory on the disk to measure")
+      ->required();
+  snapshot->add_option("--rows", options.snapshot.rows)->check(CLI::Range(100'000, 1'000'000'000));
+  snapshot->add_option("--rounds", options.snapshot.rounds)->check(CLI::Range(10, 1'000'000));
 }
 
 Status Dispatch(const CLI::App& app, Options& options) {
@@ -108,6 +116,13 @@ Status Dispatch(const CLI::App& app, Options& options) {
   if (app.got_subcommand("durability")) return RunDurability(options);
   if (app.got_subcommand("ingest")) {
     return Show(options, "ingest over one connection", MeasureIngest(options.ingest));
+  }
+  if (app.got_subcommand("snapshot")) {
+    PX_ASSIGN_OR_RETURN(const SnapshotResults results, MeasureSnapshot(options.snapshot));
+    Print(options, "snapshot", results.snapshot);
+    Print(options, "durable acks beside it", results.acks);
+    Print(options, "recovery", results.recovery);
+    return OkStatus();
   }
   PX_RETURN_IF_ERROR(Show(options, "query latency", MeasureQuery(options.query)));
   return Show(options, "long windows", MeasureLongWindows(options.query));

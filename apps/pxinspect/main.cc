@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "repair_command.h"
+#include "snapshot_command.h"
 #include "verify_command.h"
 #include "wal_command.h"
 
@@ -39,14 +40,31 @@ int Main(int argc, char** argv) {
       ->required()
       ->type_name("SEGMENT:OFFSET");
   repair_command->add_flag("--write", repair.write, "Do it");
+  SnapshotOptions snapshot;
+  const auto add = [&](const char* name, const char* what, const char* details,
+                       const char* details_help) {
+    CLI::App* command = app.add_subcommand(name, what);
+    command->add_option("DIR", snapshot.directory, "A data directory, or one shard's snapshots")
+        ->required();
+    command->add_flag(details, snapshot.details, details_help);
+    command->add_flag("--json", snapshot.json, "One JSON object a line");
+    return command;
+  };
+  const CLI::App* snapshot_command = add("snapshot", "Print and verify snapshots", "--series",
+                                         "Also each series, as a JSON object");
+  const CLI::App* chunks_command = add("chunks", "Print and verify chunk files", "--chunks",
+                                       "Also each chunk, as a JSON object");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsageExitCode;
   }
-  const Status status = verify_command->parsed()   ? Verify(verified)
-                        : repair_command->parsed() ? Repair(repair)
-                                                   : InspectWal(wal);
+  Status status;
+  if (verify_command->parsed()) status = Verify(verified);
+  if (repair_command->parsed()) status = Repair(repair);
+  if (wal_command->parsed()) status = InspectWal(wal);
+  if (snapshot_command->parsed()) status = InspectSnapshots(snapshot);
+  if (chunks_command->parsed()) status = InspectChunks(snapshot);
   std::fflush(stdout);
   if (status.ok()) return 0;
   const std::string code = absl::StatusCodeToString(status.code());

@@ -68,8 +68,8 @@ void Simulation::OnHistoryCall() {
     if (!asking_ && random_.Chance(20)) Ask();
     return;
   }
-  // A shard in the middle of a commit has no thread for anything else.
-  if (committing_ || !asking_ || asked_ == nullptr || !random_.Chance(40)) return;
+  // A shard in the middle of a call has no thread for another one.
+  if (shard_busy_ || !asking_ || asked_ == nullptr || !random_.Chance(40)) return;
   // A query reads history: the world goes on meanwhile.
   ShardBox* box = node_->shards()[random_.Below(node_->shards().size())].get();
   switch (random_.Below(4)) {

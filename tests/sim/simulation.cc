@@ -28,6 +28,7 @@ void Counts::Add(const Counts& other) {
   query_rows += other.query_rows;
   query_errors += other.query_errors;
   cold_reads += other.cold_reads;
+  snapshots += other.snapshots;
   unsynced_lost += other.unsynced_lost;
   in_flight_kept += other.in_flight_kept;
   in_flight_lost += other.in_flight_lost;
@@ -39,11 +40,11 @@ std::string Counts::Text() const {
       "{} batches of {} rows acked ({} answers for repetitions, {} refusals); {} power failures, "
       "{} of them while recovering, {} kills, {} poisoned logs; of batches in flight then {} were "
       "kept and {} lost, {} of those acked unsynced were lost; {} rows flushed, {} flush errors, "
-      "{} rows evicted; {} queries ({} rows, "
+      "{} rows evicted, {} snapshots; {} queries ({} rows, "
       "{} cold reads, {} fair errors); damage was found {} times",
       batches, rows, duplicates, refused, power_failures, dark_recoveries, kills, poisoned,
       in_flight_kept, in_flight_lost, unsynced_lost, flushed_rows, flush_errors, evicted_rows,
-      queries, query_rows, cold_reads, query_errors, damage_found);
+      snapshots, queries, query_rows, cold_reads, query_errors, damage_found);
 }
 
 Simulation::Simulation(uint64_t seed, std::function<void(const std::string&)> trace)
@@ -121,6 +122,8 @@ void Simulation::Act(Action action) {
       return Maintain(box);
     case Action::kEvict:
       return Evict(box);
+    case Action::kSnapshot:
+      return Snapshot(box);
     case Action::kAsk:
       return Ask();
     case Action::kWaitAWhile:
@@ -210,6 +213,30 @@ void Simulation::Evict(ShardBox* box) {
   }
 }
 
+// A snapshot is written step by step while everything else goes on.
+void Simulation::Snapshot(ShardBox* box) {
+  std::unique_ptr<shard::SnapshotJob>& job = snapshots_[box->id()];
+  shard_busy_ = true;
+  Status status;
+  if (job == nullptr) {
+    auto begun = box->shard().BeginSnapshot();
+    status = begun.status();
+    if (begun.ok()) job = std::move(*begun);
+  } else {
+    const auto more = job->Step();
+    if (!more.ok() || !*more) {
+      status = box->shard().FinishSnapshot(std::move(job));
+      job = nullptr;
+      if (status.ok()) ++outcome_.counts.snapshots;
+    }
+  }
+  shard_busy_ = false;
+  if (!status.ok() && power_.on() && !absl::IsUnavailable(status) &&
+      !absl::IsResourceExhausted(status) && !absl::IsFailedPrecondition(status)) {
+    Violate("a snapshot stopped: {}", status.ToString());
+  }
+}
+
 void Simulation::Wait(Duration most) {
   clock_.Advance(Duration(random_.Between(1, most.ns())));
   history_.Settle();
@@ -220,6 +247,7 @@ bool Simulation::LostPower() { return !power_.on(); }
 void Simulation::Restart(bool power_failed) {
   Note("{}", power_failed ? "the power failed" : "the process is killed");
   ++(power_failed ? outcome_.counts.power_failures : outcome_.counts.kills);
+  snapshots_.clear();
   node_.reset();
   ++life_;
   for (Producer& producer : producers_) {
@@ -230,7 +258,7 @@ void Simulation::Restart(bool power_failed) {
   if (power_failed) {
     damaged_ = damaged_ || swarm_.damage;
     disk_.Boot();
-    if (swarm_.damage && random_.Chance(30)) disk_.Rot(".wal");
+    if (swarm_.damage && random_.Chance(30)) disk_.Rot("data/");
   } else {
     disk_.KeepCache();
   }

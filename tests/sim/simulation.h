@@ -29,6 +29,7 @@ struct Counts {
   uint64_t power_failures = 0, kills = 0, dark_recoveries = 0, poisoned = 0;
   uint64_t flushed_rows = 0, flush_errors = 0, evicted_rows = 0;
   uint64_t queries = 0, query_rows = 0, query_errors = 0, cold_reads = 0;
+  uint64_t snapshots = 0;
   uint64_t unsynced_lost = 0;
   uint64_t in_flight_kept = 0, in_flight_lost = 0, damage_found = 0;
   void Add(const Counts& other);
@@ -86,6 +87,7 @@ class Simulation {
   void Flush();
   void Maintain(ShardBox* box);
   void Evict(ShardBox* box);
+  void Snapshot(ShardBox* box);
   void Wait(Duration most);
   bool LostPower();
   void Restart(bool power_failed);
@@ -133,6 +135,7 @@ class Simulation {
   std::vector<Producer> producers_;
   std::map<ShardId, InFlight> in_flight_;
   std::map<ShardId, Marks> marks_;
+  std::map<ShardId, std::unique_ptr<shard::SnapshotJob>> snapshots_;  // under way
   std::map<ShardId, Lsn> next_;  // LSN that the shard's next row gets
   uint64_t batches_sent_ = 0;
   bool damaged_ = false;  // a bit flipped or a write went astray: finding that is fair
@@ -141,7 +144,7 @@ class Simulation {
   bool power_failed_ = false;  // since the node ran last
   bool asking_ = false;
   bool flushing_ = false;
-  bool shard_busy_ = false;  // its thread is in a call
+  bool shard_busy_ = false;             // its thread is in a call
   const query::Plan* asked_ = nullptr;  // the query that runs
   const query::Where* asked_where_ = nullptr;
   const query::Where* asked_right_ = nullptr;

@@ -26,6 +26,7 @@ void DrawWeights(Random* random, Swarm* swarm) {
   set(Action::kKill, Sometimes(random, 40, 2));
   set(Action::kDiskFills, Sometimes(random, 15, 2));
   set(Action::kSendAgain, Sometimes(random, 50, 3));
+  set(Action::kSnapshot, Sometimes(random, 70, 20));
 }
 
 HistoryFaults DrawHistoryFaults(Random* random) {

@@ -26,6 +26,7 @@ enum class Action : uint8_t {
   kKill,
   kDiskFills,
   kSendAgain,
+  kSnapshot,
   kCount
 };
 

@@ -11,6 +11,7 @@
 namespace proxist::hot {
 
 namespace internal {
+class BlockCodec;
 class Blocks;
 struct Account;
 struct TextSlab;
@@ -24,6 +25,8 @@ class RowBlock {
  public:
   /// Rows filled so far; those of a chunk's end may lie past a reader's cut. Any thread.
   [[nodiscard]] uint32_t rows() const { return rows_.load(std::memory_order_acquire); }
+  /// Of a chunk: never given twice in a store, kept over snapshots. 0: an overlay.
+  [[nodiscard]] uint64_t id() const { return id_; }
   [[nodiscard]] uint32_t capacity() const { return capacity_; }
   [[nodiscard]] uint32_t column_count() const { return column_count_; }
   [[nodiscard]] const int64_t* ts() const { return ts_; }
@@ -50,6 +53,7 @@ class RowBlock {
   [[nodiscard]] const internal::TotalsNode* totals() const { return totals_; }
 
  private:
+  friend class internal::BlockCodec;
   friend class internal::Blocks;
   /// A set bit is a null; there is no bitmap before the block's first null of the column.
   struct Column {
@@ -70,9 +74,12 @@ class RowBlock {
   int64_t* published_ = nullptr;  // overlays: when each row was published, ns
   Column* columns_ = nullptr;
   internal::TotalsNode* totals_ = nullptr;
+  uint64_t id_ = 0;
+  /// When the youngest row was published, ns. The writer raises it; a snapshot reads it, of a chunk
+  /// that still grows perhaps a later one than its cut's.
+  std::atomic<int64_t> last_published_{INT64_MIN};
   // The writer's alone.
   uint64_t max_lsn_ = 0;
-  int64_t last_published_ = INT64_MIN;
   internal::TextSlab* text_ = nullptr;
   internal::Account* account_ = nullptr;
   size_t own_bytes_ = 0;    // of the block's one allocation

@@ -189,9 +189,6 @@ class Store {
   /// Compacts overlays that are due, drops late rows that are persisted and unpinned, reclaims
   /// retired memory. Bounded work per call; true while there is more to do.
   bool Maintain();
-  /// The least LSN that memory still holds with ts above its series' floor or not persisted, or
-  /// Lsn::Max() when there is none: log segments below it are not needed by replay.
-  [[nodiscard]] Lsn LeastHeldLsn() const;
   /// All series of a table with their floors, for the manifest.
   [[nodiscard]] std::vector<SeriesRecord> Manifest(TableId table) const;
 
@@ -206,6 +203,8 @@ class Store {
 
  private:
   friend class ReadGuard;
+  friend class ImageLoader;
+  friend class StoreImage;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

@@ -96,6 +96,10 @@ std::string DataDirectory::WalOf(ShardId shard) const {
   return fmt::format("{}/wal/{}", path, shard.value());
 }
 
+std::string DataDirectory::SnapshotsOf(ShardId shard) const {
+  return fmt::format("{}/snapshots/{}", path, shard.value());
+}
+
 std::string DataDirectory::IncarnationText() const { return fmt::format("{:016x}", incarnation); }
 
 StatusOr<DataDirectory> OpenDataDirectory(env::FileSystem* files, const std::string& path,

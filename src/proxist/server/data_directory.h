@@ -19,6 +19,7 @@ inline constexpr uint64_t kDirectoryLayout = 1;
 ///   LOCK         held while a server runs, with its process id
 ///   meta.db      the metadata store
 ///   wal/<shard>/ log segments
+///   snapshots/<shard>/  snapshots and the chunk files that they refer to
 ///   clickhouse/  the embedded server's files
 struct DataDirectory {
   std::string path;
@@ -31,6 +32,7 @@ struct DataDirectory {
   std::unique_ptr<env::FileLock> lock;  // released last
 
   [[nodiscard]] std::string WalOf(ShardId shard) const;
+  [[nodiscard]] std::string SnapshotsOf(ShardId shard) const;
   [[nodiscard]] std::string IncarnationText() const;  // 16 hex digits
 };
 

@@ -15,11 +15,13 @@
 #include "proxist/server/data_directory.h"
 #include "proxist/server/flush_loop.h"
 #include "proxist/server/shard_runner.h"
+#include "proxist/server/snapshot_loop.h"
 
 namespace proxist::server {
 namespace {
 
 constexpr uint64_t kMaxFrameBytes = 48ull << 20;
+constexpr Duration kProgressInterval = Duration::Seconds(2);
 constexpr auto kVisiblePoll = std::chrono::milliseconds(1);
 
 std::string ExecutableDirectory() {
@@ -36,6 +38,40 @@ uint64_t ResidentBytes() {
   const int fields = std::fscanf(statm, "%llu %llu", &total, &resident);
   std::fclose(statm);
   return fields == 2 ? resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+double RowsPerSecond(uint64_t rows, Duration elapsed) {
+  return static_cast<double>(rows) * 1e9 / static_cast<double>(std::max<int64_t>(elapsed.ns(), 1));
+}
+
+/// Logs how far one shard has come, now and then.
+std::function<void(const shard::RecoveryProgress&)> LogProgress() {
+  return [logged = Duration()](const shard::RecoveryProgress& progress) mutable {
+    if (progress.elapsed.ns() - logged.ns() < kProgressInterval.ns()) return;
+    logged = progress.elapsed;
+    observe::LogInfo(
+        "shard {}: recovering: {} rows from the snapshot, {} from the log, {:.0f} rows/s",
+        progress.shard.value(), progress.snapshot_rows, progress.rows,
+        RowsPerSecond(progress.snapshot_rows + progress.rows, progress.elapsed));
+  };
+}
+
+void LogRecovery(ShardId shard, const shard::RecoveryReport& report) {
+  for (const std::string& warning : report.warnings) {
+    observe::LogWarning(
+        "a snapshot cannot be used, recovery starts from an older one or from the "
+        "log alone: {}",
+        warning);
+  }
+  if (report.torn_tail) {
+    observe::LogWarning("shard {}: the log's end was cut: {}", shard.value(), report.torn_why);
+  }
+  observe::LogInfo(
+      "shard {}: recovered {} rows from the snapshot at LSN {} and {} from the log in {}, {:.0f} "
+      "rows/s",
+      shard.value(), report.snapshot_rows, report.snapshot.value(), report.rows,
+      FormatDuration(report.elapsed),
+      RowsPerSecond(report.snapshot_rows + report.rows, report.elapsed));
 }
 
 }  // namespace
@@ -60,6 +96,7 @@ struct Node::Impl {
   std::unique_ptr<shard::IngestRouter> router;
   std::unique_ptr<query::Engine> engine;
   std::unique_ptr<FlushLoop> flush;
+  std::unique_ptr<SnapshotLoop> snapshots;
   uint64_t max_backlog_bytes = 0;  // per shard
 };
 
@@ -82,6 +119,7 @@ StatusOr<std::unique_ptr<Node>> Node::Open(const NodeOptions& options) {
 Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Node::~Node() {
+  impl_->snapshots.reset();
   impl_->flush.reset();
   for (auto& runner : impl_->runners) runner->Stop();
   impl_->engine.reset();
@@ -134,23 +172,21 @@ Status Node::Impl::OpenShards(const NodeOptions& options) {
       shard::ShardOptions shard;
       shard.id = ShardId(static_cast<uint16_t>(i));
       shard.wal_directory = directory.WalOf(shard.id);
+      shard.snapshot_directory = directory.SnapshotsOf(shard.id);
       shard.segment_bytes = std::max(options.segment_bytes, kMaxFrameBytes + (1u << 20));
       shard.max_frame_bytes = kMaxFrameBytes;
       shard.incarnation = directory.incarnation;
       shard.keep_backlog = options.history != "none";
       shard.max_unsynced = options.max_unsynced;
       const shard::Shard::Ports ports{&env::PosixFileSystem(), &clock, directory.metadata.get(),
-                                      directory.catalog.get()};
+                                      directory.catalog.get(), LogProgress()};
       opened[i] = shard::Shard::Open(shard, ports, &recovery[i]);
     });
   }
   for (std::thread& thread : threads) thread.join();
   for (auto& shard : opened) {
     PX_RETURN_IF_ERROR(shard.status());
-    const shard::RecoveryReport& report = recovery[runners.size()];
-    if (report.torn_tail) {
-      observe::LogWarning("shard {}: the log's end was cut: {}", runners.size(), report.torn_why);
-    }
+    LogRecovery((*shard)->id(), recovery[(*shard)->id().value()]);
     runners.push_back(std::make_unique<ShardRunner>(std::move(*shard)));
   }
   return OkStatus();
@@ -174,6 +210,9 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
   };
   engine = std::make_unique<query::Engine>(std::move(ports));
   for (ShardRunner* runner : all) runner->Start();
+  snapshots = std::make_unique<SnapshotLoop>(
+      &clock, all, SnapshotLoop::Options{options.snapshot_log_bytes, options.snapshot_interval});
+  snapshots->Start();
   if (history == nullptr) return;
   flush = std::make_unique<FlushLoop>(
       shard::Flusher::Ports{directory.metadata.get(), directory.catalog.get(), history.get(),
@@ -256,6 +295,9 @@ std::vector<std::string> Node::Impl::Problems() const {
       problems.push_back(fmt::format("shard {}: {} of {} backlog bytes wait for history",
                                      runner->id().value(), stats.backlog_bytes, max_backlog_bytes));
     }
+  }
+  if (const std::string failed = snapshots->last_error(); !failed.empty()) {
+    problems.push_back("the last snapshot failed: " + failed);
   }
   if (flush == nullptr) return problems;
   if (const std::string halted = flush->halted(); !halted.empty()) problems.push_back(halted);

@@ -27,6 +27,8 @@ struct NodeOptions {
   std::string launcher;              // of the embedded ClickHouse; empty: beside this executable
   uint32_t shards = 0;  // 0: one per two cores; fixed when the data directory is created
   uint64_t segment_bytes = 64ull << 20;
+  uint64_t snapshot_log_bytes = 256ull << 20;  // per shard: log above the last snapshot, then one
+  Duration snapshot_interval = Duration::Seconds(300);
   uint64_t max_backlog_bytes = 4ull << 30;  // of the node, divided among its shards
   Duration flush_min_interval = Duration::Millis(5);
   Duration flush_max_interval = Duration::Millis(50);

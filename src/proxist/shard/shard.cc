@@ -1,6 +1,7 @@
 #include "proxist/shard/shard.h"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <set>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "proxist/base/planted.h"
 #include "proxist/shard/internal/backlog.h"
 #include "proxist/shard/internal/keys.h"
+#include "proxist/shard/internal/restore.h"
 #include "proxist/shard/internal/series_registry.h"
 #include "proxist/shard/record.h"
 #include "proxist/wal/log.h"
@@ -23,6 +25,14 @@ constexpr Duration kNoSyncDue = Duration::Hours(1);
 
 history::SourceBatch SourceOf(ShardId shard, const internal::Backlog::Entry& entry) {
   return {shard, entry.batch, entry.first};
+}
+
+/// The number under `key`; 0 when there is none.
+StatusOr<uint64_t> StoredNumber(meta::MetadataStore* metadata, const std::string& key) {
+  const auto entry = metadata->Get(key);
+  if (absl::IsNotFound(entry.status())) return uint64_t{0};
+  PX_RETURN_IF_ERROR(entry.status());
+  return internal::DecodeNumber(entry->value, key);
 }
 
 }  // namespace
@@ -39,8 +49,15 @@ struct Shard::Impl {
     internal::ProducerState before;
   };
 
+  /// What metadata says, and the snapshot at `cut` (0: none).
+  Status Load(Lsn cut, RecoveryReport* report);
   Status Recover(RecoveryReport* report);
   Status Replay(const wal::LogRecord& record, RecoveryReport* report);
+  /// A record that the snapshot holds: its rows may still have to reach history.
+  Status KeepForFlush(const wal::LogRecord& record, const DecodedRecord& decoded,
+                      column::Batch batch);
+  Status CheckUnpersisted() const;
+  void ReportProgress(const RecoveryReport& report) const;
   /// True: the write is in the frame or has its answer. False: it has to wait for the next group.
   bool Take(Write* write, Timestamp now);
   /// True: the write needs no place in the log, its ack says why: a duplicate, or refused.
@@ -63,6 +80,13 @@ struct Shard::Impl {
   void Apply(const column::Batch& batch, Lsn first, Timestamp now, std::vector<Day>* rewritten);
   StatusOr<hot::EvictResult> Evict(TableId table, Timestamp before, Timestamp published);
   Status Recycle();
+  void NoteSegments();
+  void TakeSnapshot(std::shared_ptr<const SnapshotIndex> taken);
+  [[nodiscard]] std::string SnapshotDirectory() const {
+    return options.snapshot_directory.empty() ? options.wal_directory + "/snapshots"
+                                              : options.snapshot_directory;
+  }
+  [[nodiscard]] hot::FileIdentity Identity() const { return {options.incarnation, options.id}; }
 
   const ShardOptions options;
   const Ports ports;
@@ -82,7 +106,15 @@ struct Shard::Impl {
   std::vector<Pending> group;              // reused between commits
   std::vector<std::byte> scratch;
   Duration last_retention;
-  bool evicted = false;  // rows left memory since log segments were last looked at
+  Duration opened;  // when opening began
+  Epoch epoch;
+  Lsn used;                     // metadata knows of LSNs up to this one
+  internal::Restored restored;  // what recovery started from
+  std::shared_ptr<const SnapshotIndex> snapshot = restored.index;  // the last one
+  bool snapshot_running = false;
+  std::deque<Lsn> closed_segments;  // last LSN of each live log segment but the open one
+  uint64_t seen_live_bytes = 0;
+  Lsn group_end;  // published when segments were last looked at
 
   mutable Mutex mutex;
   ShardStats stats PX_GUARDED_BY(mutex);
@@ -92,50 +124,94 @@ struct Shard::Impl {
 
 StatusOr<std::unique_ptr<Shard>> Shard::Open(const ShardOptions& options, const Ports& ports,
                                              RecoveryReport* report) {
+  const std::string name = fmt::format("shard {}", options.id.value());
   auto impl = std::make_unique<Impl>(options, ports);
-  PX_RETURN_IF_ERROR(Annotate(impl->Recover(report), fmt::format("shard {}", options.id.value())));
-  return std::unique_ptr<Shard>(new Shard(std::move(impl)));
+  PX_ASSIGN_OR_RETURN(const uint64_t recycled,
+                      StoredNumber(ports.metadata, internal::RecycledKey(options.id)));
+  PX_ASSIGN_OR_RETURN(std::vector<Lsn> cuts, ListSnapshots(ports.files, impl->SnapshotDirectory()));
+  std::erase_if(cuts, [&](Lsn cut) { return cut.value() < std::max<uint64_t>(recycled, 1); });
+  if (recycled == 0) cuts.emplace_back(0);
+  Status damage = DataLoss("none is in {}", impl->SnapshotDirectory());
+  for (const Lsn cut : cuts) {
+    impl = std::make_unique<Impl>(options, ports);
+    const Status loaded = Annotate(impl->Load(cut, report), name);
+    if (absl::IsDataLoss(loaded)) {
+      if (report->warnings.empty()) damage = loaded;
+      report->warnings.emplace_back(Message(loaded));
+      continue;
+    }
+    PX_RETURN_IF_ERROR(loaded);
+    PX_RETURN_IF_ERROR(Annotate(impl->Recover(report), name));
+    return std::unique_ptr<Shard>(new Shard(std::move(impl)));
+  }
+  return DataLoss(
+      "{}: the log was recycled up to LSN {}, and no snapshot at or above it can be used: {}. "
+      "Nothing was changed. Keep a copy of the data directory, then put the damaged file back from "
+      "a backup; 'pxinspect snapshot' shows what is still readable",
+      name, recycled, Message(damage));
 }
 
 Shard::Shard(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Shard::~Shard() = default;
 
-Status Shard::Impl::Recover(RecoveryReport* report) {
-  const Duration started = ports.clock->Monotonic();
-  const auto number = [&](const std::string& key) -> StatusOr<uint64_t> {
-    auto entry = ports.metadata->Get(key);
-    if (absl::IsNotFound(entry.status())) return uint64_t{0};
-    if (!entry.ok()) return entry.status();
-    return internal::DecodeNumber(entry->value, key);
-  };
-  PX_ASSIGN_OR_RETURN(const uint64_t last_epoch, number(internal::EpochKey(options.id)));
-  PX_ASSIGN_OR_RETURN(const uint64_t persisted, number(internal::PersistedKey(options.id)));
-  uint64_t used = persisted;
+Status Shard::Impl::Load(Lsn cut, RecoveryReport* report) {
+  opened = ports.clock->Monotonic();
+  PX_ASSIGN_OR_RETURN(const uint64_t last_epoch,
+                      StoredNumber(ports.metadata, internal::EpochKey(options.id)));
+  PX_ASSIGN_OR_RETURN(const uint64_t persisted,
+                      StoredNumber(ports.metadata, internal::PersistedKey(options.id)));
+  PX_ASSIGN_OR_RETURN(const uint64_t recycled,
+                      StoredNumber(ports.metadata, internal::RecycledKey(options.id)));
+  if (options.keep_backlog && recycled > persisted) {
+    return FailedPrecondition(
+        "the log was recycled up to LSN {} while there was no history, which has rows up to {} "
+        "alone: start with --history none, or export the rows into a new data directory",
+        recycled, persisted);
+  }
+  uint64_t highest = persisted;
   const auto round_entry = ports.metadata->Get(internal::kRoundKey);
   if (round_entry.ok()) {
     PX_ASSIGN_OR_RETURN(const auto round, internal::DecodeRound(round_entry->value));
     for (const auto& range : round.ranges) {
-      if (range.shard == options.id) used = std::max(used, range.last.value());
+      if (range.shard == options.id) highest = std::max(highest, range.last.value());
     }
   } else if (!absl::IsNotFound(round_entry.status())) {
     return round_entry.status();
   }
-  const Epoch epoch(static_cast<uint32_t>(last_epoch + 1));
+  used = Lsn(highest);
+  epoch = Epoch(static_cast<uint32_t>(last_epoch + 1));
+
+  for (const auto& schema : ports.catalog->Tables()) store.SetSchema(schema);
+  store.Publish(Lsn(std::max(persisted, cut.value())));
+  store.SetPersisted(Lsn(persisted));
+  const auto restore_series = [this] { return registry.Load(ports.metadata, &store); };
+  if (cut.value() == 0) return restore_series();
+  report->snapshot_rows = 0;
+  internal::RestoreTarget target{
+      &store, &producers, &backlog, Lsn(persisted), restore_series, [&](uint64_t rows) {
+        report->snapshot_rows = rows;
+        ReportProgress(*report);
+      }};
+  PX_ASSIGN_OR_RETURN(restored, internal::RestoreSnapshot(ports.files, SnapshotDirectory(), cut,
+                                                          Identity(), target));
+  TakeSnapshot(restored.index);
+  for (const auto& schema : ports.catalog->Tables()) registry.MarkNew(schema->id);
+  report->snapshot = cut;
+  report->snapshot_rows = restored.rows;
+  report->snapshot_elapsed = Duration(ports.clock->Monotonic().ns() - opened.ns());
+  return OkStatus();
+}
+
+void Shard::Impl::ReportProgress(const RecoveryReport& report) const {
+  if (!ports.progress) return;
+  ports.progress({options.id, report.snapshot_rows, report.rows,
+                  Duration(ports.clock->Monotonic().ns() - opened.ns())});
+}
+
+Status Shard::Impl::Recover(RecoveryReport* report) {
   const meta::Mutation mark{internal::EpochKey(options.id), internal::EncodeNumber(epoch.value()),
                             std::nullopt};
   PX_RETURN_IF_ERROR(ports.metadata->Apply({&mark, 1}, "proxistd", "a new epoch opens").status());
-
-  for (const auto& schema : ports.catalog->Tables()) store.SetSchema(schema);
-  PX_RETURN_IF_ERROR(registry.Load(ports.metadata, &store));
-  const auto producer_entry = ports.metadata->Get(internal::ProducersKey(options.id));
-  if (producer_entry.ok()) {
-    PX_ASSIGN_OR_RETURN(producers, internal::DecodeProducers(producer_entry->value));
-  } else if (!absl::IsNotFound(producer_entry.status())) {
-    return producer_entry.status();
-  }
-  store.Publish(Lsn(persisted));
-  store.SetPersisted(Lsn(persisted));
-
   wal::LogOptions log_options;
   log_options.directory = options.wal_directory;
   log_options.segment_bytes = options.segment_bytes;
@@ -144,12 +220,22 @@ Status Shard::Impl::Recover(RecoveryReport* report) {
   log_options.incarnation = options.incarnation;
   log_options.shard = options.id;
   log_options.epoch = epoch;
+  log_options.prepare_next = options.prepare_segments;
   wal::ReplayReport replay;
-  PX_ASSIGN_OR_RETURN(
-      log, wal::Log::Open(
-               ports.files, log_options,
-               [&](const wal::LogRecord& record) { return Replay(record, report); }, &replay));
-  next = Lsn(std::max({used, replay.last.value(), store.published().value()}) + 1);
+  uint64_t segment = 0;
+  PX_ASSIGN_OR_RETURN(log, wal::Log::Open(
+                               ports.files, log_options,
+                               [&](const wal::LogRecord& record) {
+                                 if (segment != 0 && record.segment != segment) {
+                                   closed_segments.push_back(group_end);
+                                 }
+                                 segment = record.segment;
+                                 group_end = record.last;
+                                 return Replay(record, report);
+                               },
+                               &replay));
+  PX_RETURN_IF_ERROR(CheckUnpersisted());
+  next = Lsn(std::max({used.value(), replay.last.value(), store.published().value()}) + 1);
   report->records = replay.records;
   report->log_bytes = replay.bytes;
   report->torn_tail = replay.torn_tail;
@@ -160,8 +246,10 @@ Status Shard::Impl::Recover(RecoveryReport* report) {
                     replay.unsynced_lost ? "; unsynced frames behind it were cut with it" : "");
   }
   NoteDurable();
-  report->elapsed = Duration(ports.clock->Monotonic().ns() - started.ns());
+  report->elapsed = Duration(ports.clock->Monotonic().ns() - opened.ns());
   last_retention = ports.clock->Monotonic();
+  seen_live_bytes = log->live_bytes();
+  group_end = store.published();
   backlog.Drop(store.persisted());
   {
     MutexLock lock(&mutex);
@@ -172,14 +260,21 @@ Status Shard::Impl::Recover(RecoveryReport* report) {
 }
 
 Status Shard::Impl::Replay(const wal::LogRecord& record, RecoveryReport* report) {
+  const bool covered = record.last <= restored.cut;
+  if (covered && (!options.keep_backlog || record.last <= store.persisted())) return OkStatus();
   PX_ASSIGN_OR_RETURN(const DecodedRecord decoded, DecodeRecord(record.payload));
   PX_ASSIGN_OR_RETURN(const auto schema,
                       ports.catalog->Find(decoded.header.table, decoded.header.schema_version));
-  PX_ASSIGN_OR_RETURN(const auto batch, column::DecodeBatch(decoded.batch, schema, record.owner));
+  PX_ASSIGN_OR_RETURN(auto batch, column::DecodeBatch(decoded.batch, schema, record.owner));
   if (batch.rows != record.last.value() - record.first.value() + 1) {
     return DataLoss("log record at LSN {}: {} rows where its LSN range holds {}",
                     record.first.value(), batch.rows,
                     record.last.value() - record.first.value() + 1);
+  }
+  if (covered) return KeepForFlush(record, decoded, std::move(batch));
+  if (record.first <= restored.cut) {
+    return DataLoss("log record at LSNs {} to {}: the snapshot at LSN {} cuts it",
+                    record.first.value(), record.last.value(), restored.cut.value());
   }
   std::vector<Day> rewritten;
   Apply(batch, record.first, decoded.header.server_time, &rewritten);
@@ -200,7 +295,36 @@ Status Shard::Impl::Replay(const wal::LogRecord& record, RecoveryReport* report)
   }
   while (store.Maintain()) {
   }
+  ReportProgress(*report);
   return OkStatus();
+}
+
+Status Shard::Impl::KeepForFlush(const wal::LogRecord& record, const DecodedRecord& decoded,
+                                 column::Batch batch) {
+  std::vector<Day> rewritten;
+  const auto mark = restored.unpersisted.find(record.first);
+  if (mark != restored.unpersisted.end()) {
+    rewritten = std::move(mark->second.rewritten_days);
+    restored.unpersisted.erase(mark);
+  } else {
+    // It was taken without history, so nobody noted what the batch rewrote: any of its days.
+    std::set<Day> days;
+    for (size_t row = 0; row < batch.rows; ++row) {
+      days.insert(DayOf(Timestamp(batch.ts.At<int64_t>(row))));
+    }
+    rewritten.assign(days.begin(), days.end());
+  }
+  backlog.Add(std::move(batch), record.first, decoded.header.server_time, std::move(rewritten));
+  return OkStatus();
+}
+
+Status Shard::Impl::CheckUnpersisted() const {
+  if (!options.keep_backlog || restored.unpersisted.empty()) return OkStatus();
+  const SnapshotBatch& missing = restored.unpersisted.begin()->second;
+  return DataLoss(
+      "{}: the log lacks LSNs {} to {}, which are not in history yet. Keep a copy of the data "
+      "directory, then put the log back from a backup",
+      options.wal_directory, missing.first.value(), missing.last.value());
 }
 
 void Shard::Impl::Apply(const column::Batch& batch, Lsn first, Timestamp now,
@@ -418,7 +542,23 @@ void Shard::Impl::Refuse(const Status& reason) {
   }
 }
 
+void Shard::Impl::NoteSegments() {
+  // A segment is opened by the first group that does not fit the one before.
+  if (log->live_bytes() > seen_live_bytes) closed_segments.push_back(group_end);
+  seen_live_bytes = log->live_bytes();
+  group_end = store.published();
+}
+
+void Shard::Impl::TakeSnapshot(std::shared_ptr<const SnapshotIndex> taken) {
+  snapshot = std::move(taken);
+  MutexLock lock(&mutex);
+  stats.snapshot = snapshot->cut;
+  stats.snapshot_at = snapshot->taken;
+  stats.snapshot_bytes = snapshot->bytes();
+}
+
 void Shard::Impl::UpdateStats() {
+  NoteSegments();
   MutexLock lock(&mutex);
   for (const Pending& pending : group) {
     if (pending.ack.duplicate) ++stats.duplicates;
@@ -435,6 +575,10 @@ void Shard::Impl::UpdateStats() {
   stats.oldest_unpersisted = backlog.oldest_published();
   stats.log_live_bytes = log->live_bytes();
   stats.direct_io = log->direct();
+  stats.log_bytes_after_snapshot =
+      options.segment_bytes *
+      static_cast<uint64_t>(std::count_if(closed_segments.begin(), closed_segments.end(),
+                                          [this](Lsn last) { return last > snapshot->cut; }));
   stats.poisoned = std::string(Message(poisoned));
 }
 
@@ -488,7 +632,6 @@ StatusOr<hot::EvictResult> Shard::Impl::Evict(TableId table, Timestamp before,
   if (plan.empty()) return hot::EvictResult{};
   const meta::Mutation floors = registry.FloorsAfter(store, table, plan);
   PX_RETURN_IF_ERROR(ports.metadata->Apply({&floors, 1}, "proxistd", "hot floors rise").status());
-  evicted = true;
   return store.Evict(table, plan);
 }
 
@@ -504,22 +647,65 @@ StatusOr<bool> Shard::Maintain() {
     const Timestamp published = self.ports.clock->Now().Minus(schema->hot_retain);
     PX_RETURN_IF_ERROR(self.Evict(schema->id, Timestamp::Max(), published).status());
   }
-  if (self.evicted) PX_RETURN_IF_ERROR(self.Recycle());
+  PX_RETURN_IF_ERROR(self.Recycle());
   return more;
 }
 
 Status Shard::Impl::Recycle() {
-  evicted = false;
-  const Lsn held = store.LeastHeldLsn();
-  const Lsn end = std::min(store.persisted(), held == Lsn::Max() ? held : Lsn(held.value() - 1));
-  if (end.value() == 0 || log->live_bytes() <= options.segment_bytes) return OkStatus();
-  // The producers' marks and the epoch's LSNs must outlive the records that told of them.
-  std::vector<meta::Mutation> marks = registry.TakeNew(store);
-  marks.push_back(
-      {internal::ProducersKey(options.id), internal::EncodeProducers(producers), std::nullopt});
+  if (!poisoned.ok()) return OkStatus();
+  const Lsn end = options.keep_backlog ? std::min(snapshot->cut, store.persisted()) : snapshot->cut;
+  const auto kept = std::find_if(closed_segments.begin(), closed_segments.end(),
+                                 [end](Lsn last) { return last > end; });
+  if (kept == closed_segments.begin()) return OkStatus();
+  // From then on recovery needs a snapshot at or above this LSN.
+  const meta::Mutation mark{internal::RecycledKey(options.id),
+                            internal::EncodeNumber(std::prev(kept)->value()), std::nullopt};
   PX_RETURN_IF_ERROR(
-      ports.metadata->Apply(marks, "proxistd", "producers before log recycling").status());
-  return log->Recycle(end).status();
+      ports.metadata->Apply({&mark, 1}, "proxistd", "log segments are recycled").status());
+  closed_segments.erase(closed_segments.begin(), kept);
+  const auto recycled = log->Recycle(end);
+  seen_live_bytes = log->live_bytes();
+  return recycled.status();
+}
+
+StatusOr<std::unique_ptr<SnapshotJob>> Shard::BeginSnapshot() {
+  Impl& self = *impl_;
+  PX_CHECK(!self.snapshot_running);
+  if (!self.poisoned.ok()) return FailedPrecondition("{}", Message(self.poisoned));
+  // A snapshot outlives power loss, so the log has to hold what it holds.
+  PX_RETURN_IF_ERROR(self.SyncLog());
+  self.NoteDurable();
+  if (self.store.published() <= self.snapshot->cut) return std::unique_ptr<SnapshotJob>();
+  SnapshotJob::Source source;
+  source.files = self.ports.files;
+  source.directory = self.SnapshotDirectory();
+  source.header = {self.Identity(), self.epoch, self.store.published(), self.ports.clock->Now()};
+  source.state.persisted = self.store.persisted();
+  source.state.backlog_kept = self.options.keep_backlog;
+  source.producers = self.producers;
+  source.batches = self.backlog.Marks();
+  source.persisted_ts = self.backlog.greatest_persisted();
+  source.previous = self.snapshot;
+  source.begun = self.ports.clock->Monotonic();
+  self.snapshot_running = true;
+  return std::make_unique<SnapshotJob>(&self.store, std::move(source));
+}
+
+Status Shard::FinishSnapshot(std::unique_ptr<SnapshotJob> job) {
+  Impl& self = *impl_;
+  PX_CHECK(self.snapshot_running && job != nullptr);
+  self.snapshot_running = false;
+  PX_RETURN_IF_ERROR(job->status());
+  self.TakeSnapshot(job->index());
+  const Status recycled = self.Recycle();
+  {
+    MutexLock lock(&self.mutex);
+    self.stats.snapshot_written_bytes = job->written_bytes();
+    self.stats.snapshot_elapsed = Duration(self.ports.clock->Monotonic().ns() - job->begun().ns());
+  }
+  self.group.clear();
+  self.UpdateStats();
+  return recycled;
 }
 
 std::vector<std::pair<std::string, BatchNumber>> Shard::LastBatches() const {

@@ -20,6 +20,7 @@
 #include "proxist/hot/store.h"
 #include "proxist/meta/catalog.h"
 #include "proxist/meta/store.h"
+#include "proxist/shard/snapshot_job.h"
 
 namespace proxist::shard {
 
@@ -34,6 +35,7 @@ struct ShardOptions {
   Duration max_unsynced = Duration::Millis(50);  // until rows that were acked unsynced are synced
   bool keep_backlog = true;                      // false: there is no history to flush to
   uint64_t incarnation = 0;
+  std::string snapshot_directory;  // empty: wal_directory/snapshots
   hot::StoreOptions store;
 };
 
@@ -67,6 +69,13 @@ struct ShardStats {
   Timestamp oldest_unpersisted =
       Timestamp::Max();  // its publication time; Max: nothing is unpersisted
   std::string poisoned;  // why writes are refused; empty: they are not
+  Lsn snapshot;          // cut of the last one; 0: there is none
+  Timestamp snapshot_at = Timestamp::Min();
+  uint64_t snapshot_bytes = 0;          // of its manifest and the chunks that it refers to
+  uint64_t snapshot_written_bytes = 0;  // what taking it wrote
+  Duration snapshot_elapsed;            // what taking it took
+  /// Closed log segments that hold rows above the last snapshot: what recovery replays beyond it.
+  uint64_t log_bytes_after_snapshot = 0;
 };
 
 /// What a flush gets from a shard. All of `series` and the marks are in metadata before a row is
@@ -80,9 +89,23 @@ struct FlushTake {
 
 /// What recovery did.
 struct RecoveryReport {
-  uint64_t records = 0, rows = 0, log_bytes = 0;
+  uint64_t records = 0, log_bytes = 0;
+  uint64_t rows = 0;  // replayed from the log
+  Lsn snapshot;       // that it started from; 0: from none
+  uint64_t snapshot_rows = 0;
+  Duration snapshot_elapsed;  // part of `elapsed`
   bool torn_tail = false;
   std::string torn_why;  // where the log was cut and what stood there
+  Duration elapsed;
+  /// Snapshots that could not be used and why, in plain sentences.
+  std::vector<std::string> warnings;
+};
+
+/// How far recovery has come.
+struct RecoveryProgress {
+  ShardId shard;
+  uint64_t snapshot_rows = 0;
+  uint64_t rows = 0;  // replayed
   Duration elapsed;
 };
 
@@ -95,8 +118,14 @@ class Shard {
     const env::Clock* clock;
     meta::MetadataStore* metadata;
     const meta::Catalog* catalog;
+    /// Called now and then during Open, on its thread; may be empty.
+    std::function<void(const RecoveryProgress&)> progress = nullptr;
   };
-  /// Opens a new epoch: loads watermarks, manifests and producers from metadata, replays the log.
+  /// Opens a new epoch: loads watermarks and floors from metadata, then the newest snapshot that is
+  /// whole, then replays the log above it. The outcome is that of replaying a whole log. A damaged
+  /// snapshot gives way to an older one, or to none, as long as the log still holds what came after
+  /// it; else DATA_LOSS. FAILED_PRECONDITION: files of another data directory or version; a shard
+  /// whose log was recycled without history is opened with history.
   static StatusOr<std::unique_ptr<Shard>> Open(const ShardOptions& options, const Ports& ports,
                                                RecoveryReport* report);
   ~Shard();
@@ -122,12 +151,20 @@ class Shard {
   StatusOr<hot::EvictResult> Evict(TableId table, Timestamp before, Timestamp published);
   /// The sync and the log's watermark that are due, overlay compaction, hot retention, log
   /// recycling: bounded work; true while there is more.
+  /// Segments whose rows a snapshot holds and history has (with keep_backlog) are recycled.
   StatusOr<bool> Maintain();
   /// When Maintain or Commit has to be called for the next sync; an hour when none is pending.
   [[nodiscard]] Duration SyncDueIn() const;
   /// Makes everything durable before a clean end. Without it nothing acked is lost either, unless
   /// power goes.
   Status Close();
+
+  /// Starts a snapshot of what is published now: cheap. nullptr when the last one holds it all.
+  /// FAILED_PRECONDITION while the shard is poisoned. One at a time.
+  StatusOr<std::unique_ptr<SnapshotJob>> BeginSnapshot();
+  /// Ends a job that was stepped to its end or failed: after success, the next recovery starts from
+  /// it. The job's error, or that of recycling the log.
+  Status FinishSnapshot(std::unique_ptr<SnapshotJob> job);
 
   /// The last batch number applied for each producer.
   [[nodiscard]] std::vector<std::pair<std::string, BatchNumber>> LastBatches() const;

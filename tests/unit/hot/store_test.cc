@@ -82,7 +82,6 @@ TEST_F(StoreTest, UnknownTablesAndSymbolsAreEmpty) {
   EXPECT_TRUE(out.empty());
   EXPECT_EQ(store_.SchemaOf(kTable), nullptr);
   EXPECT_EQ(store_.StatsOf(kTable).rows, 0U);
-  EXPECT_EQ(store_.LeastHeldLsn(), Lsn::Max());
   EXPECT_TRUE(Plan(100).empty());
 }
 
@@ -153,7 +152,6 @@ TEST_F(StoreTest, ARestoredFloorHasAnUnknownBoundaryAndSkipsWhatWasEvicted) {
   Snapshots(guard)[0].LateRows(Timestamp::Min(), Timestamp::Max(), Lsn(2), &late);
   ASSERT_EQ(late.size(), 1U);
   EXPECT_EQ(LsnOf(*late[0].block, late[0].row), Lsn(3));
-  EXPECT_EQ(store_.LeastHeldLsn(), Lsn(2));
   EXPECT_EQ(store_.StatsOf(kTable).rows, 2U);
 }
 
@@ -305,7 +303,6 @@ TEST(StoreMemoryTest, AQuoteTakesLittleMoreThanItsData) {
   store.Maintain();
   EXPECT_EQ(store.StatsOf(kTable).rows, 0U);
   EXPECT_LT(store.StatsOf(kTable).bytes, kSeries * 16'384);
-  EXPECT_EQ(store.LeastHeldLsn(), Lsn::Max());
 }
 
 }  // namespace

@@ -202,9 +202,10 @@ TEST_F(ShardTest, SegmentsOfEvictedRowsAreRecycledAndProducersAreStillKnown) {
   // All but the newest batch leaves memory.
   const int64_t kept = kStartNs + static_cast<int64_t>(number) * 10000;
   ASSERT_TRUE(shard_->Evict(schema_->id, Timestamp(kept), Timestamp::Max()).ok());
-  clock_.elapsed_ns += 2'000'000'000;
-  while (*shard_->Maintain()) {
-  }
+  auto job = shard_->BeginSnapshot();
+  ASSERT_TRUE(job.ok()) << job.status();
+  ASSERT_TRUE((*job)->Run().ok());
+  ASSERT_TRUE(shard_->FinishSnapshot(std::move(*job)).ok());
   ASSERT_TRUE(Send("q", 1, Rows(1, kept + 9000, 1)).status.ok());
   EXPECT_LT(shard_->Stats().log_live_bytes, before);
   EXPECT_EQ(Visible().size(), 5001u);

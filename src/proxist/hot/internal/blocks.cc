@@ -78,6 +78,7 @@ RowBlock* Blocks::NewChunk(const Layout& layout, uint32_t capacity, uint64_t bas
                            std::span<std::byte* const> series_values, Account* account) {
   RowBlock* block = New(layout, capacity, false, capacity == kChunkRows, series_values, account);
   block->lsn_base_ = base;
+  block->id_ = next_id_++;
   return block;
 }
 
@@ -106,6 +107,11 @@ void Blocks::Seal(RowBlock* chunk, const Layout& layout) {
   PX_CHECK(chunk->totals_ == nullptr);
   chunk->totals_ = new TotalsNode(layout.totals, *chunk);
   Grew(chunk, chunk->totals_->Bytes());
+}
+
+void Blocks::RaisePublished(RowBlock* block, int64_t published) {
+  if (published <= block->last_published_.load(std::memory_order_relaxed)) return;
+  block->last_published_.store(published, std::memory_order_relaxed);
 }
 
 void Blocks::Grew(RowBlock* block, size_t bytes) {
@@ -156,7 +162,7 @@ void Blocks::Append(RowBlock* block, const Layout& layout, std::span<const RowRe
       block->op_[row] = static_cast<uint8_t>(from.block->op(from.row));
       block->published_[row] = published;
     }
-    block->last_published_ = std::max(block->last_published_, published);
+    RaisePublished(block, published);
   }
   for (size_t c = 0; c < block->column_count_; ++c) {
     if (block->columns_[c].own) FillColumn(block, c, layout.columns[c], at, rows);

@@ -16,6 +16,9 @@
 
 namespace proxist::hot::internal {
 
+struct EncodedBlock;
+struct EncodedColumn;
+
 /// Bytes held, also by blocks that are retired but still pinned. Changed by the writer, read by
 /// any thread.
 struct Account {
@@ -87,6 +90,14 @@ class Blocks {
   RowBlock* NewOverlay(const Layout& layout, uint32_t capacity, Account* account);
   void Free(RowBlock* block);
 
+  /// A block with what `encoded` holds; a chunk keeps its id. `layout` has the encoded columns,
+  /// with their kinds; see NewChunk for the rest.
+  RowBlock* Restore(const EncodedBlock& encoded, const Layout& layout,
+                    std::span<std::byte* const> series_values, Account* account);
+  /// The id of the next new chunk; ids below it are never given again.
+  [[nodiscard]] uint64_t next_id() const { return next_id_; }
+  void SetNextId(uint64_t id) { next_id_ = id; }
+
   /// Fills rows past rows() and publishes the new count. The block has room.
   void Append(RowBlock* block, const Layout& layout, BatchSource* source,
               std::span<const uint32_t> rows, int64_t published);
@@ -99,10 +110,12 @@ class Blocks {
   static uint64_t MaxLsn(const RowBlock& block) { return block.max_lsn_; }
   static uint64_t BaseLsn(const RowBlock& block) { return block.lsn_base_; }
   /// When its youngest row was published, ns.
-  static int64_t LastPublished(const RowBlock& block) { return block.last_published_; }
+  static int64_t LastPublished(const RowBlock& block) {
+    return block.last_published_.load(std::memory_order_relaxed);
+  }
   /// When this row was; of a chunk, when its youngest was.
   static int64_t PublishedAt(const RowBlock& block, uint32_t row) {
-    return block.published_ == nullptr ? block.last_published_ : block.published_[row];
+    return block.published_ == nullptr ? LastPublished(block) : block.published_[row];
   }
   static size_t BytesOf(const RowBlock& block) { return block.total_bytes_; }
   static void PrefetchHeader(const RowBlock& block);
@@ -122,9 +135,13 @@ class Blocks {
                          BatchSource* source, std::span<const uint32_t> rows, bool contiguous);
   static void FillColumn(RowBlock* block, size_t column, const Layout::Column& shape, uint32_t at,
                          std::span<const RowRef> rows);
+  static void RestoreColumn(RowBlock* block, size_t column, uint32_t rows,
+                            const EncodedColumn& encoded);
+  static void RaisePublished(RowBlock* block, int64_t published);
   static void Grew(RowBlock* block, size_t bytes);
 
   Arena arena_;
+  uint64_t next_id_ = 1;
 };
 
 }  // namespace proxist::hot::internal

@@ -105,7 +105,7 @@ void Blocks::Append(RowBlock* block, const Layout& layout, BatchSource* source,
       block->published_[at + i] = published;
     }
   }
-  block->last_published_ = std::max(block->last_published_, published);
+  RaisePublished(block, published);
   for (size_t c = 0; c < block->column_count_; ++c) {
     if (block->columns_[c].own)
       FillColumn(block, c, layout.columns[c], at, source, rows, contiguous);

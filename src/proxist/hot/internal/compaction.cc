@@ -126,8 +126,7 @@ class Planner {
     for (uint32_t later = seen_end; later < end; ++later) work->kept.push_back({&overlay_, later});
     work->dropped_rows += (seen_end - row) + (in_chunk ? 1 : 0) - (cancelled ? 0 : 1);
     if (cancelled && forgetting != nullptr) {
-      forgetting->dropped_low = std::min(forgetting->dropped_low, key.ts);
-      forgetting->dropped_high = std::max(forgetting->dropped_high, key.ts);
+      forgetting->MarkDropped(key.ts, key.ts);
     }
     return true;
   }

@@ -234,36 +234,4 @@ void Store::RestoreSeries(TableId id, const SeriesRecord& record) {
   table->Add(key, record.floor.ns(), impl_->dictionary, &impl_->epochs);
 }
 
-Lsn Store::LeastHeldLsn() const {
-  uint64_t least = UINT64_MAX;
-  const uint64_t persisted = impl_->persisted.load(std::memory_order_relaxed);
-  for (const auto& table : impl_->owned_tables) {
-    for (const Series* series : table->all) {
-      const SeriesState& state = series->current();
-      const ChunkView view(state, internal::kSeeAll);
-      const Position begin = view.AfterTs(state.floor);
-      for (uint32_t c = begin.chunk; c < view.last(); ++c) {
-        const RowBlock& block = view.Block(c);
-        // A base below `least` decides nothing when its rows are hidden below the floor.
-        if (Blocks::BaseLsn(block) >= least) continue;
-        if (c != begin.chunk || begin.row == 0) {
-          least = Blocks::BaseLsn(block);
-          continue;
-        }
-        for (uint32_t row = begin.row; row < block.rows(); ++row) {
-          least = std::min(least, block.lsn(row));
-        }
-      }
-      if (state.overlay == nullptr) continue;
-      for (uint32_t row = 0; row < state.overlay->rows(); ++row) {
-        const uint64_t lsn = state.overlay->lsn(row);
-        if (state.overlay->ts()[row] > state.floor || lsn > persisted) {
-          least = std::min(least, lsn);
-        }
-      }
-    }
-  }
-  return Lsn(least);
-}
-
 }  // namespace proxist::hot

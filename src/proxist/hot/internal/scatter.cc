@@ -156,7 +156,7 @@ void PrefetchAhead(const internal::Layout& layout, const std::vector<Series*>& g
 
 /// Whether a version of `key` is there or may have been.
 bool MayExist(const Series& series, RowKey key) {
-  if (key.ts >= series.dropped_low && key.ts <= series.dropped_high) return true;
+  if (series.MayBeDropped(key.ts)) return true;
   const SeriesState& state = series.current();
   if (state.overlay != nullptr) {
     const uint32_t row = internal::OverlayLowerBound(*state.overlay, key);
@@ -197,12 +197,16 @@ void Store::Impl::ScatterSeries(Series* series, BatchSource* source, std::span<c
   in_order.clear();
   others.clear();
   bool late_rows = false;
+  bool skipped = false;
   int64_t max_ts = INT64_MIN;
   for (const uint32_t row : rows) {
     const RowKey key{source->ts(row), source->seq(row)};
     bool rewrites = false;
     if (key.ts <= floor) {
-      if (source->lsn(row) <= in_history) continue;
+      if (source->lsn(row) <= in_history) {
+        skipped = true;
+        continue;
+      }
       others.push_back(row);
       late_rows = rewrites = true;
     } else if (source->batch().OpAt(row) == column::Op::kPut &&
@@ -210,7 +214,8 @@ void Store::Impl::ScatterSeries(Series* series, BatchSource* source, std::span<c
       in_order.push_back(row);
       series->has_last = true;
       series->last = key;
-      rewrites = key.ts <= series->watch_ts && MayExist(*series, key);
+      rewrites =
+          key.ts <= series->watch_ts.load(std::memory_order_relaxed) && MayExist(*series, key);
     } else {
       others.push_back(row);
       rewrites = source->batch().OpAt(row) != column::Op::kPut || MayExist(*series, key);
@@ -221,6 +226,7 @@ void Store::Impl::ScatterSeries(Series* series, BatchSource* source, std::span<c
       if (rewritten->empty() || rewritten->back() != day) rewritten->push_back(day);
     }
   }
+  if (skipped) ForgetBoundary(series);
   const size_t taken = in_order.size() + others.size();
   if (taken == 0) return;
   AppendInOrder(series, source, in_order, now);
@@ -230,6 +236,14 @@ void Store::Impl::ScatterSeries(Series* series, BatchSource* source, std::span<c
   if (max_ts > table->max_ts.load(std::memory_order_relaxed)) {
     table->max_ts.store(max_ts, std::memory_order_relaxed);
   }
+}
+
+void Store::Impl::ForgetBoundary(Series* series) {
+  // A boundary that a snapshot brought back does not know what the skipped row did to it.
+  SeriesState next = series->current();
+  if (next.boundary.kind == internal::Boundary::Kind::kUnknown) return;
+  next.boundary = {.kind = internal::Boundary::Kind::kUnknown};
+  Swap(series, next);
 }
 
 void Store::Impl::AppendInOrder(Series* series, BatchSource* source, std::span<const uint32_t> rows,
@@ -324,7 +338,7 @@ void Store::Impl::MergeOverlay(Series* series, BatchSource* source, std::vector<
     series->has_late = true;
   }
   const uint32_t count = next.overlay->rows();
-  series->watch_ts = std::max(series->watch_ts, next.overlay->ts()[count - 1]);
+  series->Watch(next.overlay->ts()[count - 1]);
   Swap(series, next);
   table->overlay_rows.fetch_add(rows->size(), std::memory_order_relaxed);
   if (count > options.overlay_compact_rows && !series->compaction_due) {

@@ -73,17 +73,20 @@ struct Series {
   std::atomic<const SeriesState*> state{nullptr};
   SeriesKey key{};  // symbol, then series columns; unused ones are 0
 
+  // The writer changes these before the state that made it do so; snapshots read them after a
+  // state, so that they get at least what holds for it.
+  /// No overlay row ever had, and no dropped cancel hid, a greater ts.
+  std::atomic<int64_t> watch_ts{INT64_MIN};
+  /// Keys in [dropped_low, dropped_high] may have been cancelled and forgotten.
+  std::atomic<int64_t> dropped_low{INT64_MAX};
+  std::atomic<int64_t> dropped_high{INT64_MIN};
+
   // The writer's alone.
   Table* table = nullptr;
   RowBlock* open = nullptr;  // the last chunk, if rows may be appended to it
   uint32_t last_capacity = 0;
   bool has_last = false;
-  RowKey last;  // the greatest key ever appended
-  /// No overlay row ever had, and no dropped cancel hid, a greater ts.
-  int64_t watch_ts = INT64_MIN;
-  /// Keys in [dropped_low, dropped_high] may have been cancelled and forgotten.
-  int64_t dropped_low = INT64_MAX;
-  int64_t dropped_high = INT64_MIN;
+  RowKey last;                                                 // the greatest key ever appended
   std::array<std::byte*, column::kMaxSeriesColumns> values{};  // of series columns, repeated
   uint32_t values_capacity = 0;
   std::vector<std::unique_ptr<uint32_t[]>> values_owned;
@@ -93,6 +96,24 @@ struct Series {
   uint64_t tried_cut = 0;             // with what the last compaction in vain was tried
   uint64_t tried_persisted = 0;
 
+  void Watch(int64_t ts) {
+    if (ts > watch_ts.load(std::memory_order_relaxed)) {
+      watch_ts.store(ts, std::memory_order_relaxed);
+    }
+  }
+  void MarkDropped(int64_t low, int64_t high) {
+    if (low < dropped_low.load(std::memory_order_relaxed)) {
+      dropped_low.store(low, std::memory_order_relaxed);
+    }
+    if (high > dropped_high.load(std::memory_order_relaxed)) {
+      dropped_high.store(high, std::memory_order_relaxed);
+    }
+  }
+  /// A version of a key with this ts may have been cancelled and forgotten.
+  [[nodiscard]] bool MayBeDropped(int64_t ts) const {
+    return ts >= dropped_low.load(std::memory_order_relaxed) &&
+           ts <= dropped_high.load(std::memory_order_relaxed);
+  }
   [[nodiscard]] const SeriesState& current() const {
     return *state.load(std::memory_order_relaxed);
   }

@@ -53,6 +53,7 @@ struct Store::Impl {
   std::vector<uint32_t> others;
   void AppendInOrder(internal::Series* series, internal::BatchSource* source,
                      std::span<const uint32_t> rows, int64_t now);
+  void ForgetBoundary(internal::Series* series);
   void PushChunk(internal::Series* series, RowBlock* chunk);
   void MergeOverlay(internal::Series* series, internal::BatchSource* source,
                     std::vector<uint32_t>* rows, int64_t now, bool late_rows);

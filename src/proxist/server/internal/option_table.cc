@@ -87,6 +87,17 @@ constexpr OptionRow kOptions[] = {
      &SetCount<PX_FIELD(node.shards), 0, 1024>},
     {"segment-mb", "MIB", "64", "Size of a log segment.",
      &SetCount<PX_FIELD(node.segment_bytes), 50, 4096, kMiB>},
+    {"snapshot-log-mb", "MIB", "256",
+     "A shard's next snapshot starts when so much log lies above the last one; with the interval, "
+     "bounds what a restart replays.",
+     &SetCount<PX_FIELD(node.snapshot_log_bytes), 1, 1u << 20, kMiB>},
+    {"snapshot-interval-s", "S", "300",
+     "A shard's next snapshot also starts when the last one is so old and there are newer rows.",
+     [](std::string_view text, DaemonOptions* options) {
+       PX_ASSIGN_OR_RETURN(const uint64_t seconds, ParseCount(text, 1, 1u << 20));
+       options->node.snapshot_interval = Duration::Seconds(static_cast<int64_t>(seconds));
+       return OkStatus();
+     }},
     {"max-backlog-mb", "MIB", "4096",
      "Memory of rows that are published and not yet persisted; beyond it writes are refused "
      "(RESOURCE_EXHAUSTED).",

@@ -41,6 +41,29 @@ constexpr ShardMetric kShardMetrics[] = {
      [](const shard::ShardStats& s) { return static_cast<double>(s.backlog_bytes); }},
     {"proxist_shard_log_live_bytes", "Log bytes that recovery would read.", Kind::kGauge,
      [](const shard::ShardStats& s) { return static_cast<double>(s.log_live_bytes); }},
+    {"proxist_shard_log_bytes_after_snapshot",
+     "Bytes of closed log segments above the last snapshot.", Kind::kGauge,
+     [](const shard::ShardStats& s) { return static_cast<double>(s.log_bytes_after_snapshot); }},
+    {"proxist_shard_snapshot_lsn", "Greatest LSN that the last snapshot holds; 0: none.",
+     Kind::kGauge,
+     [](const shard::ShardStats& s) { return static_cast<double>(s.snapshot.value()); }},
+    {"proxist_shard_snapshot_timestamp_seconds", "When the last snapshot was taken; 0: never.",
+     Kind::kGauge,
+     [](const shard::ShardStats& s) {
+       const bool taken = s.snapshot_at != Timestamp::Min();
+       return taken ? static_cast<double>(s.snapshot_at.ns()) * 1e-9 : 0.0;
+     }},
+    {"proxist_shard_snapshot_bytes", "Bytes of the last snapshot, chunk files included.",
+     Kind::kGauge,
+     [](const shard::ShardStats& s) { return static_cast<double>(s.snapshot_bytes); }},
+    {"proxist_shard_snapshot_written_bytes", "Bytes that taking the last snapshot wrote.",
+     Kind::kGauge,
+     [](const shard::ShardStats& s) { return static_cast<double>(s.snapshot_written_bytes); }},
+    {"proxist_shard_snapshot_elapsed_seconds", "Time that taking the last snapshot took.",
+     Kind::kGauge,
+     [](const shard::ShardStats& s) {
+       return static_cast<double>(s.snapshot_elapsed.ns()) * 1e-9;
+     }},
     {"proxist_shard_poisoned", "1 when the shard refuses writes after a failed durable write.",
      Kind::kGauge, [](const shard::ShardStats& s) { return s.poisoned.empty() ? 0.0 : 1.0; }},
     {"proxist_shard_commits_total", "Group commits: writes of the log.", Kind::kCounter,

@@ -67,6 +67,18 @@ void Backlog::AddPersisted(const column::Batch& batch) {
   Raise(&greatest_, batch.schema->id, LeastAndGreatest(batch).second);
 }
 
+void Backlog::AddPersisted(TableId table, Timestamp max_ts) { Raise(&greatest_, table, max_ts); }
+
+std::vector<SnapshotBatch> Backlog::Marks() const {
+  std::vector<SnapshotBatch> marks;
+  marks.reserve(entries_.size());
+  for (const Entry& entry : entries_) {
+    marks.push_back(
+        {entry.first, entry.last, entry.batch.schema->id, entry.max_ts, entry.rewritten_days});
+  }
+  return marks;
+}
+
 void Backlog::Drop(Lsn lsn) {
   while (!entries_.empty() && entries_.front().last <= lsn) {
     const Entry& entry = entries_.front();

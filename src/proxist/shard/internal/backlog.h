@@ -9,6 +9,7 @@
 #include "proxist/base/ids.h"
 #include "proxist/base/time.h"
 #include "proxist/history/history.h"
+#include "proxist/shard/snapshot_file.h"
 
 namespace proxist::shard::internal {
 
@@ -29,6 +30,11 @@ class Backlog {
   void Add(column::Batch batch, Lsn first, Timestamp published, std::vector<Day> rewritten_days);
   /// A batch that history holds already (replay): counts for what its table is persisted through.
   void AddPersisted(const column::Batch& batch);
+  /// The same, of rows that a snapshot tells of.
+  void AddPersisted(TableId table, Timestamp max_ts);
+  [[nodiscard]] std::vector<SnapshotBatch> Marks() const;
+  /// Per table, the greatest ts persisted.
+  [[nodiscard]] const std::map<TableId, Timestamp>& greatest_persisted() const { return greatest_; }
   /// The entries not taken yet whose rows all lie at or below `durable`, up to about `max_rows`
   /// rows and at least one; they count as taken.
   std::vector<const Entry*> Take(uint64_t max_rows, Lsn durable);

@@ -17,7 +17,7 @@ std::string Text(const std::vector<std::byte>& bytes) { return std::string(AsTex
 
 std::string EpochKey(ShardId shard) { return ShardKey(shard, "epoch"); }
 std::string PersistedKey(ShardId shard) { return ShardKey(shard, "persisted"); }
-std::string ProducersKey(ShardId shard) { return ShardKey(shard, "producers"); }
+std::string RecycledKey(ShardId shard) { return ShardKey(shard, "recycled"); }
 std::string SeriesPrefix(ShardId shard) { return ShardKey(shard, "series/"); }
 std::string SeriesKey(ShardId shard, TableId table, uint64_t part) {
   return fmt::format("{}{}/{:010}", SeriesPrefix(shard), table.value(), part);
@@ -107,8 +107,7 @@ StatusOr<Producers> DecodeProducers(std::string_view value) {
     PX_ASSIGN_OR_RETURN(const auto last, in.Get<uint64_t>());
     PX_ASSIGN_OR_RETURN(const auto first_lsn, in.Get<uint64_t>());
     PX_ASSIGN_OR_RETURN(const auto last_lsn, in.Get<uint64_t>());
-    producers[std::string(name)] =
-        ProducerState{BatchNumber(last), Lsn(first_lsn), Lsn(last_lsn)};
+    producers[std::string(name)] = ProducerState{BatchNumber(last), Lsn(first_lsn), Lsn(last_lsn)};
   }
   return producers;
 }

@@ -16,7 +16,8 @@ namespace proxist::shard::internal {
 
 std::string EpochKey(ShardId shard);
 std::string PersistedKey(ShardId shard);
-std::string ProducersKey(ShardId shard);
+/// The highest LSN whose log segments were recycled because a snapshot holds what they told.
+std::string RecycledKey(ShardId shard);
 /// One part of a table's series names; parts are only added.
 std::string SeriesKey(ShardId shard, TableId table, uint64_t part);
 std::string SeriesPrefix(ShardId shard);

@@ -1,0 +1,47 @@
+// The thread that takes the shards' snapshots, one at a time.
+#pragma once
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "proxist/base/mutex.h"
+#include "proxist/base/time.h"
+#include "proxist/env/clock.h"
+#include "proxist/server/shard_runner.h"
+
+namespace proxist::server {
+
+/// Thread-safe.
+class SnapshotLoop {
+ public:
+  struct Options {
+    uint64_t log_bytes;  // of closed log segments above a shard's last snapshot: then the next
+    Duration interval;   // and when the last one is so old and there are rows beyond it
+  };
+  SnapshotLoop(const env::Clock* clock, std::vector<ShardRunner*> runners, const Options& options);
+  ~SnapshotLoop();  // Stop
+
+  void Start();
+  /// Gives up a snapshot that is under way; the ones before stay.
+  void Stop();
+  /// Why the last snapshot of a shard failed; empty: it did not.
+  [[nodiscard]] std::string last_error() const;
+
+ private:
+  void Loop();
+  [[nodiscard]] bool Due(const ShardRunner& runner, Duration now, Duration last) const;
+  void Take(ShardRunner* runner);
+  [[nodiscard]] bool stopping() const;
+
+  const env::Clock* const clock_;
+  const std::vector<ShardRunner*> runners_;
+  const Options options_;
+  mutable Mutex mutex_;
+  CondVar wake_;
+  bool stop_ PX_GUARDED_BY(mutex_) = false;
+  std::string last_error_ PX_GUARDED_BY(mutex_);
+  std::thread thread_;
+};
+
+}  // namespace proxist::server
