@@ -1,4 +1,4 @@
-// The floor of a durable ack: one durable write of the same size in the same directory.
+// The floor of a durable ack: one plain durable write of the same size in the same directory.
 #pragma once
 
 #include <cstddef>
@@ -9,12 +9,11 @@
 #include "proxist/base/bytes.h"
 #include "proxist/base/status.h"
 #include "proxist/base/time.h"
-#include "proxist/env/file_system.h"
 
 namespace proxist::bench {
 
 /// Overwrites a preallocated file from its start to its end and again, as the log does with its
-/// segments. One thread.
+/// segments, with one pwrite each. One thread.
 class RawWriter {
  public:
   /// Makes the file `path` of `file_bytes`; removed by the destructor.
@@ -23,15 +22,17 @@ class RawWriter {
 
   /// The time of one durable write of `bytes`, rounded up to whole blocks.
   StatusOr<Duration> Write(size_t bytes);
-  [[nodiscard]] bool direct() const { return file_->direct(); }
+  /// O_DIRECT|O_DSYNC rather than O_DSYNC alone.
+  [[nodiscard]] bool direct() const { return direct_; }
 
  private:
-  RawWriter(std::string path, uint64_t file_bytes, std::unique_ptr<env::DurableFile> file);
-  std::string path_;
-  uint64_t file_bytes_;
+  RawWriter(std::string path, uint64_t file_bytes, int fd, bool direct);
+  const std::string path_;
+  const uint64_t file_bytes_;
+  const int fd_;
+  const bool direct_;
   uint64_t offset_ = 0;
-  std::unique_ptr<env::DurableFile> file_;
-  AlignedBytes content_;
+  const AlignedBytes content_;
 };
 
 }  // namespace proxist::bench

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "proxist/api/rpc_status.h"
@@ -67,6 +68,14 @@ int Serve(const DaemonOptions& options) {
   return 0;
 }
 
+/// A store of a day has hundreds of chunk files, and recovery reads them side by side.
+void AllowOpenFiles() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int Main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const auto command = proxist::server::ParseCommandLine(arguments);
@@ -74,6 +83,7 @@ int Main(int argc, char** argv) {
     std::fputs(command.text.c_str(), command.exit_code == 0 ? stdout : stderr);
     return command.exit_code;
   }
+  AllowOpenFiles();
   if (!HandleStopSignals()) {
     std::perror("proxistd: signal handlers");
     return kExitInternal;

@@ -277,6 +277,9 @@ Status ImageLoader::AddSeries(const StoredSeries& stored, Lsn cut, const ReadChu
   if (series->current().chunks != nullptr || series->current().overlay != nullptr) {
     return DataLoss("series {} comes twice", store.dictionary.At(key[0]));
   }
+  for (const StoredChunk& chunk : stored.chunks) {
+    store.blocks.SetNextId(std::max(store.blocks.next_id(), chunk.id + 1));
+  }
   SeriesBuilder builder(store.dictionary, &store.blocks,
                         store.persisted.load(std::memory_order_relaxed), cut);
   PX_RETURN_IF_ERROR(builder.Build(stored, series, read));
@@ -291,6 +294,13 @@ Status ImageLoader::AddSeries(const StoredSeries& stored, Lsn cut, const ReadChu
   series->MarkDropped(stored.dropped_low.ns(), stored.dropped_high.ns());
   const uint64_t overlay_rows = builder.overlay_rows();
   const SeriesState state = builder.Take();
+  if (state.overlay != nullptr) {
+    // A greater row than all in the overlay may have been cancelled and dropped: what is appended
+    // must still stand behind the overlay's rows once they are merged.
+    const RowKey last = KeyOf(*state.overlay, state.overlay->rows() - 1);
+    series->last = series->has_last ? std::max(series->last, last) : last;
+    series->has_last = true;
+  }
   store.Swap(series, state);
   if (overlay_rows > store.options.overlay_compact_rows) {
     series->compaction_due = true;

@@ -291,6 +291,10 @@ std::vector<std::string> Node::Impl::Problems() const {
   for (const auto& runner : runners) {
     const shard::ShardStats stats = runner->shard().Stats();
     if (!stats.poisoned.empty()) problems.push_back(stats.poisoned);
+    if (!stats.maintenance_error.empty()) {
+      problems.push_back(fmt::format("shard {}: retention or recycling failed: {}",
+                                     runner->id().value(), stats.maintenance_error));
+    }
     if (stats.backlog_bytes > max_backlog_bytes / 5 * 4) {
       problems.push_back(fmt::format("shard {}: {} of {} backlog bytes wait for history",
                                      runner->id().value(), stats.backlog_bytes, max_backlog_bytes));

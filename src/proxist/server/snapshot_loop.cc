@@ -16,7 +16,7 @@ constexpr Duration kRetryAfter = Duration::Seconds(10);
 
 SnapshotLoop::SnapshotLoop(const env::Clock* clock, std::vector<ShardRunner*> runners,
                            const Options& options)
-    : clock_(clock), runners_(std::move(runners)), options_(options) {}
+    : clock_(clock), runners_(std::move(runners)), options_(options), errors_(runners_.size()) {}
 
 SnapshotLoop::~SnapshotLoop() { Stop(); }
 
@@ -40,7 +40,11 @@ bool SnapshotLoop::stopping() const {
 
 std::string SnapshotLoop::last_error() const {
   MutexLock lock(&mutex_);
-  return last_error_;
+  std::string all;
+  for (const std::string& error : errors_) {
+    if (!error.empty()) all += (all.empty() ? "" : "; ") + error;
+  }
+  return all;
 }
 
 bool SnapshotLoop::Due(const ShardRunner& runner, Duration now, Duration last) const {
@@ -55,17 +59,23 @@ void SnapshotLoop::Loop() {
   while (true) {
     for (size_t i = 0; i < runners_.size(); ++i) {
       const Duration now = clock_->Monotonic();
-      if (!last_error().empty() && now.ns() - last[i].ns() < kRetryAfter.ns()) continue;
+      if (Failed(i) && now.ns() - last[i].ns() < kRetryAfter.ns()) continue;
       if (!Due(*runners_[i], now, last[i])) continue;
       last[i] = now;
-      Take(runners_[i]);
+      Take(i);
     }
     MutexLock lock(&mutex_);
     if (wake_.wait_for(lock, kLookEvery, [this]() PX_REQUIRES(mutex_) { return stop_; })) return;
   }
 }
 
-void SnapshotLoop::Take(ShardRunner* runner) {
+bool SnapshotLoop::Failed(size_t shard) const {
+  MutexLock lock(&mutex_);
+  return !errors_[shard].empty();
+}
+
+void SnapshotLoop::Take(size_t shard) {
+  ShardRunner* runner = runners_[shard];
   StatusOr<std::unique_ptr<shard::SnapshotJob>> job = Internal("not run");
   runner->Run([&](shard::Shard& shard) { job = shard.BeginSnapshot(); });
   if (!job.ok() || *job == nullptr) return;  // poisoned meanwhile, or nothing new
@@ -80,7 +90,7 @@ void SnapshotLoop::Take(ShardRunner* runner) {
   if (more) return;  // given up at a stop
   {
     MutexLock lock(&mutex_);
-    last_error_ = std::string(Message(status));
+    errors_[shard] = std::string(Message(status));
   }
   if (!status.ok()) {
     observe::LogWarning("shard {}: {}", runner->id().value(), Message(status));

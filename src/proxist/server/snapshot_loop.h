@@ -25,13 +25,14 @@ class SnapshotLoop {
   void Start();
   /// Gives up a snapshot that is under way; the ones before stay.
   void Stop();
-  /// Why the last snapshot of a shard failed; empty: it did not.
+  /// Why the last snapshots of shards failed; empty: they did not.
   [[nodiscard]] std::string last_error() const;
 
  private:
   void Loop();
   [[nodiscard]] bool Due(const ShardRunner& runner, Duration now, Duration last) const;
-  void Take(ShardRunner* runner);
+  void Take(size_t shard);
+  [[nodiscard]] bool Failed(size_t shard) const;
   [[nodiscard]] bool stopping() const;
 
   const env::Clock* const clock_;
@@ -40,7 +41,7 @@ class SnapshotLoop {
   mutable Mutex mutex_;
   CondVar wake_;
   bool stop_ PX_GUARDED_BY(mutex_) = false;
-  std::string last_error_ PX_GUARDED_BY(mutex_);
+  std::vector<std::string> errors_ PX_GUARDED_BY(mutex_);  // of each shard's last snapshot
   std::thread thread_;
 };
 

@@ -1,7 +1,6 @@
 #include "proxist/shard/shard.h"
 
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <set>
 #include <utility>
@@ -80,7 +79,6 @@ struct Shard::Impl {
   void Apply(const column::Batch& batch, Lsn first, Timestamp now, std::vector<Day>* rewritten);
   StatusOr<hot::EvictResult> Evict(TableId table, Timestamp before, Timestamp published);
   Status Recycle();
-  void NoteSegments();
   void TakeSnapshot(std::shared_ptr<const SnapshotIndex> taken);
   [[nodiscard]] std::string SnapshotDirectory() const {
     return options.snapshot_directory.empty() ? options.wal_directory + "/snapshots"
@@ -112,9 +110,6 @@ struct Shard::Impl {
   internal::Restored restored;  // what recovery started from
   std::shared_ptr<const SnapshotIndex> snapshot = restored.index;  // the last one
   bool snapshot_running = false;
-  std::deque<Lsn> closed_segments;  // last LSN of each live log segment but the open one
-  uint64_t seen_live_bytes = 0;
-  Lsn group_end;  // published when segments were last looked at
 
   mutable Mutex mutex;
   ShardStats stats PX_GUARDED_BY(mutex);
@@ -129,6 +124,10 @@ StatusOr<std::unique_ptr<Shard>> Shard::Open(const ShardOptions& options, const 
   PX_ASSIGN_OR_RETURN(const uint64_t recycled,
                       StoredNumber(ports.metadata, internal::RecycledKey(options.id)));
   PX_ASSIGN_OR_RETURN(std::vector<Lsn> cuts, ListSnapshots(ports.files, impl->SnapshotDirectory()));
+  // A manifest whose name is not durable yet must not let the log be recycled below it.
+  if (!cuts.empty()) {
+    PX_RETURN_IF_ERROR(ports.files->SyncDirectory(impl->SnapshotDirectory()));
+  }
   std::erase_if(cuts, [&](Lsn cut) { return cut.value() < std::max<uint64_t>(recycled, 1); });
   if (recycled == 0) cuts.emplace_back(0);
   Status damage = DataLoss("none is in {}", impl->SnapshotDirectory());
@@ -222,18 +221,15 @@ Status Shard::Impl::Recover(RecoveryReport* report) {
   log_options.epoch = epoch;
   log_options.prepare_next = options.prepare_segments;
   wal::ReplayReport replay;
-  uint64_t segment = 0;
-  PX_ASSIGN_OR_RETURN(log, wal::Log::Open(
-                               ports.files, log_options,
-                               [&](const wal::LogRecord& record) {
-                                 if (segment != 0 && record.segment != segment) {
-                                   closed_segments.push_back(group_end);
-                                 }
-                                 segment = record.segment;
-                                 group_end = record.last;
-                                 return Replay(record, report);
-                               },
-                               &replay));
+  PX_ASSIGN_OR_RETURN(
+      log, wal::Log::Open(
+               ports.files, log_options,
+               [&](const wal::LogRecord& record) { return Replay(record, report); }, &replay));
+  if (restored.cut > Lsn(0) && replay.before > restored.cut) {
+    return DataLoss(
+        "{}: the log begins behind LSN {}, the snapshot ends at {}: what was between them is gone",
+        options.wal_directory, replay.before.value(), restored.cut.value());
+  }
   PX_RETURN_IF_ERROR(CheckUnpersisted());
   next = Lsn(std::max({used.value(), replay.last.value(), store.published().value()}) + 1);
   report->records = replay.records;
@@ -245,11 +241,12 @@ Status Shard::Impl::Recover(RecoveryReport* report) {
                     replay.torn_why,
                     replay.unsynced_lost ? "; unsynced frames behind it were cut with it" : "");
   }
+  // LSNs that metadata knows of are never given again, also when an operator cut the log below
+  // them.
+  store.Publish(Lsn(next.value() - 1));
   NoteDurable();
   report->elapsed = Duration(ports.clock->Monotonic().ns() - opened.ns());
   last_retention = ports.clock->Monotonic();
-  seen_live_bytes = log->live_bytes();
-  group_end = store.published();
   backlog.Drop(store.persisted());
   {
     MutexLock lock(&mutex);
@@ -532,7 +529,11 @@ void Shard::Impl::Refuse(const Status& reason) {
     if (pending->logged) {
       next = pending->ack.first;
       if (!pending->write->producer.empty()) {
-        producers[pending->write->producer] = pending->before;
+        if (pending->before.last == BatchNumber(0)) {
+          producers.erase(pending->write->producer);
+        } else {
+          producers[pending->write->producer] = pending->before;
+        }
         refused[pending->write->producer].insert(pending->write->number);
       }
     }
@@ -540,13 +541,6 @@ void Shard::Impl::Refuse(const Status& reason) {
       pending->ack.status = reason;
     }
   }
-}
-
-void Shard::Impl::NoteSegments() {
-  // A segment is opened by the first group that does not fit the one before.
-  if (log->live_bytes() > seen_live_bytes) closed_segments.push_back(group_end);
-  seen_live_bytes = log->live_bytes();
-  group_end = store.published();
 }
 
 void Shard::Impl::TakeSnapshot(std::shared_ptr<const SnapshotIndex> taken) {
@@ -558,7 +552,6 @@ void Shard::Impl::TakeSnapshot(std::shared_ptr<const SnapshotIndex> taken) {
 }
 
 void Shard::Impl::UpdateStats() {
-  NoteSegments();
   MutexLock lock(&mutex);
   for (const Pending& pending : group) {
     if (pending.ack.duplicate) ++stats.duplicates;
@@ -575,10 +568,7 @@ void Shard::Impl::UpdateStats() {
   stats.oldest_unpersisted = backlog.oldest_published();
   stats.log_live_bytes = log->live_bytes();
   stats.direct_io = log->direct();
-  stats.log_bytes_after_snapshot =
-      options.segment_bytes *
-      static_cast<uint64_t>(std::count_if(closed_segments.begin(), closed_segments.end(),
-                                          [this](Lsn last) { return last > snapshot->cut; }));
+  stats.log_bytes_after_snapshot = log->ClosedBytesAbove(snapshot->cut);
   stats.poisoned = std::string(Message(poisoned));
 }
 
@@ -643,29 +633,31 @@ StatusOr<bool> Shard::Maintain() {
   const Duration now = self.ports.clock->Monotonic();
   if (now.ns() - self.last_retention.ns() < kRetentionInterval.ns()) return more;
   self.last_retention = now;
+  Status failed;
   for (const auto& schema : self.ports.catalog->Tables()) {
     const Timestamp published = self.ports.clock->Now().Minus(schema->hot_retain);
-    PX_RETURN_IF_ERROR(self.Evict(schema->id, Timestamp::Max(), published).status());
+    failed.Update(self.Evict(schema->id, Timestamp::Max(), published).status());
   }
-  PX_RETURN_IF_ERROR(self.Recycle());
+  failed.Update(self.Recycle());
+  {
+    MutexLock lock(&self.mutex);
+    self.stats.maintenance_error = std::string(Message(failed));
+  }
+  PX_RETURN_IF_ERROR(failed);
   return more;
 }
 
 Status Shard::Impl::Recycle() {
   if (!poisoned.ok()) return OkStatus();
   const Lsn end = options.keep_backlog ? std::min(snapshot->cut, store.persisted()) : snapshot->cut;
-  const auto kept = std::find_if(closed_segments.begin(), closed_segments.end(),
-                                 [end](Lsn last) { return last > end; });
-  if (kept == closed_segments.begin()) return OkStatus();
+  const Lsn through = log->RecyclableThrough(end);
+  if (through == Lsn(0)) return OkStatus();
   // From then on recovery needs a snapshot at or above this LSN.
   const meta::Mutation mark{internal::RecycledKey(options.id),
-                            internal::EncodeNumber(std::prev(kept)->value()), std::nullopt};
+                            internal::EncodeNumber(through.value()), std::nullopt};
   PX_RETURN_IF_ERROR(
       ports.metadata->Apply({&mark, 1}, "proxistd", "log segments are recycled").status());
-  closed_segments.erase(closed_segments.begin(), kept);
-  const auto recycled = log->Recycle(end);
-  seen_live_bytes = log->live_bytes();
-  return recycled.status();
+  return log->Recycle(end).status();
 }
 
 StatusOr<std::unique_ptr<SnapshotJob>> Shard::BeginSnapshot() {

@@ -67,9 +67,10 @@ struct ShardStats {
   uint64_t log_syncs = 0;  // of groups that went to the page cache alone
   bool direct_io = false;
   Timestamp oldest_unpersisted =
-      Timestamp::Max();  // its publication time; Max: nothing is unpersisted
-  std::string poisoned;  // why writes are refused; empty: they are not
-  Lsn snapshot;          // cut of the last one; 0: there is none
+      Timestamp::Max();           // its publication time; Max: nothing is unpersisted
+  std::string maintenance_error;  // of the last retention or recycling; empty: it went well
+  std::string poisoned;           // why writes are refused; empty: they are not
+  Lsn snapshot;                   // cut of the last one; 0: there is none
   Timestamp snapshot_at = Timestamp::Min();
   uint64_t snapshot_bytes = 0;          // of its manifest and the chunks that it refers to
   uint64_t snapshot_written_bytes = 0;  // what taking it wrote

@@ -175,6 +175,9 @@ StatusOr<bool> SnapshotJob::AddSeries() {
 }
 
 Status SnapshotJob::PlaceChunk(hot::StoredChunk* chunk, size_t index) {
+  if (index_->chunks.contains(chunk->id)) {
+    return Internal("two chunks of the store have the id {}", chunk->id);
+  }
   const auto known = source_.previous->chunks.find(chunk->id);
   if (known != source_.previous->chunks.end() && !rewrite_.contains(known->second.file)) {
     chunk->place = known->second;

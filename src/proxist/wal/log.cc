@@ -131,6 +131,8 @@ StatusOr<std::unique_ptr<Log>> Log::Open(env::FileSystem* files, const LogOption
                                          ReplayReport* report) {
   PX_RETURN_IF_ERROR(CheckOptions(options));
   PX_RETURN_IF_ERROR(files->CreateDirectories(options.directory));
+  // A name that a killed process gave may not be durable yet, and is about to be trusted.
+  PX_RETURN_IF_ERROR(files->SyncDirectory(options.directory));
   PX_ASSIGN_OR_RETURN(LogState state, ReplayLog(files, options.directory,
                                                 LogIdentity{options.incarnation, options.shard},
                                                 {.record = apply}, report));
@@ -301,5 +303,9 @@ StatusOr<uint64_t> Log::Recycle(Lsn lsn) {
 bool Log::direct() const { return impl_->open.file != nullptr && impl_->open.file->direct(); }
 
 uint64_t Log::live_bytes() const { return impl_->files.live_bytes(); }
+
+Lsn Log::RecyclableThrough(Lsn lsn) const { return impl_->files.RecyclableThrough(lsn); }
+
+uint64_t Log::ClosedBytesAbove(Lsn lsn) const { return impl_->files.ClosedBytesAbove(lsn); }
 
 }  // namespace proxist::wal

@@ -42,6 +42,7 @@ struct ReplayReport {
   uint64_t records = 0;
   uint64_t frames = 0;
   uint64_t bytes = 0;
+  Lsn before;              // highest LSN before the first live segment
   Lsn last;                // highest LSN replayed, or that recycled segments held
   bool torn_tail = false;  // writes at the end that nobody was told to be durable were cut off
   uint64_t torn_segment = 0;
@@ -108,6 +109,10 @@ class Log {
   StatusOr<uint64_t> Recycle(Lsn lsn);
   [[nodiscard]] bool direct() const;          // false: the fdatasync fallback is in use
   [[nodiscard]] uint64_t live_bytes() const;  // of segments that are not free
+  /// The greatest LSN in the segments that Recycle(lsn) would give back; 0 when there is none.
+  [[nodiscard]] Lsn RecyclableThrough(Lsn lsn) const;
+  /// Bytes of the segments, but the open one, that hold an LSN above `lsn`.
+  [[nodiscard]] uint64_t ClosedBytesAbove(Lsn lsn) const;
 
  private:
   struct Impl;

@@ -16,6 +16,11 @@ namespace proxist::env {
 namespace {
 
 constexpr size_t kZeroingBytes = size_t{1} << 20;
+/// Writes of at least this many bytes go to a thread of the kernel, so that Submit returns at once:
+/// what the caller does meanwhile takes longer than handing over. Smaller ones are plain writes in
+/// Wait. Left to itself the ring does neither: it tries at once, and where the disk is quick or the
+/// file's time has to be updated, that takes the whole write or fails and is handed over late.
+constexpr size_t kHandOverBytes = size_t{16} << 10;
 
 /// An io_uring of one entry; absent where the kernel or a sandbox refuses it.
 class Ring {
@@ -35,6 +40,7 @@ class Ring {
     io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
     PX_CHECK(entry != nullptr);
     ::io_uring_prep_write(entry, fd, bytes.data(), static_cast<unsigned>(bytes.size()), offset);
+    ::io_uring_sqe_set_flags(entry, IOSQE_ASYNC);
     int taken = 0;
     do {
       taken = ::io_uring_submit(&ring_);
@@ -85,7 +91,7 @@ class UringDurableFile final : public DurableFile {
     offset_ = offset;
     bytes_ = bytes;
     in_flight_ = true;
-    if (ring_ != nullptr) {
+    if (ring_ != nullptr && bytes.size() >= kHandOverBytes) {
       queued_ = ring_->Submit(fd_.get(), offset, bytes);
       // A ring that refuses once may have kept the entry: it is not used again.
       if (!queued_) ring_.reset();
@@ -146,7 +152,7 @@ class UringDurableFile final : public DurableFile {
   const std::string path_;
   const uint64_t size_;
   const bool direct_;
-  std::unique_ptr<Ring> ring_;  // null: writes happen in Wait
+  std::unique_ptr<Ring> ring_;  // null: all writes happen in Wait
   bool in_flight_ = false;      // between Submit and Wait
   bool queued_ = false;         // the kernel holds the write
   uint64_t offset_ = 0;

@@ -110,6 +110,13 @@ void* Arena::Allocate(size_t bytes) {
   return block;
 }
 
+void Arena::PrepareSpare() {
+  if (!kUseRegions || !huge_pages_ || spare_ != nullptr || open_.empty()) return;
+  spare_ = MapRegion(huge_pages_);
+  // Best effort: a kernel without it touches the pages when they are used.
+  madvise(spare_, kRegionBytes, MADV_POPULATE_WRITE);
+}
+
 void Arena::Free(void* block, size_t bytes) {
   bytes = (bytes + 63) / 64 * 64;
   if (!kUseRegions || bytes > kMaxBlockBytes) return FreePlain(block);

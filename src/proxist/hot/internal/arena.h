@@ -19,6 +19,8 @@ class Arena {
   void* Allocate(size_t bytes);
   /// `bytes` as they were allocated.
   void Free(void* block, size_t bytes);
+  /// Maps the next region and touches all of it, if none is there: what a row would wait for else.
+  void PrepareSpare();
 
  private:
   struct Region;

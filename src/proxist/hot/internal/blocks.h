@@ -81,6 +81,8 @@ class BatchSource {
 class Blocks {
  public:
   explicit Blocks(bool huge_pages) : arena_(huge_pages) {}
+  /// Makes the memory of the next chunks ready; off the path of acks.
+  void PrepareMemory() { arena_.PrepareSpare(); }
 
   /// An empty chunk whose series columns point at `series_values` (one array of at least
   /// `capacity` codes each), which outlive it. Its rows' LSNs are base..base + 2^32 - 1.

@@ -15,8 +15,11 @@ RowBlock* Blocks::Restore(const EncodedBlock& encoded, const Layout& layout,
       encoded.kind == BlockKind::kChunk
           ? NewChunk(layout, encoded.capacity, encoded.lsn_base, series_values, account)
           : NewOverlay(layout, encoded.rows, account);
-  block->id_ = encoded.id;
   next_id_ = next_id;
+  block->id_ = encoded.id;
+  // A chunk that was made while its snapshot was taken may have an id above the snapshot's next
+  // one.
+  if (encoded.kind == BlockKind::kChunk) SetNextId(std::max(next_id_, encoded.id + 1));
   const uint32_t rows = encoded.rows;
   std::memcpy(block->ts_, encoded.ts.data(), encoded.ts.size());
   std::memcpy(block->seq_, encoded.seq.data(), encoded.seq.size());

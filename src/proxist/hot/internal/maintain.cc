@@ -54,6 +54,7 @@ bool Store::Maintain() {
       break;
     }
   }
+  store.blocks.PrepareMemory();
   return store.epochs.Reclaim(kReclaimPerCall) || more;
 }
 

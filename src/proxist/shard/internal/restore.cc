@@ -5,6 +5,9 @@
 namespace proxist::shard::internal {
 namespace {
 
+/// Chunk files read side by side; a store has one for each snapshot of its hot retention.
+constexpr size_t kMaxOpenFiles = 512;
+
 /// One loading, as the manifest's visitor.
 class Restorer {
  public:
@@ -91,6 +94,10 @@ class Restorer {
 
   StatusOr<ByteSpan> ReadChunk(const hot::StoredChunk& chunk) {
     auto& reader = readers_[chunk.place.file];
+    if (reader == nullptr && readers_.size() > kMaxOpenFiles) {
+      readers_.clear();
+      return ReadChunk(chunk);
+    }
     if (reader == nullptr) {
       const std::string path = directory_ + "/" + hot::ChunkFileName(chunk.place.file);
       PX_ASSIGN_OR_RETURN(reader, hot::ChunkFileReader::Open(files_, path, identity_));

@@ -177,6 +177,7 @@ Status Replayer::CheckStart(size_t index, const SegmentReader& reader) {
   }
   if (index == 0) {
     state_.last = header.last_lsn;
+    report_->before = header.last_lsn;
     return OkStatus();
   }
   if (header.previous != state_.chain || header.last_lsn != state_.last) {

@@ -185,6 +185,22 @@ StatusOr<uint64_t> SegmentFiles::Recycle(Lsn lsn) {
   return moved;
 }
 
+Lsn SegmentFiles::RecyclableThrough(Lsn lsn) const {
+  Lsn through;
+  for (size_t i = 0; i + 1 < state_.segments.size() && state_.segments[i].last <= lsn; ++i) {
+    through = state_.segments[i].last;
+  }
+  return through;
+}
+
+uint64_t SegmentFiles::ClosedBytesAbove(Lsn lsn) const {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i + 1 < state_.segments.size(); ++i) {
+    if (state_.segments[i].last > lsn) bytes += state_.segments[i].bytes;
+  }
+  return bytes;
+}
+
 uint64_t SegmentFiles::live_bytes() const {
   uint64_t bytes = 0;
   for (const LiveSegment& segment : state_.segments) bytes += segment.bytes;

@@ -45,6 +45,8 @@ class SegmentFiles {
   void SetLast(Lsn last) { state_.segments.back().last = last; }
   StatusOr<uint64_t> Recycle(Lsn lsn);
   [[nodiscard]] uint64_t live_bytes() const;
+  [[nodiscard]] Lsn RecyclableThrough(Lsn lsn) const;
+  [[nodiscard]] uint64_t ClosedBytesAbove(Lsn lsn) const;
 
  private:
   [[nodiscard]] std::string Path(const std::string& name) const {
