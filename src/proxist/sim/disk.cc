@@ -103,8 +103,7 @@ class Disk::DirectFile final : public env::DurableFile {
       return Unavailable("{}: durable write: Input/output error", path_);
     }
     disk_->WriteDurably(inode_.get(), offset_, bytes_);
-    inode_->last_offset = offset_;
-    inode_->last_bytes = bytes_.size();
+    disk_->NoteWritten(path_, inode_.get(), offset_, bytes_.size());
     return OkStatus();
   }
   Status WriteUnsynced(uint64_t offset, ByteSpan bytes) override {
@@ -115,6 +114,7 @@ class Disk::DirectFile final : public env::DurableFile {
     if (offset + bytes.size() > inode_->cache.size()) {
       return OutOfRange("{}: an unsynced write ends past the file", path_);
     }
+    disk_->NoteWritten(path_, inode_.get(), offset, bytes.size());
     return disk_->WriteCache(path_, inode_.get(), offset, bytes);
   }
   Status Sync() override {
@@ -128,7 +128,8 @@ class Disk::DirectFile final : public env::DurableFile {
   [[nodiscard]] uint64_t Destination() const {
     if (!disk_->faults_.misdirect || disk_->random_->Chance(50)) return offset_;
     const uint64_t blocks = (inode_->cache.size() - bytes_.size()) / env::kBlockBytes + 1;
-    return disk_->random_->Below(blocks) * env::kBlockBytes;
+    const uint64_t astray = disk_->random_->Below(blocks) * env::kBlockBytes;
+    return disk_->IsRecent(inode_.get(), astray, bytes_.size()) ? offset_ : astray;
   }
   Disk* const disk_;
   const std::string path_;
@@ -194,12 +195,29 @@ std::string Disk::Rot(std::string_view part) {
   if (candidates.empty()) return {};
   const auto& [path, inode] = candidates[random_->Below(candidates.size())];
   const uint64_t at = random_->Below(inode->durable.size());
-  const bool last = at >= inode->last_offset && at < inode->last_offset + inode->last_bytes;
-  if (last || inode->dirty.contains(at / kSectorBytes)) return {};
+  if (IsRecent(inode, at, 1) || inode->dirty.contains(at / kSectorBytes)) return {};
   const auto bit = static_cast<std::byte>(1U << random_->Below(8));
   inode->durable[at] ^= bit;
   inode->cache[at] = inode->durable[at];
   return fmt::format("{}: a bit of byte {} flipped", path, at);
+}
+
+void Disk::NoteWritten(const std::string& path, const Inode* inode, uint64_t offset,
+                       uint64_t bytes) {
+  std::vector<Written>& recent = recent_[DirectoryOf(path)];
+  if (path.ends_with("/watermark")) recent.clear();
+  recent.push_back({inode, offset, bytes});
+}
+
+bool Disk::IsRecent(const Inode* inode, uint64_t offset, uint64_t bytes) const {
+  for (const auto& [directory, recent] : recent_) {
+    for (const Written& one : recent) {
+      if (one.inode == inode && offset < one.offset + one.bytes && one.offset < offset + bytes) {
+        return true;
+      }
+    }
+  }
+  return false;
 }
 
 uint64_t Disk::used_bytes() const {

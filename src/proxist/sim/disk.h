@@ -24,7 +24,8 @@ inline constexpr size_t kSectorBytes = 512;
 struct DiskFaults {
   uint32_t write_errors_per_10000 = 0;  // a write or sync that fails; part of it may have happened
   uint64_t capacity = UINT64_MAX;       // bytes of all files; beyond it nothing grows
-  bool misdirect = false;  // the write during which the power fails may land on another block
+  bool misdirect = false;  // the write during which the power fails may land on another block, but
+                           // not on what Rot spares
 };
 
 /// One thread. Directories exist once made. After the power failed every call fails until Boot.
@@ -42,9 +43,9 @@ class Disk final : public env::FileSystem {
   void Boot();
   /// The process was killed, the machine lives: everything written is still there.
   void KeepCache();
-  /// Flips one bit of a synced sector of a file whose path contains `part`, but not of the bytes
-  /// that the file's last durable write wrote. Returns what it did; empty: there was no such
-  /// sector.
+  /// Flips one bit of a synced sector of a file whose path contains `part`, but not of what was
+  /// written to its directory's preallocated files since the file `watermark` there: nothing tells
+  /// that from a write that did not finish. Returns what it did; empty: there was no such sector.
   std::string Rot(std::string_view part);
   [[nodiscard]] uint64_t used_bytes() const;
 
@@ -67,8 +68,6 @@ class Disk final : public env::FileSystem {
     Bytes cache;               // what reads see
     Bytes durable;             // what a power failure cannot take
     std::set<uint64_t> dirty;  // sectors that the next sync writes
-    uint64_t last_offset = 0;  // of the last durable write
-    uint64_t last_bytes = 0;
   };
   using InodePtr = std::shared_ptr<Inode>;
   using Names = std::map<std::string, InodePtr>;  // by path
@@ -92,6 +91,8 @@ class Disk final : public env::FileSystem {
   Status WriteCache(const std::string& path, Inode* inode, uint64_t offset, ByteSpan bytes);
   void WriteDurably(Inode* inode, uint64_t offset, ByteSpan bytes);
   void WritePartly(Inode* inode, uint64_t offset, ByteSpan bytes);
+  void NoteWritten(const std::string& path, const Inode* inode, uint64_t offset, uint64_t bytes);
+  [[nodiscard]] bool IsRecent(const Inode* inode, uint64_t offset, uint64_t bytes) const;
   Status Sync(const std::string& path, Inode* inode);
   void SyncInode(Inode* inode);
   void LoseSome(Inode* inode);
@@ -107,6 +108,12 @@ class Disk final : public env::FileSystem {
   Names names_;
   Names durable_names_;
   std::vector<NameChange> unsynced_names_;
+  struct Written {
+    const Inode* inode;
+    uint64_t offset;
+    uint64_t bytes;
+  };
+  std::map<std::string, std::vector<Written>> recent_;  // by directory, since its watermark
   uint64_t generation_ = 0;  // of boots: files opened before do not work after
 };
 
