@@ -8,6 +8,7 @@ mkdir -p build
 work=$(mktemp -d build/bench.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 
+"$bench" durability --dir "$work" "$@"
 "$bench" ack --dir "$work" "$@"
 "$bench" ingest --dir "$work" "$@"
 "$bench" query --dir "$work" "$@"
