@@ -41,7 +41,7 @@ class File {
 class DurableFile {
  public:
   virtual ~DurableFile() = default;
-  /// Starts writing `bytes`, or leaves a small write to Wait (block-aligned address, offset and length, inside the preallocated
+  /// Starts writing `bytes` (block-aligned address, offset and length, inside the preallocated
   /// size, at most 1 GiB); they must stay unchanged until Wait returns. No write may be in flight.
   /// INVALID_ARGUMENT, OUT_OF_RANGE: nothing was started, Wait must not be called.
   virtual Status Submit(uint64_t offset, ByteSpan bytes) = 0;
