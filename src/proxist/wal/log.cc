@@ -131,8 +131,6 @@ StatusOr<std::unique_ptr<Log>> Log::Open(env::FileSystem* files, const LogOption
                                          ReplayReport* report) {
   PX_RETURN_IF_ERROR(CheckOptions(options));
   PX_RETURN_IF_ERROR(files->CreateDirectories(options.directory));
-  // A name that a killed process gave may not be durable yet, and is about to be trusted.
-  PX_RETURN_IF_ERROR(files->SyncDirectory(options.directory));
   PX_ASSIGN_OR_RETURN(LogState state, ReplayLog(files, options.directory,
                                                 LogIdentity{options.incarnation, options.shard},
                                                 {.record = apply}, report));
@@ -142,6 +140,8 @@ StatusOr<std::unique_ptr<Log>> Log::Open(env::FileSystem* files, const LogOption
         "writer took over",
         options.directory, state.epoch.value(), options.epoch.value());
   }
+  // A name that a killed process gave may not be durable yet, and is about to be trusted.
+  PX_RETURN_IF_ERROR(files->SyncDirectory(options.directory));
   PX_RETURN_IF_ERROR(RemoveUnfinishedFiles(files, options.directory));
   auto impl = std::make_unique<Impl>(files, options, std::move(state));
   impl->last_submitted = impl->last;
