@@ -67,7 +67,9 @@ TEST_P(PlantedBugTest, AnOracleFindsIt) {
   FAIL() << GetParam().name << " is not found by " << kSeedsToFindABug << " seeds";
 }
 
-INSTANTIATE_TEST_SUITE_P(All, PlantedBugTest, ::testing::ValuesIn(kPlantedBugNames),
+INSTANTIATE_TEST_SUITE_P(All, PlantedBugTest,
+                         ::testing::ValuesIn(std::begin(kPlantedBugNames) + 1,
+                                             std::end(kPlantedBugNames)),
                          [](const auto& info) {
                            std::string name(info.param.name);
                            std::erase(name, '-');
