@@ -3,8 +3,8 @@
 #include <utility>
 #include <vector>
 
-#include "bench/market.h"
 #include "proxist/env/clock.h"
+#include "proxist/env/file_system.h"
 #include "proxist/shard/record.h"
 
 namespace proxist::bench {
@@ -48,6 +48,32 @@ StatusOr<Duration> ShardBench::TimeCommit(const std::string& producer, uint64_t 
   const Duration ended = env::SystemClock().Monotonic();
   PX_RETURN_IF_ERROR(acked);
   return Duration(ended.ns() - began.ns());
+}
+
+StatusOr<AckLatencies> MeasureAcksBesideRaw(const MarketOptions& options, size_t rows,
+                                            uint32_t rounds, const std::string& directory,
+                                            RawWriter* raw) {
+  PX_ASSIGN_OR_RETURN(std::unique_ptr<ShardBench> bench, ShardBench::Open(directory));
+  Market market(options);
+  Market idle(options);
+  AckLatencies measured;
+  for (uint32_t round = 0; round < rounds; ++round) {
+    column::Batch batch = market.NextQuotes(Duration::Millis(1), rows);
+    market.Advance(Duration::Millis(1));
+    batch.schema = bench->schema;
+    measured.bytes =
+        (LoggedBytes(batch) + env::kBlockBytes - 1) / env::kBlockBytes * env::kBlockBytes;
+    PX_ASSIGN_OR_RETURN(const Duration ack, bench->TimeCommit("feed", round + 1, std::move(batch)));
+    PX_RETURN_IF_ERROR(bench->shard->Maintain().status());
+    // The disk has been as idle before the raw write as it was before the ack.
+    static_cast<void>(idle.NextQuotes(Duration::Millis(1), rows));
+    PX_ASSIGN_OR_RETURN(const Duration floor, raw->Write(measured.bytes));
+    // The first rounds make the series; they are part of a start, not of a day.
+    if (round < rounds / 10) continue;
+    measured.ack.Add(ack);
+    measured.raw.Add(floor);
+  }
+  return measured;
 }
 
 size_t LoggedBytes(const column::Batch& batch) {

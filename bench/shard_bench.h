@@ -5,6 +5,9 @@
 #include <memory>
 #include <string>
 
+#include "bench/latencies.h"
+#include "bench/market.h"
+#include "bench/raw_write.h"
 #include "bench/temporary_directory.h"
 #include "proxist/base/status.h"
 #include "proxist/base/time.h"
@@ -27,6 +30,17 @@ struct ShardBench {
   /// What one commit of `batch` takes, from the shard's taking it to its ack.
   StatusOr<Duration> TimeCommit(const std::string& producer, uint64_t number, column::Batch batch);
 };
+
+/// Acks of one producer, each followed by a raw write of the same bytes.
+struct AckLatencies {
+  Latencies ack;
+  Latencies raw;
+  size_t bytes = 0;  // of the last one, whole blocks
+};
+/// Commits `rounds` batches of `rows` quotes of `market` to a shard of its own inside `directory`.
+StatusOr<AckLatencies> MeasureAcksBesideRaw(const MarketOptions& market, size_t rows,
+                                            uint32_t rounds, const std::string& directory,
+                                            RawWriter* raw);
 
 /// Bytes that the log writes for `batch`, before rounding up to blocks.
 size_t LoggedBytes(const column::Batch& batch);

@@ -15,13 +15,7 @@ namespace {
 constexpr std::array<size_t, 3> kBatchRows = {1, 100, 1000};
 constexpr uint64_t kRawFileBytes = 64ull << 20;
 
-struct Measured {
-  Latencies ack;
-  Latencies raw;
-  size_t bytes = 0;
-};
-
-Result ResultOf(size_t rows, const Measured& measured, bool direct) {
+Result ResultOf(size_t rows, const AckLatencies& measured, bool direct) {
   Result result;
   result.name = fmt::format("{} rows, {}", rows, direct ? "O_DIRECT|O_DSYNC" : "O_DSYNC");
   result.With("bytes", static_cast<double>(measured.bytes));
@@ -36,28 +30,16 @@ Result ResultOf(size_t rows, const Measured& measured, bool direct) {
 }  // namespace
 
 StatusOr<std::vector<Result>> MeasureAck(const AckOptions& options) {
-  PX_ASSIGN_OR_RETURN(std::unique_ptr<ShardBench> bench, ShardBench::Open(options.directory));
+  PX_ASSIGN_OR_RETURN(const TemporaryDirectory directory,
+                      TemporaryDirectory::Make(options.directory));
   PX_ASSIGN_OR_RETURN(std::unique_ptr<RawWriter> raw,
-                      RawWriter::Open(bench->directory.path() + "/raw", kRawFileBytes));
-  Market market({.symbols = 1000});
-  std::array<Measured, kBatchRows.size()> measured;
-  uint64_t number = 0;
-  for (uint32_t round = 0; round < options.rounds; ++round) {
-    for (size_t i = 0; i < kBatchRows.size(); ++i) {
-      column::Batch batch = market.NextQuotes(Duration::Millis(1), kBatchRows[i]);
-      market.Advance(Duration::Millis(1));
-      batch.schema = bench->schema;
-      measured[i].bytes = LoggedBytes(batch);
-      PX_ASSIGN_OR_RETURN(const Duration ack,
-                          bench->TimeCommit("proxist-bench", ++number, std::move(batch)));
-      PX_ASSIGN_OR_RETURN(const Duration floor, raw->Write(measured[i].bytes));
-      measured[i].ack.Add(ack);
-      measured[i].raw.Add(floor);
-    }
-  }
+                      RawWriter::Open(directory.path() + "/raw", kRawFileBytes));
   std::vector<Result> results;
-  for (size_t i = 0; i < kBatchRows.size(); ++i) {
-    results.push_back(ResultOf(kBatchRows[i], measured[i], raw->direct()));
+  for (const size_t rows : kBatchRows) {
+    PX_ASSIGN_OR_RETURN(
+        const AckLatencies measured,
+        MeasureAcksBesideRaw({.symbols = 1000}, rows, options.rounds, directory.path(), raw.get()));
+    results.push_back(ResultOf(rows, measured, raw->direct()));
   }
   return results;
 }

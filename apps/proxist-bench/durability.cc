@@ -54,37 +54,17 @@ double Seconds(Duration d) { return static_cast<double>(d.ns()) / 1e9; }
 
 // --- Acks ---
 
-/// One producer's acks, each followed by a raw write of the same bytes.
 StatusOr<ordered_json> MeasureFeed(const Feed& feed, uint32_t rounds, const std::string& directory,
                                    RawWriter* raw) {
-  PX_ASSIGN_OR_RETURN(std::unique_ptr<ShardBench> bench, ShardBench::Open(directory));
-  Market market(feed.market);
-  Market idle(feed.market);
-  Latencies acks;
-  Latencies floors;
-  size_t bytes = 0;
-  for (uint32_t round = 0; round < rounds; ++round) {
-    column::Batch batch = market.NextQuotes(Duration::Millis(1), feed.rows);
-    market.Advance(Duration::Millis(1));
-    batch.schema = bench->schema;
-    bytes = (LoggedBytes(batch) + env::kBlockBytes - 1) / env::kBlockBytes * env::kBlockBytes;
-    PX_ASSIGN_OR_RETURN(const Duration ack, bench->TimeCommit("feed", round + 1, std::move(batch)));
-    PX_RETURN_IF_ERROR(bench->shard->Maintain().status());
-    // The disk has been as idle before the raw write as it was before the ack.
-    static_cast<void>(idle.NextQuotes(Duration::Millis(1), feed.rows));
-    PX_ASSIGN_OR_RETURN(const Duration floor, raw->Write(bytes));
-    // The first rounds make the series; they are part of a start, not of a day.
-    if (round < rounds / 10) continue;
-    acks.Add(ack);
-    floors.Add(floor);
-  }
+  PX_ASSIGN_OR_RETURN(const AckLatencies measured,
+                      MeasureAcksBesideRaw(feed.market, feed.rows, rounds, directory, raw));
   return ordered_json{{"rows", feed.rows},
                       {"feed", feed.name},
-                      {"bytes", bytes},
-                      {"ack_p50_ns", acks.Percentile(50).ns()},
-                      {"ack_p99_ns", acks.Percentile(99).ns()},
-                      {"raw_p50_ns", floors.Percentile(50).ns()},
-                      {"raw_p99_ns", floors.Percentile(99).ns()}};
+                      {"bytes", measured.bytes},
+                      {"ack_p50_ns", measured.ack.Percentile(50).ns()},
+                      {"ack_p99_ns", measured.ack.Percentile(99).ns()},
+                      {"raw_p50_ns", measured.raw.Percentile(50).ns()},
+                      {"raw_p99_ns", measured.raw.Percentile(99).ns()}};
 }
 
 StatusOr<ordered_json> MeasureAcks(const DurabilityOptions& options, bool* direct) {

@@ -32,14 +32,6 @@ size_t ShardBox::Commit(size_t count) {
   return taken;
 }
 
-shard::SlotMap SlotsFor(uint32_t shards) {
-  shard::SlotMap slots;
-  for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
-    slots.shard_of.emplace_back(static_cast<uint16_t>(slot % shards));
-  }
-  return slots;
-}
-
 StatusOr<std::unique_ptr<SimNode>> SimNode::Open(
     const Ports& ports, const Swarm& swarm,
     const std::function<void(ShardId, const std::string&, uint64_t, const shard::Ack&)>& listener) {
@@ -74,7 +66,7 @@ StatusOr<std::unique_ptr<SimNode>> SimNode::Open(
     engine.shards.push_back(node->shards_.back().get());
   }
   node->router_ = std::make_unique<shard::IngestRouter>(
-      queues, SlotsFor(swarm.shards), shard::IngestRouter::Limits{64, kMaxBacklogBytes});
+      queues, shard::SpreadSlots(swarm.shards), shard::IngestRouter::Limits{64, kMaxBacklogBytes});
   engine.catalog = node->catalog_.get();
   engine.history = ports.history;
   engine.clock = ports.clock;

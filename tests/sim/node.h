@@ -64,9 +64,6 @@ class ShardBox final : public shard::ShardQueue, public shard::ShardPort, public
   std::vector<shard::Write> waiting_;
 };
 
-/// The slots spread evenly.
-shard::SlotMap SlotsFor(uint32_t shards);
-
 class SimNode {
  public:
   struct Ports {

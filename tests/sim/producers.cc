@@ -3,23 +3,12 @@
 #include <utility>
 
 #include "tests/sim/simulation.h"
+#include "tests/unit/query/world.h"
 
 namespace proxist::sim {
 namespace {
 
 constexpr size_t kSentAgain = 4;  // of the last batches acked
-
-void SetCell(column::BatchBuilder* builder, size_t column, column::TypeKind kind,
-             const query::Cell& cell) {
-  if (std::holds_alternative<std::monostate>(cell)) return;
-  if (column::IsText(kind)) {
-    builder->SetText(column, std::get<std::string>(cell));
-  } else if (column::IsFloat(kind)) {
-    builder->SetFloat(column, std::get<double>(cell));
-  } else {
-    builder->SetInt(column, std::get<int64_t>(cell));
-  }
-}
 
 }  // namespace
 
@@ -56,13 +45,12 @@ shard::WriteCall Simulation::NewBatch(Producer* producer) {
   const auto rows = plans_->Rows(schema, 1 + random_.Below(swarm_.batch_rows));
   column::BatchBuilder builder(schema);
   std::map<ShardId, Part> parts;
-  const shard::SlotMap slots = SlotsFor(swarm_.shards);
   for (const query::ModelRow& row : rows) {
     builder.AddRow(row.symbol, Timestamp(row.ts), row.seq, row.op);
     for (size_t c = 0; c < row.cells.size(); ++c) {
-      SetCell(&builder, c, schema->columns[c].type.kind, row.cells[c]);
+      query::SetCell(&builder, c, schema->columns[c].type.kind, row.cells[c]);
     }
-    const ShardId shard = slots.shard_of[column::SlotOf(schema->tenant, row.symbol).value()];
+    const ShardId shard = slots_.shard_of[column::SlotOf(schema->tenant, row.symbol).value()];
     Part& part = parts[shard];
     part.producer = producer->name;
     part.number = producer->next - 1;

@@ -51,6 +51,7 @@ Simulation::Simulation(uint64_t seed, std::function<void(const std::string&)> tr
     : trace_(std::move(trace)),
       random_(seed),
       swarm_(DrawSwarm(&random_)),
+      slots_(shard::SpreadSlots(swarm_.shards)),
       clock_(kStart),
       disk_(&power_, &random_),
       metadata_(&power_, &random_),
@@ -94,7 +95,7 @@ void Simulation::Step() {
   const auto action = static_cast<Action>(random_.Weighted(swarm_.weights));
   Act(action);
   if (done()) return;
-  if (LostPower()) return Restart(/*power_failed=*/true);
+  if (!power_.on()) return Restart(/*power_failed=*/true);
   CheckMarks();
   if (random_.Chance(5)) CheckHistory(/*complete=*/false);
   const bool poisoned =
@@ -241,8 +242,6 @@ void Simulation::Wait(Duration most) {
   clock_.Advance(Duration(random_.Between(1, most.ns())));
   history_.Settle();
 }
-
-bool Simulation::LostPower() { return !power_.on(); }
 
 void Simulation::Restart(bool power_failed) {
   Note("{}", power_failed ? "the power failed" : "the process is killed");

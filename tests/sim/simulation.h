@@ -89,7 +89,6 @@ class Simulation {
   void Evict(ShardBox* box);
   void Snapshot(ShardBox* box);
   void Wait(Duration most);
-  bool LostPower();
   void Restart(bool power_failed);
   void Recover();
   void SettleInFlight();
@@ -121,6 +120,7 @@ class Simulation {
   const std::function<void(const std::string&)> trace_;
   Random random_;
   const Swarm swarm_;
+  const shard::SlotMap slots_;
   Power power_;
   Clock clock_;
   Disk disk_;

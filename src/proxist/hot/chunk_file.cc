@@ -43,13 +43,13 @@ StatusOr<std::unique_ptr<ChunkFileWriter>> ChunkFileWriter::Create(env::FileSyst
   std::unique_ptr<ChunkFileWriter> writer(new ChunkFileWriter(std::move(out), file));
   std::vector<std::byte>& header = writer->buffer_;
   header.resize(kChunkFileHeaderBytes);
-  internal::StoreField(header.data(), f::kMagic, kChunkFileMagic);
-  internal::StoreField(header.data(), f::kVersion, kChunkFileVersion);
-  internal::StoreField(header.data(), f::kEpoch, epoch.value());
-  internal::StoreField(header.data(), f::kIncarnation, identity.incarnation);
-  internal::StoreField(header.data(), f::kFile, file);
-  internal::StoreField(header.data(), f::kShard, identity.shard.value());
-  internal::StoreField(header.data(), f::kChecksum, Checksum({header.data(), f::kChecksum.offset}));
+  StoreField(header.data(), f::kMagic, kChunkFileMagic);
+  StoreField(header.data(), f::kVersion, kChunkFileVersion);
+  StoreField(header.data(), f::kEpoch, epoch.value());
+  StoreField(header.data(), f::kIncarnation, identity.incarnation);
+  StoreField(header.data(), f::kFile, file);
+  StoreField(header.data(), f::kShard, identity.shard.value());
+  StoreField(header.data(), f::kChecksum, Checksum({header.data(), f::kChecksum.offset}));
   return writer;
 }
 
@@ -102,22 +102,20 @@ Status ChunkFileReader::ReadHeader(const std::optional<FileIdentity>& identity) 
   if (bytes_ < kChunkFileHeaderBytes) return Damaged(0, "its header is cut off");
   PX_ASSIGN_OR_RETURN(const ByteSpan header, Fetch(0, kChunkFileHeaderBytes));
   const std::byte* base = header.data();
-  if (internal::LoadField<uint64_t>(base, f::kMagic) != kChunkFileMagic) {
+  if (LoadField<uint64_t>(base, f::kMagic) != kChunkFileMagic) {
     return Damaged(0, "it does not start with the header of a chunk file");
   }
-  if (const auto version = internal::LoadField<uint32_t>(base, f::kVersion);
-      version != kChunkFileVersion) {
+  if (const auto version = LoadField<uint32_t>(base, f::kVersion); version != kChunkFileVersion) {
     return FailedPrecondition("{}: it has chunk format version {}, this program reads version {}",
                               path_, version, kChunkFileVersion);
   }
-  if (internal::LoadField<uint64_t>(base, f::kChecksum) !=
-      Checksum(header.first(f::kChecksum.offset))) {
+  if (LoadField<uint64_t>(base, f::kChecksum) != Checksum(header.first(f::kChecksum.offset))) {
     return Damaged(0, "the checksum of its header does not match");
   }
-  file_ = internal::LoadField<uint64_t>(base, f::kFile);
-  epoch_ = Epoch(internal::LoadField<uint32_t>(base, f::kEpoch));
-  identity_.incarnation = internal::LoadField<uint64_t>(base, f::kIncarnation);
-  identity_.shard = ShardId(internal::LoadField<uint16_t>(base, f::kShard));
+  file_ = LoadField<uint64_t>(base, f::kFile);
+  epoch_ = Epoch(LoadField<uint32_t>(base, f::kEpoch));
+  identity_.incarnation = LoadField<uint64_t>(base, f::kIncarnation);
+  identity_.shard = ShardId(LoadField<uint16_t>(base, f::kShard));
   if (identity.has_value() && identity_ != *identity) {
     return FailedPrecondition(
         "{}: belongs to shard {} of data directory incarnation {:016x}, expected shard {} of "

@@ -278,7 +278,7 @@ Status ImageLoader::AddSeries(const StoredSeries& stored, Lsn cut, const ReadChu
     return DataLoss("series {} comes twice", store.dictionary.At(key[0]));
   }
   for (const StoredChunk& chunk : stored.chunks) {
-    store.blocks.SetNextId(std::max(store.blocks.next_id(), chunk.id + 1));
+    store.blocks.RaiseNextId(chunk.id + 1);
   }
   SeriesBuilder builder(store.dictionary, &store.blocks,
                         store.persisted.load(std::memory_order_relaxed), cut);
@@ -319,6 +319,6 @@ Status ImageLoader::AddSeries(const StoredSeries& stored, Lsn cut, const ReadChu
   return OkStatus();
 }
 
-void ImageLoader::SetNextChunk(uint64_t id) { store_->impl_->blocks.SetNextId(id); }
+void ImageLoader::SetNextChunk(uint64_t id) { store_->impl_->blocks.RaiseNextId(id); }
 
 }  // namespace proxist::hot

@@ -17,14 +17,6 @@ uint64_t RandomIncarnation() {
   return (uint64_t{device()} << 32) | device();
 }
 
-shard::SlotMap SpreadSlots(uint32_t shards) {
-  shard::SlotMap map;
-  for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
-    map.shard_of.emplace_back(static_cast<uint16_t>(slot % shards));
-  }
-  return map;
-}
-
 std::string EncodeSlotMap(const shard::SlotMap& map) {
   std::vector<std::byte> bytes;
   ByteWriter out(&bytes);
@@ -61,7 +53,7 @@ Status Create(DataDirectory* directory, uint32_t shards) {
   directory->fresh = true;
   directory->incarnation = RandomIncarnation();
   directory->shards = shards;
-  directory->slots = SpreadSlots(shards);
+  directory->slots = shard::SpreadSlots(shards);
   const Revision absent(0);
   const meta::Mutation mutations[] = {
       {std::string(kLayoutKey), fmt::format("{}", kDirectoryLayout), absent},

@@ -52,6 +52,14 @@ Status CheckSize(const column::Batch& batch) {
 
 }  // namespace
 
+SlotMap SpreadSlots(uint32_t shards) {
+  SlotMap map;
+  for (uint32_t slot = 0; slot < kSlotCount; ++slot) {
+    map.shard_of.emplace_back(static_cast<uint16_t>(slot % shards));
+  }
+  return map;
+}
+
 IngestRouter::IngestRouter(std::vector<ShardQueue*> shards, SlotMap slots, Limits limits)
     : shards_(std::move(shards)), slots_(std::move(slots)), limits_(limits) {
   for (const ShardQueue* shard : shards_) {

@@ -49,6 +49,8 @@ struct SlotMap {
   uint32_t version = 1;
   std::vector<ShardId> shard_of;  // kSlotCount entries
 };
+/// The slots of a new data directory, spread evenly over `shards`.
+SlotMap SpreadSlots(uint32_t shards);
 
 /// Rows and bytes that one batch may have, so that it fits a log frame and a history block.
 inline constexpr size_t kMaxBatchRows = 200'000;

@@ -21,15 +21,11 @@ class Power {
     left_.reset();
   }
   [[nodiscard]] bool on() const { return on_; }
-  [[nodiscard]] bool armed() const { return left_.has_value(); }
-  /// Changes asked for so far.
-  [[nodiscard]] uint64_t changes() const { return changes_; }
 
   /// What a change does: happens, is the one during which the power fails, or never begins.
   enum class Step { kGoOn, kFails, kDark };
   Step Change() {
     if (!on_) return Step::kDark;
-    ++changes_;
     if (!left_.has_value() || (*left_)-- > 0) return Step::kGoOn;
     on_ = false;
     left_.reset();
@@ -40,7 +36,6 @@ class Power {
  private:
   bool on_ = true;
   std::optional<uint64_t> left_;
-  uint64_t changes_ = 0;
 };
 
 }  // namespace proxist::sim

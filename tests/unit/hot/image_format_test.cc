@@ -1,8 +1,5 @@
 // FORMAT.md says what the code does, version 1 stays as it is, and damage is told from content.
 #include <cstdlib>
-#include <fstream>
-#include <regex>
-#include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,53 +7,16 @@
 #include "proxist/hot/chunk_file.h"
 #include "proxist/hot/image.h"
 #include "proxist/hot/internal/chunk_file_format.h"
+#include "tests/unit/format_page.h"
 #include "tests/unit/hot/rows.h"
 #include "tests/unit/wal/memory_file_system.h"
 
 namespace proxist::hot {
 namespace {
 
-using internal::Field;
 using ::testing::HasSubstr;
 
 constexpr FileIdentity kIdentity{42, ShardId(3)};
-
-std::string Source(const std::string& path) {
-  const std::string file = __FILE__;
-  return file.substr(0, file.rfind("/tests/")) + "/" + path;
-}
-
-/// "name offset size" for each row of the table that describes `kind`.
-std::vector<std::string> Documented(const std::string& kind) {
-  std::ifstream in(Source("src/proxist/hot/FORMAT.md"));
-  EXPECT_TRUE(in.good());
-  const std::regex heading("\\| offset \\| bytes \\| (\\w+) field \\| meaning \\|");
-  const std::regex row("\\| (\\d+) \\| (\\d+) \\| (\\w+) \\|.*");
-  std::vector<std::string> fields;
-  std::string current;
-  for (std::string line; std::getline(in, line);) {
-    std::smatch match;
-    if (std::regex_match(line, match, heading)) current = match[1];
-    if (current == kind && std::regex_match(line, match, row)) {
-      fields.push_back(fmt::format("{} {} {}", match[3].str(), match[1].str(), match[2].str()));
-    }
-    if (line.empty()) current.clear();
-  }
-  return fields;
-}
-
-template <size_t N>
-std::vector<std::string> Coded(const std::array<Field, N>& fields, size_t total) {
-  std::vector<std::string> lines;
-  size_t next = 0;
-  for (const Field& field : fields) {
-    EXPECT_EQ(field.offset, next) << field.name;
-    next = field.offset + field.size;
-    lines.push_back(fmt::format("{} {} {}", field.name, field.offset, field.size));
-  }
-  EXPECT_EQ(next, total);
-  return lines;
-}
 
 /// 40 rows of every type in one series: two sealed chunks of 16 and less, an overlay with a cancel.
 void Fill(Store* store) {
@@ -98,21 +58,22 @@ void Write(const Store& store, Written* out) {
 }
 
 TEST(ImageFormatTest, TheDocumentAgreesWithTheCode) {
-  EXPECT_EQ(Documented("file"), Coded(internal::chunk_file_field::kAll, kChunkFileHeaderBytes));
-  EXPECT_EQ(Documented("block"), Coded(internal::block_field::kAll, internal::kBlockHeaderBytes));
-  EXPECT_EQ(Documented("column"), Coded(internal::column_field::kAll, internal::kBlockColumnBytes));
-  std::ifstream in(Source("src/proxist/hot/FORMAT.md"));
-  std::stringstream text;
-  text << in.rdbuf();
-  EXPECT_THAT(text.str(), HasSubstr(fmt::format("Chunk file, version {}\n", kChunkFileVersion)));
-  EXPECT_THAT(text.str(), HasSubstr(fmt::format("multiple of {} bytes from the block's start",
-                                                internal::kFileAlignment)));
+  const std::string page = FormatPage("src/proxist/hot/FORMAT.md");
+  EXPECT_EQ(Documented(page, "file"),
+            Coded(internal::chunk_file_field::kAll, kChunkFileHeaderBytes));
+  EXPECT_EQ(Documented(page, "block"),
+            Coded(internal::block_field::kAll, internal::kBlockHeaderBytes));
+  EXPECT_EQ(Documented(page, "column"),
+            Coded(internal::column_field::kAll, internal::kBlockColumnBytes));
+  EXPECT_THAT(page, HasSubstr(fmt::format("Chunk file, version {}\n", kChunkFileVersion)));
+  EXPECT_THAT(page, HasSubstr(fmt::format("multiple of {} bytes from the block's start",
+                                          internal::kFileAlignment)));
   const auto magic = [](auto value) {
     return fmt::format("`{}`",
                        std::string_view(reinterpret_cast<const char*>(&value), sizeof value));
   };
-  EXPECT_THAT(text.str(), HasSubstr(magic(kChunkFileMagic)));
-  EXPECT_THAT(text.str(), HasSubstr(magic(internal::kBlockMagic)));
+  EXPECT_THAT(page, HasSubstr(magic(kChunkFileMagic)));
+  EXPECT_THAT(page, HasSubstr(magic(internal::kBlockMagic)));
 }
 
 TEST(ImageFormatTest, FileNames) {

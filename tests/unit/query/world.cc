@@ -39,17 +39,6 @@ CatalogFile& TheCatalog() {
   return file;
 }
 
-void SetCell(column::BatchBuilder* builder, size_t column, TypeKind kind, const Cell& cell) {
-  if (std::holds_alternative<std::monostate>(cell)) return;
-  if (column::IsText(kind)) {
-    builder->SetText(column, std::get<std::string>(cell));
-  } else if (column::IsFloat(kind)) {
-    builder->SetFloat(column, std::get<double>(cell));
-  } else {
-    builder->SetInt(column, std::get<int64_t>(cell));
-  }
-}
-
 Cell CellOf(const exec::Column& column, size_t row, const exec::Symbols& symbols) {
   if (!column.IsValid(row)) return {};
   switch (column.type().kind) {
@@ -90,6 +79,18 @@ column::SchemaPtr ApplyTable(column::TableSchema schema) {
   const auto applied = TheCatalog().catalog->Apply(std::move(schema), "test");
   PX_CHECK_OK(applied.status());
   return *applied;
+}
+
+void SetCell(column::BatchBuilder* builder, size_t column, column::TypeKind kind,
+             const Cell& cell) {
+  if (std::holds_alternative<std::monostate>(cell)) return;
+  if (column::IsText(kind)) {
+    builder->SetText(column, std::get<std::string>(cell));
+  } else if (column::IsFloat(kind)) {
+    builder->SetFloat(column, std::get<double>(cell));
+  } else {
+    builder->SetInt(column, std::get<int64_t>(cell));
+  }
 }
 
 void AppendBatch(const ResultBatch& batch, Answer* answer) {

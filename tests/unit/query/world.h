@@ -96,6 +96,8 @@ class World {
   std::unique_ptr<Engine> engine_;
 };
 
+/// Sets a cell of the builder's current row; a null leaves it unset.
+void SetCell(column::BatchBuilder* builder, size_t column, column::TypeKind kind, const Cell& cell);
 /// The rows of a batch, for Answer.
 void AppendBatch(const ResultBatch& batch, Answer* answer);
 

@@ -2,70 +2,24 @@
 #include "proxist/shard/internal/snapshot_format.h"
 
 #include <cstdlib>
-#include <fstream>
-#include <regex>
-#include <sstream>
 
 #include <gmock/gmock.h>
 
+#include "tests/unit/format_page.h"
 #include "tests/unit/shard/snapshot_fixture.h"
 
 namespace proxist::shard {
 namespace {
 
-using internal::Field;
 using ::testing::HasSubstr;
 
-std::string Source(const std::string& path) {
-  const std::string file = __FILE__;
-  return file.substr(0, file.rfind("/tests/")) + "/" + path;
-}
-
-std::string Document() {
-  std::ifstream in(Source("src/proxist/shard/FORMAT.md"));
-  EXPECT_TRUE(in.good());
-  std::stringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
-
-/// "name offset size" for each row of the table that describes `kind`.
-std::vector<std::string> Documented(const std::string& kind) {
-  std::istringstream in(Document());
-  const std::regex heading("\\| offset \\| bytes \\| (\\w+) field \\| meaning \\|");
-  const std::regex row("\\| (\\d+) \\| (\\d+) \\| (\\w+) \\|.*");
-  std::vector<std::string> fields;
-  std::string current;
-  for (std::string line; std::getline(in, line);) {
-    std::smatch match;
-    if (std::regex_match(line, match, heading)) current = match[1];
-    if (current == kind && std::regex_match(line, match, row)) {
-      fields.push_back(fmt::format("{} {} {}", match[3].str(), match[1].str(), match[2].str()));
-    }
-    if (line.empty()) current.clear();
-  }
-  return fields;
-}
-
-template <size_t N>
-std::vector<std::string> Coded(const std::array<Field, N>& fields, size_t total) {
-  std::vector<std::string> lines;
-  size_t next = 0;
-  for (const Field& field : fields) {
-    EXPECT_EQ(field.offset, next) << field.name;
-    next = field.offset + field.size;
-    lines.push_back(fmt::format("{} {} {}", field.name, field.offset, field.size));
-  }
-  EXPECT_EQ(next, total);
-  return lines;
-}
-
 TEST(SnapshotFormatTest, TheDocumentAgreesWithTheCode) {
-  EXPECT_EQ(Documented("snapshot"), Coded(internal::snapshot_field::kAll, kSnapshotHeaderBytes));
-  EXPECT_EQ(Documented("section"), Coded(internal::section_field::kAll, kSectionHeaderBytes));
-  const std::string text = Document();
-  EXPECT_THAT(text, HasSubstr(fmt::format("Snapshot, version {}\n", kSnapshotVersion)));
-  EXPECT_THAT(text,
+  const std::string page = FormatPage("src/proxist/shard/FORMAT.md");
+  EXPECT_EQ(Documented(page, "snapshot"),
+            Coded(internal::snapshot_field::kAll, kSnapshotHeaderBytes));
+  EXPECT_EQ(Documented(page, "section"), Coded(internal::section_field::kAll, kSectionHeaderBytes));
+  EXPECT_THAT(page, HasSubstr(fmt::format("Snapshot, version {}\n", kSnapshotVersion)));
+  EXPECT_THAT(page,
               HasSubstr(fmt::format(
                   "`{}`", std::string_view(reinterpret_cast<const char*>(&kSnapshotMagic), 8))));
   const std::pair<SectionKind, const char*> kinds[] = {
@@ -74,7 +28,7 @@ TEST(SnapshotFormatTest, TheDocumentAgreesWithTheCode) {
       {SectionKind::kProducers, "producers"}, {SectionKind::kBacklog, "backlog"},
       {SectionKind::kFiles, "files"},         {SectionKind::kEnd, "end"}};
   for (const auto& [kind, name] : kinds) {
-    EXPECT_THAT(text, HasSubstr(fmt::format("\n| {} {}", static_cast<uint32_t>(kind), name)));
+    EXPECT_THAT(page, HasSubstr(fmt::format("\n| {} {}", static_cast<uint32_t>(kind), name)));
   }
 }
 

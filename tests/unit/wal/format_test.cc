@@ -3,74 +3,32 @@
 #include "proxist/wal/internal/format.h"
 
 #include <cstdlib>
-#include <fstream>
-#include <regex>
-#include <sstream>
 
 #include "proxist/env/file_system.h"
 #include "proxist/wal/internal/watermark.h"
+#include "tests/unit/format_page.h"
 #include "tests/unit/wal/log_fixture.h"
 
 namespace proxist::wal {
 namespace {
 
-std::string Source(const std::string& path) {
-  const std::string file = __FILE__;
-  return file.substr(0, file.rfind("/tests/")) + "/" + path;
-}
-
-/// "name offset size" for each row of the table that describes `kind`.
-std::vector<std::string> Documented(const std::string& kind) {
-  std::ifstream in(Source("src/proxist/wal/FORMAT.md"));
-  EXPECT_TRUE(in.good());
-  const std::regex heading("\\| offset \\| bytes \\| (\\w+) field \\| meaning \\|");
-  const std::regex row("\\| (\\d+) \\| (\\d+) \\| (\\w+) \\|.*");
-  std::vector<std::string> fields;
-  std::string current;
-  for (std::string line; std::getline(in, line);) {
-    std::smatch match;
-    if (std::regex_match(line, match, heading)) current = match[1];
-    if (current == kind && std::regex_match(line, match, row)) {
-      fields.push_back(fmt::format("{} {} {}", match[3].str(), match[1].str(), match[2].str()));
-    }
-    if (line.empty()) current.clear();
-  }
-  return fields;
-}
-
-template <size_t N>
-std::vector<std::string> Coded(const std::array<Field, N>& fields, size_t total) {
-  std::vector<std::string> lines;
-  size_t next = 0;
-  for (const Field& field : fields) {
-    EXPECT_EQ(field.offset, next) << field.name;
-    next = field.offset + field.size;
-    lines.push_back(fmt::format("{} {} {}", field.name, field.offset, field.size));
-  }
-  EXPECT_EQ(next, total);
-  return lines;
-}
-
 TEST(FormatTest, TheDocumentAgreesWithTheCode) {
-  EXPECT_EQ(Documented("segment"), Coded(segment_field::kAll, 72));
-  EXPECT_EQ(Documented("frame"), Coded(frame_field::kAll, kFrameHeaderBytes));
-  EXPECT_EQ(Documented("record"), Coded(record_field::kAll, kRecordHeaderBytes));
-  EXPECT_EQ(Documented("watermark"), Coded(watermark_field::kAll, 64));
-  std::ifstream in(Source("src/proxist/wal/FORMAT.md"));
-  std::stringstream text;
-  text << in.rdbuf();
-  EXPECT_NE(text.str().find(fmt::format("version {}\n", kFormatVersion)), std::string::npos);
-  EXPECT_NE(text.str().find(fmt::format("A block is {} bytes", env::kBlockBytes)),
-            std::string::npos);
-  EXPECT_NE(text.str().find(fmt::format("padded with zeros to {} bytes", kRecordAlignment)),
+  const std::string page = FormatPage("src/proxist/wal/FORMAT.md");
+  EXPECT_EQ(Documented(page, "segment"), Coded(segment_field::kAll, 72));
+  EXPECT_EQ(Documented(page, "frame"), Coded(frame_field::kAll, kFrameHeaderBytes));
+  EXPECT_EQ(Documented(page, "record"), Coded(record_field::kAll, kRecordHeaderBytes));
+  EXPECT_EQ(Documented(page, "watermark"), Coded(watermark_field::kAll, 64));
+  EXPECT_NE(page.find(fmt::format("version {}\n", kFormatVersion)), std::string::npos);
+  EXPECT_NE(page.find(fmt::format("A block is {} bytes", env::kBlockBytes)), std::string::npos);
+  EXPECT_NE(page.find(fmt::format("padded with zeros to {} bytes", kRecordAlignment)),
             std::string::npos);
   const auto magic = [](uint64_t value) {
     return fmt::format("`{}`", std::string_view(reinterpret_cast<const char*>(&value), 8));
   };
-  EXPECT_NE(text.str().find(magic(kSegmentMagic)), std::string::npos);
-  EXPECT_NE(text.str().find(magic(kFrameMagic)), std::string::npos);
-  EXPECT_NE(text.str().find(magic(kWatermarkMagic)), std::string::npos);
-  EXPECT_NE(text.str().find(fmt::format("## Watermark, version {}\n", kWatermarkVersion)),
+  EXPECT_NE(page.find(magic(kSegmentMagic)), std::string::npos);
+  EXPECT_NE(page.find(magic(kFrameMagic)), std::string::npos);
+  EXPECT_NE(page.find(magic(kWatermarkMagic)), std::string::npos);
+  EXPECT_NE(page.find(fmt::format("## Watermark, version {}\n", kWatermarkVersion)),
             std::string::npos);
 }
 

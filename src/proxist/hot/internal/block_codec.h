@@ -10,27 +10,12 @@
 #include <vector>
 
 #include "proxist/base/bytes.h"
+#include "proxist/base/field.h"
 #include "proxist/base/status.h"
 #include "proxist/hot/internal/blocks.h"
 #include "proxist/hot/row_block.h"
 
 namespace proxist::hot::internal {
-
-struct Field {
-  std::string_view name;
-  size_t offset;
-  size_t size;
-};
-template <typename T>
-void StoreField(std::byte* base, const Field& field, T value) {
-  std::memcpy(base + field.offset, &value, sizeof value);
-}
-template <typename T>
-T LoadField(const std::byte* base, const Field& field) {
-  T value;
-  std::memcpy(&value, base + field.offset, sizeof value);
-  return value;
-}
 
 inline constexpr uint32_t kBlockMagic = 0x4b425850;  // "PXBK"
 inline constexpr size_t kBlockHeaderBytes = 64;

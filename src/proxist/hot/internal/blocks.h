@@ -1,6 +1,7 @@
 // Makes, fills and frees row blocks, and counts their bytes.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -98,7 +99,8 @@ class Blocks {
                     std::span<std::byte* const> series_values, Account* account);
   /// The id of the next new chunk; ids below it are never given again.
   [[nodiscard]] uint64_t next_id() const { return next_id_; }
-  void SetNextId(uint64_t id) { next_id_ = id; }
+  /// No new chunk gets an id below `id`.
+  void RaiseNextId(uint64_t id) { next_id_ = std::max(next_id_, id); }
 
   /// Fills rows past rows() and publishes the new count. The block has room.
   void Append(RowBlock* block, const Layout& layout, BatchSource* source,

@@ -19,7 +19,7 @@ RowBlock* Blocks::Restore(const EncodedBlock& encoded, const Layout& layout,
   block->id_ = encoded.id;
   // A chunk that was made while its snapshot was taken may have an id above the snapshot's next
   // one.
-  if (encoded.kind == BlockKind::kChunk) SetNextId(std::max(next_id_, encoded.id + 1));
+  if (encoded.kind == BlockKind::kChunk) RaiseNextId(encoded.id + 1);
   const uint32_t rows = encoded.rows;
   std::memcpy(block->ts_, encoded.ts.data(), encoded.ts.size());
   std::memcpy(block->seq_, encoded.seq.data(), encoded.seq.size());

@@ -93,11 +93,8 @@ class Restorer {
   }
 
   StatusOr<ByteSpan> ReadChunk(const hot::StoredChunk& chunk) {
+    if (readers_.size() == kMaxOpenFiles && !readers_.contains(chunk.place.file)) readers_.clear();
     auto& reader = readers_[chunk.place.file];
-    if (reader == nullptr && readers_.size() > kMaxOpenFiles) {
-      readers_.clear();
-      return ReadChunk(chunk);
-    }
     if (reader == nullptr) {
       const std::string path = directory_ + "/" + hot::ChunkFileName(chunk.place.file);
       PX_ASSIGN_OR_RETURN(reader, hot::ChunkFileReader::Open(files_, path, identity_));

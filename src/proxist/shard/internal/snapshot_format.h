@@ -2,16 +2,10 @@
 #pragma once
 
 #include <array>
-#include <cstddef>
-#include <string_view>
+
+#include "proxist/base/field.h"
 
 namespace proxist::shard::internal {
-
-struct Field {
-  std::string_view name;
-  size_t offset;
-  size_t size;
-};
 
 namespace snapshot_field {
 inline constexpr Field kMagic{"magic", 0, 8};

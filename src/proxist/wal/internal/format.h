@@ -4,12 +4,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <string_view>
 
 #include "proxist/base/bytes.h"
-#include "proxist/base/check.h"
+#include "proxist/base/field.h"
 #include "proxist/base/ids.h"
 #include "proxist/base/status.h"
 #include "proxist/env/file_system.h"
@@ -28,26 +27,6 @@ inline constexpr size_t kRecordHeaderBytes = 24;
 inline constexpr size_t kRecordAlignment = 8;
 /// Set in a segment whose file held an earlier segment: stale bytes may follow its last frame.
 inline constexpr uint16_t kRecycledFlag = 1;
-
-struct Field {
-  std::string_view name;
-  size_t offset;
-  size_t size;
-};
-
-template <typename T>
-void StoreField(std::byte* base, const Field& field, T value) {
-  PX_CHECK(field.size == sizeof value);
-  std::memcpy(base + field.offset, &value, sizeof value);
-}
-
-template <typename T>
-T LoadField(const std::byte* base, const Field& field) {
-  PX_CHECK(field.size == sizeof(T));
-  T value;
-  std::memcpy(&value, base + field.offset, sizeof value);
-  return value;
-}
 
 namespace segment_field {
 inline constexpr Field kMagic{"magic", 0, 8};

@@ -195,8 +195,9 @@ Lsn SegmentFiles::RecyclableThrough(Lsn lsn) const {
 
 uint64_t SegmentFiles::ClosedBytesAbove(Lsn lsn) const {
   uint64_t bytes = 0;
-  for (size_t i = 0; i + 1 < state_.segments.size(); ++i) {
-    if (state_.segments[i].last > lsn) bytes += state_.segments[i].bytes;
+  if (state_.segments.empty()) return bytes;
+  for (size_t i = state_.segments.size() - 1; i > 0 && state_.segments[i - 1].last > lsn; --i) {
+    bytes += state_.segments[i - 1].bytes;
   }
   return bytes;
 }
