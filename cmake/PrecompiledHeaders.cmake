@@ -1,5 +1,6 @@
-# Two precompiled headers a build tree, shared by all modules and by all tests: a third to a half of compile time.
-# Trees without PROXIST_PCH prove that every file includes what it uses.
+# Precompiled headers of a build tree, one for modules and one for tests, each also with gRPC (which is compiled with
+# -pthread, and a precompiled header must agree with that): a third to a half of compile time. Trees without
+# PROXIST_PCH prove that every file includes what it uses.
 function(proxist_precompile target header)
   add_library(${target} OBJECT ${CMAKE_BINARY_DIR}/${target}.cc)
   file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/${target}.cc CONTENT "\n")
@@ -9,7 +10,9 @@ endfunction()
 
 if(PROXIST_PCH)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    target_compile_options(proxist_flags INTERFACE -fpch-preprocess)  # ccache needs it
+    target_compile_options(proxist_flags INTERFACE -fpch-preprocess)  # ccache needs it, and of clang the next
+  else()
+    target_compile_options(proxist_flags INTERFACE "SHELL:-Xclang -fno-pch-timestamp")
   endif()
   if(PROXIST_CCACHE)
     set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${PROXIST_CCACHE})
@@ -20,10 +23,26 @@ if(PROXIST_PCH)
   endif()
 endif()
 
-# proxist_use_precompiled(target proxist_precompiled|proxist_precompiled_test). Not for what links protobuf: it is
-# compiled with -pthread, which a precompiled header must agree with.
-function(proxist_use_precompiled target from)
-  if(PROXIST_PCH AND NOT target MATCHES "^(proxist_)?(api|server|client|bench)(_test)?$")
+# proxist_precompile_network(): once the generated code is a target.
+function(proxist_precompile_network)
+  if(PROXIST_PCH)
+    proxist_precompile(proxist_precompiled_network precompiled_network.h proxist_proto)
+    if(PROXIST_TESTS)
+      proxist_precompile(proxist_precompiled_network_test precompiled_network_test.h proxist_proto GTest::gmock)
+    endif()
+  endif()
+endfunction()
+
+# proxist_use_precompiled(target [TEST])
+function(proxist_use_precompiled target)
+  if(PROXIST_PCH)
+    set(from proxist_precompiled)
+    if(target MATCHES "^(proxist_)?(api|server|client|bench)(_test)?$")
+      set(from ${from}_network)
+    endif()
+    if("TEST" IN_LIST ARGN)
+      set(from ${from}_test)
+    endif()
     target_precompile_headers(${target} REUSE_FROM ${from})
   endif()
 endfunction()
