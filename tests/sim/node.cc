@@ -52,10 +52,10 @@ StatusOr<std::unique_ptr<SimNode>> SimNode::Open(
     options.store.overlay_compact_rows = swarm.overlay_rows;
     options.store.huge_pages = false;
     shard::RecoveryReport report;
-    PX_ASSIGN_OR_RETURN(
-        auto opened,
-        shard::Shard::Open(options, {ports.disk, ports.clock, ports.metadata, node->catalog_.get()},
-                           &report));
+    PX_ASSIGN_OR_RETURN(auto opened, shard::Shard::Open(options,
+                                                        {ports.disk, ports.clock, ports.metadata,
+                                                         node->catalog_.get(), ports.keys},
+                                                        &report));
     node->shards_.push_back(std::make_unique<ShardBox>(
         std::move(opened), [listener, id = options.id](const std::string& producer, uint64_t number,
                                                        const shard::Ack& ack) {

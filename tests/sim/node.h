@@ -16,6 +16,7 @@
 #include "proxist/sim/clock.h"
 #include "proxist/sim/disk.h"
 #include "proxist/sim/history.h"
+#include "proxist/sim/keyring.h"
 #include "proxist/sim/metadata.h"
 #include "tests/sim/swarm.h"
 
@@ -71,6 +72,7 @@ class SimNode {
     Metadata* metadata;
     History* history;
     const Clock* clock;
+    Keyring* keys;  // nullptr: nothing is encrypted
   };
   /// Recovers everything, as a start of the process does. `listener` as ShardBox's, with the shard.
   static StatusOr<std::unique_ptr<SimNode>> Open(

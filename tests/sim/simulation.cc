@@ -29,6 +29,7 @@ void Counts::Add(const Counts& other) {
   query_errors += other.query_errors;
   cold_reads += other.cold_reads;
   snapshots += other.snapshots;
+  sealed += other.sealed;
   unsynced_lost += other.unsynced_lost;
   in_flight_kept += other.in_flight_kept;
   in_flight_lost += other.in_flight_lost;
@@ -40,11 +41,11 @@ std::string Counts::Text() const {
       "{} batches of {} rows acked ({} answers for repetitions, {} refusals); {} power failures, "
       "{} of them while recovering, {} kills, {} poisoned logs; of batches in flight then {} were "
       "kept and {} lost, {} of those acked unsynced were lost; {} rows flushed, {} flush errors, "
-      "{} rows evicted, {} snapshots; {} queries ({} rows, "
+      "{} rows evicted, {} snapshots, {} encrypted parts; {} queries ({} rows, "
       "{} cold reads, {} fair errors); damage was found {} times",
       batches, rows, duplicates, refused, power_failures, dark_recoveries, kills, poisoned,
       in_flight_kept, in_flight_lost, unsynced_lost, flushed_rows, flush_errors, evicted_rows,
-      snapshots, queries, query_rows, cold_reads, query_errors, damage_found);
+      snapshots, sealed, queries, query_rows, cold_reads, query_errors, damage_found);
 }
 
 Simulation::Simulation(uint64_t seed, std::function<void(const std::string&)> trace)
@@ -55,7 +56,8 @@ Simulation::Simulation(uint64_t seed, std::function<void(const std::string&)> tr
       clock_(kStart),
       disk_(&power_, &random_),
       metadata_(&power_, &random_),
-      history_(&clock_, &random_) {}
+      history_(&clock_, &random_),
+      keys_(seed) {}
 
 Outcome Simulation::Run() {
   disk_.SetOnFlight([this] { OnFlight(); });
@@ -88,6 +90,8 @@ Outcome Simulation::Run() {
   for (uint32_t step = 0; step < swarm_.steps && !done(); ++step) Step();
   if (!done()) Heal();
   if (!done()) Converge();
+  CheckNonces();
+  outcome_.counts.sealed = keys_.sealed();
   return outcome_;
 }
 
@@ -97,6 +101,7 @@ void Simulation::Step() {
   if (done()) return;
   if (!power_.on()) return Restart(/*power_failed=*/true);
   CheckMarks();
+  CheckNonces();
   if (random_.Chance(5)) CheckHistory(/*complete=*/false);
   const bool poisoned =
       std::any_of(node_->shards().begin(), node_->shards().end(),
@@ -125,6 +130,8 @@ void Simulation::Act(Action action) {
       return Evict(box);
     case Action::kSnapshot:
       return Snapshot(box);
+    case Action::kRotateKey:
+      return keys_.Rotate();
     case Action::kAsk:
       return Ask();
     case Action::kWaitAWhile:
@@ -270,10 +277,11 @@ void Simulation::Recover() {
   metadata_.SetFailures(0);
   for (;;) {
     if (random_.Chance(swarm_.dark_recoveries)) power_.CutAfter(random_.Below(12));
-    auto opened =
-        SimNode::Open({&disk_, &metadata_, &history_, &clock_}, swarm_,
-                      [this](ShardId shard, const std::string& producer, uint64_t number,
-                             const shard::Ack& ack) { OnPart(shard, producer, number, ack); });
+    auto opened = SimNode::Open(
+        {&disk_, &metadata_, &history_, &clock_, swarm_.encrypted ? &keys_ : nullptr}, swarm_,
+        [this](ShardId shard, const std::string& producer, uint64_t number, const shard::Ack& ack) {
+          OnPart(shard, producer, number, ack);
+        });
     if (!power_.on()) {
       Note("the power failed during recovery");
       ++outcome_.counts.dark_recoveries;

@@ -13,6 +13,7 @@
 #include "proxist/sim/clock.h"
 #include "proxist/sim/disk.h"
 #include "proxist/sim/history.h"
+#include "proxist/sim/keyring.h"
 #include "proxist/sim/metadata.h"
 #include "proxist/sim/power.h"
 #include "proxist/sim/random.h"
@@ -29,7 +30,7 @@ struct Counts {
   uint64_t power_failures = 0, kills = 0, dark_recoveries = 0, poisoned = 0;
   uint64_t flushed_rows = 0, flush_errors = 0, evicted_rows = 0;
   uint64_t queries = 0, query_rows = 0, query_errors = 0, cold_reads = 0;
-  uint64_t snapshots = 0;
+  uint64_t snapshots = 0, sealed = 0;
   uint64_t unsynced_lost = 0;
   uint64_t in_flight_kept = 0, in_flight_lost = 0, damage_found = 0;
   void Add(const Counts& other);
@@ -101,6 +102,10 @@ class Simulation {
   void OnFlight();
   void OnHistoryCall();
   void CheckMarks();
+  /// Whoever sees two texts under one nonce knows their difference.
+  void CheckNonces() {
+    if (!keys_.violation().empty()) Violate("{}", keys_.violation());
+  }
   void CheckHistory(bool complete);
   [[nodiscard]] bool ErrorIsFair(const Status& status) const;
   template <typename... Args>
@@ -126,6 +131,7 @@ class Simulation {
   Disk disk_;
   Metadata metadata_;
   History history_;
+  Keyring keys_;
   Ledger ledger_;
   Outcome outcome_;
   column::SchemaPtr quotes_, trades_;

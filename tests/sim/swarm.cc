@@ -27,6 +27,7 @@ void DrawWeights(Random* random, Swarm* swarm) {
   set(Action::kDiskFills, Sometimes(random, 15, 2));
   set(Action::kSendAgain, Sometimes(random, 50, 3));
   set(Action::kSnapshot, Sometimes(random, 70, 20));
+  set(Action::kRotateKey, Sometimes(random, 50, 2));
 }
 
 HistoryFaults DrawHistoryFaults(Random* random) {
@@ -60,6 +61,7 @@ Swarm DrawSwarm(Random* random) {
   swarm.quotes_unsynced = random->Chance(30);
   swarm.trades_unsynced = random->Chance(20);
   swarm.merges = swarm.weights[static_cast<size_t>(Action::kHistoryMerges)] > 0;
+  swarm.encrypted = random->Chance(50);
   swarm.hot_retain = Duration(
       random->OneOf<int64_t>({1'000'000'000, 5'000'000'000, 60'000'000'000, 86'400'000'000'000}));
   swarm.history = DrawHistoryFaults(random);

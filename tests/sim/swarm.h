@@ -27,6 +27,7 @@ enum class Action : uint8_t {
   kDiskFills,
   kSendAgain,
   kSnapshot,
+  kRotateKey,
   kCount
 };
 
@@ -46,6 +47,7 @@ struct Swarm {
   bool quotes_unsynced = false;  // durability: process
   bool trades_unsynced = false;
   bool merges = false;
+  bool encrypted = false;
   Duration hot_retain;
   HistoryFaults history;
   uint32_t write_errors_per_10000 = 0;

@@ -48,17 +48,17 @@ inline std::vector<std::string> Documented(const std::string& page, const std::s
   return fields;
 }
 
-/// The same of what the code declares, which has no gaps and `total` bytes.
+/// The same of what the code declares, which has no gaps from `begin` to `end`.
 template <size_t N>
-std::vector<std::string> Coded(const std::array<Field, N>& fields, size_t total) {
+std::vector<std::string> Coded(const std::array<Field, N>& fields, size_t end, size_t begin = 0) {
   std::vector<std::string> lines;
-  size_t next = 0;
+  size_t next = begin;
   for (const Field& field : fields) {
     EXPECT_EQ(field.offset, next) << field.name;
     next = field.offset + field.size;
     lines.push_back(fmt::format("{} {} {}", field.name, field.offset, field.size));
   }
-  EXPECT_EQ(next, total);
+  EXPECT_EQ(next, end);
   return lines;
 }
 

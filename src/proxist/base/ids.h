@@ -42,6 +42,8 @@ using SchemaVersion = StrongInt<struct SchemaVersionTag, uint32_t>;
 using Revision = StrongInt<struct RevisionTag, int64_t>;
 /// A producer's own number for a batch: 1, 2, 3... without gaps.
 using BatchNumber = StrongInt<struct BatchNumberTag, uint64_t>;
+/// A data key of the node; 0: none.
+using KeyId = StrongInt<struct KeyTag, uint32_t>;
 /// Days since the Unix epoch, UTC.
 using Day = StrongInt<struct DayTag, int32_t>;
 

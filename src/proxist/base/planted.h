@@ -16,6 +16,7 @@ enum class PlantedBug : uint8_t {
   kWatermarkAheadOfRows,
   kDedupLostAtRestart,
   kUnsortedLateMerge,
+  kReusedNonce,
 };
 
 #ifdef PROXIST_PLANTED_BUGS
@@ -45,6 +46,7 @@ inline constexpr PlantedBugName kPlantedBugNames[] = {
     {"watermark-ahead-of-rows", PlantedBug::kWatermarkAheadOfRows},
     {"dedup-lost-at-restart", PlantedBug::kDedupLostAtRestart},
     {"unsorted-late-merge", PlantedBug::kUnsortedLateMerge},
+    {"reused-nonce", PlantedBug::kReusedNonce},
 };
 
 #ifdef PROXIST_PLANTED_BUGS

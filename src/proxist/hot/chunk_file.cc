@@ -9,6 +9,7 @@
 namespace proxist::hot {
 
 namespace f = internal::chunk_file_field;
+namespace envelope = internal::envelope_field;
 using internal::BlockCodec;
 
 namespace {
@@ -37,20 +38,33 @@ std::optional<uint64_t> ParseChunkFileName(std::string_view name) {
 StatusOr<std::unique_ptr<ChunkFileWriter>> ChunkFileWriter::Create(env::FileSystem* files,
                                                                    const std::string& directory,
                                                                    uint64_t file, Epoch epoch,
-                                                                   const FileIdentity& identity) {
+                                                                   const FileIdentity& identity,
+                                                                   env::Keyring* keys) {
   PX_ASSIGN_OR_RETURN(auto out, files->Open(directory + "/" + ChunkFileName(file),
                                             env::FileSystem::Mode::kCreateNew));
   std::unique_ptr<ChunkFileWriter> writer(new ChunkFileWriter(std::move(out), file));
-  std::vector<std::byte>& header = writer->buffer_;
-  header.resize(kChunkFileHeaderBytes);
-  StoreField(header.data(), f::kMagic, kChunkFileMagic);
-  StoreField(header.data(), f::kVersion, kChunkFileVersion);
-  StoreField(header.data(), f::kEpoch, epoch.value());
-  StoreField(header.data(), f::kIncarnation, identity.incarnation);
-  StoreField(header.data(), f::kFile, file);
-  StoreField(header.data(), f::kShard, identity.shard.value());
-  StoreField(header.data(), f::kChecksum, Checksum({header.data(), f::kChecksum.offset}));
+  const env::FileKey key = env::NewFileKey(keys);
+  PX_ASSIGN_OR_RETURN(writer->cipher_, env::CipherOf(keys, key, ChunkFileName(file)));
+  writer->PutHeader(epoch, identity, key);
   return writer;
+}
+
+void ChunkFileWriter::PutHeader(Epoch epoch, const FileIdentity& identity,
+                                const env::FileKey& key) {
+  buffer_.resize(cipher_ == nullptr ? kChunkFileHeaderBytes : kEncryptedChunkFileHeaderBytes);
+  std::byte* base = buffer_.data();
+  StoreField(base, f::kMagic, kChunkFileMagic);
+  StoreField(base, f::kVersion,
+             cipher_ == nullptr ? kChunkFileVersion : kEncryptedChunkFileVersion);
+  StoreField(base, f::kEpoch, epoch.value());
+  StoreField(base, f::kIncarnation, identity.incarnation);
+  StoreField(base, f::kFile, file_);
+  StoreField(base, f::kShard, identity.shard.value());
+  StoreField(base, f::kChecksum, Checksum({base, f::kChecksum.offset}));
+  if (cipher_ == nullptr) return;
+  StoreField(base, f::kKey, key.id.value());
+  StoreField(base, f::kSalt, key.salt);
+  StoreField(base, f::kKeyChecksum, Checksum({base, f::kKeyChecksum.offset}));
 }
 
 StatusOr<ChunkPlace> ChunkFileWriter::Add(
@@ -58,10 +72,25 @@ StatusOr<ChunkPlace> ChunkFileWriter::Add(
   ChunkPlace place;
   place.file = file_;
   place.offset = bytes();
+  const size_t start = buffer_.size();
+  if (cipher_ != nullptr) buffer_.resize(start + envelope::kBytes);
   place.checksum = encode(&buffer_);
+  if (cipher_ != nullptr) Seal(start);
   place.bytes = bytes() - place.offset;
   if (buffer_.size() >= kWriteBytes) PX_RETURN_IF_ERROR(WriteBuffer());
   return place;
+}
+
+void ChunkFileWriter::Seal(size_t start) {
+  const std::span<std::byte> sealed = std::span(buffer_).subspan(start);
+  const std::span<std::byte> text = sealed.subspan(envelope::kBytes);
+  std::byte* base = sealed.data();
+  StoreField(base, envelope::kMagic, kEnvelopeMagic);
+  StoreField(base, envelope::kLength, uint64_t{text.size()});
+  cipher_->Seal({.position = written_ + start}, sealed.first(envelope::kTag.offset), text,
+                sealed.subspan<envelope::kTag.offset, env::kTagBytes>());
+  const uint64_t seed = Checksum(sealed.first(envelope::kChecksum.offset));
+  StoreField(base, envelope::kChecksum, Checksum(text, seed));
 }
 
 Status ChunkFileWriter::WriteBuffer() {
@@ -87,7 +116,8 @@ Status ChunkFileReader::Damaged(uint64_t offset, std::string_view why) const {
 }
 
 StatusOr<std::unique_ptr<ChunkFileReader>> ChunkFileReader::Open(
-    env::FileSystem* files, const std::string& path, const std::optional<FileIdentity>& identity) {
+    env::FileSystem* files, const std::string& path, const std::optional<FileIdentity>& identity,
+    env::Keyring* keys) {
   std::unique_ptr<ChunkFileReader> reader(new ChunkFileReader(path));
   auto opened = files->Open(path, env::FileSystem::Mode::kRead);
   if (absl::IsNotFound(opened.status())) return reader->Damaged(0, "the file is missing");
@@ -95,6 +125,7 @@ StatusOr<std::unique_ptr<ChunkFileReader>> ChunkFileReader::Open(
   reader->in_ = std::move(*opened);
   PX_ASSIGN_OR_RETURN(reader->bytes_, reader->in_->Size());
   PX_RETURN_IF_ERROR(reader->ReadHeader(identity));
+  PX_RETURN_IF_ERROR(reader->ReadKey(keys));
   return reader;
 }
 
@@ -105,10 +136,13 @@ Status ChunkFileReader::ReadHeader(const std::optional<FileIdentity>& identity) 
   if (LoadField<uint64_t>(base, f::kMagic) != kChunkFileMagic) {
     return Damaged(0, "it does not start with the header of a chunk file");
   }
-  if (const auto version = LoadField<uint32_t>(base, f::kVersion); version != kChunkFileVersion) {
-    return FailedPrecondition("{}: it has chunk format version {}, this program reads version {}",
-                              path_, version, kChunkFileVersion);
+  const auto version = LoadField<uint32_t>(base, f::kVersion);
+  if (version != kChunkFileVersion && version != kEncryptedChunkFileVersion) {
+    return FailedPrecondition("{}: it has chunk format version {}, this program reads {} and {}",
+                              path_, version, kChunkFileVersion, kEncryptedChunkFileVersion);
   }
+  header_bytes_ =
+      version == kChunkFileVersion ? kChunkFileHeaderBytes : kEncryptedChunkFileHeaderBytes;
   if (LoadField<uint64_t>(base, f::kChecksum) != Checksum(header.first(f::kChecksum.offset))) {
     return Damaged(0, "the checksum of its header does not match");
   }
@@ -123,6 +157,21 @@ Status ChunkFileReader::ReadHeader(const std::optional<FileIdentity>& identity) 
         path_, identity_.shard.value(), identity_.incarnation, identity->shard.value(),
         identity->incarnation);
   }
+  return OkStatus();
+}
+
+Status ChunkFileReader::ReadKey(env::Keyring* keys) {
+  if (header_bytes_ == kChunkFileHeaderBytes) return OkStatus();
+  PX_ASSIGN_OR_RETURN(const ByteSpan header, Fetch(0, header_bytes_));
+  const std::byte* base = header.data();
+  if (LoadField<uint64_t>(base, f::kKeyChecksum) !=
+      Checksum(header.first(f::kKeyChecksum.offset))) {
+    return Damaged(0, "the checksum of its header's key does not match");
+  }
+  key_.id = KeyId(LoadField<uint32_t>(base, f::kKey));
+  key_.salt = LoadField<decltype(key_.salt)>(base, f::kSalt);
+  if (key_.id == KeyId(0)) return Damaged(0, "its header names no key");
+  PX_ASSIGN_OR_RETURN(cipher_, env::CipherOf(keys, key_, path_));
   return OkStatus();
 }
 
@@ -143,8 +192,50 @@ StatusOr<ByteSpan> ChunkFileReader::Fetch(uint64_t offset, uint64_t bytes) {
   return ByteSpan(buffer_).subspan(offset - buffered_, bytes);
 }
 
+StatusOr<uint64_t> ChunkFileReader::LengthAt(uint64_t offset) {
+  if (cipher_ != nullptr) {
+    if (bytes_ - offset < envelope::kBytes) {
+      return Damaged(offset, "the envelope of a chunk is cut off");
+    }
+    PX_ASSIGN_OR_RETURN(const ByteSpan header, Fetch(offset, envelope::kBytes));
+    const auto length = LoadField<uint64_t>(header.data(), envelope::kLength);
+    if (LoadField<uint64_t>(header.data(), envelope::kMagic) != kEnvelopeMagic ||
+        length > kMaxEncodedBlockBytes) {
+      return Damaged(offset, "no encrypted chunk starts here");
+    }
+    return envelope::kBytes + length;
+  }
+  if (bytes_ - offset < internal::kBlockHeaderBytes) {
+    return Damaged(offset, "the header of a chunk is cut off");
+  }
+  PX_ASSIGN_OR_RETURN(const ByteSpan header, Fetch(offset, internal::kBlockHeaderBytes));
+  const auto length = BlockCodec::LengthOf(header);
+  if (!length.ok()) return Damaged(offset, Message(length.status()));
+  return length;
+}
+
+StatusOr<ByteSpan> ChunkFileReader::FetchBlock(uint64_t offset, uint64_t bytes) {
+  if (cipher_ == nullptr) return Fetch(offset, bytes);
+  if (bytes < envelope::kBytes + internal::kBlockHeaderBytes) {
+    return Damaged(offset, fmt::format("{} bytes hold no encrypted chunk", bytes));
+  }
+  PX_ASSIGN_OR_RETURN(const ByteSpan sealed, Fetch(offset, bytes));
+  const ByteSpan text = sealed.subspan(envelope::kBytes);
+  const uint64_t seed = Checksum(sealed.first(envelope::kChecksum.offset));
+  if (LoadField<uint64_t>(sealed.data(), envelope::kChecksum) != Checksum(text, seed) ||
+      LoadField<uint64_t>(sealed.data(), envelope::kLength) != text.size()) {
+    return Damaged(offset, "the checksum of an encrypted chunk does not match");
+  }
+  plain_.assign(text.begin(), text.end());
+  const Status opened =
+      cipher_->Open({.position = offset}, sealed.first(envelope::kTag.offset), plain_,
+                    sealed.subspan<envelope::kTag.offset, env::kTagBytes>());
+  if (!opened.ok()) return Damaged(offset, Message(opened));
+  return plain_;
+}
+
 StatusOr<ByteSpan> ChunkFileReader::Read(const ChunkPlace& place) {
-  PX_ASSIGN_OR_RETURN(const ByteSpan bytes, Fetch(place.offset, place.bytes));
+  PX_ASSIGN_OR_RETURN(const ByteSpan bytes, FetchBlock(place.offset, place.bytes));
   const auto length = BlockCodec::LengthOf(bytes);
   if (!length.ok()) return Damaged(place.offset, Message(length.status()));
   if (*length != bytes.size() || BlockCodec::ChecksumOf(bytes) != place.checksum) {
@@ -155,18 +246,13 @@ StatusOr<ByteSpan> ChunkFileReader::Read(const ChunkPlace& place) {
 
 Status ChunkFileReader::Visit(
     const std::function<Status(uint64_t, uint64_t, const BlockSummary&)>& visit) {
-  for (uint64_t offset = kChunkFileHeaderBytes; offset < bytes_;) {
-    if (bytes_ - offset < internal::kBlockHeaderBytes) {
-      return Damaged(offset, "the header of a chunk is cut off");
-    }
-    PX_ASSIGN_OR_RETURN(const ByteSpan header, Fetch(offset, internal::kBlockHeaderBytes));
-    const auto length = BlockCodec::LengthOf(header);
-    if (!length.ok()) return Damaged(offset, Message(length.status()));
-    PX_ASSIGN_OR_RETURN(const ByteSpan bytes, Fetch(offset, *length));
+  for (uint64_t offset = header_bytes_; offset < bytes_;) {
+    PX_ASSIGN_OR_RETURN(const uint64_t length, LengthAt(offset));
+    PX_ASSIGN_OR_RETURN(const ByteSpan bytes, FetchBlock(offset, length));
     const auto summary = DescribeBlock(bytes);
     if (!summary.ok()) return Damaged(offset, Message(summary.status()));
-    PX_RETURN_IF_ERROR(visit(offset, *length, *summary));
-    offset += *length;
+    PX_RETURN_IF_ERROR(visit(offset, length, *summary));
+    offset += length;
   }
   return OkStatus();
 }

@@ -187,7 +187,7 @@ Status Shard::Impl::Load(Lsn cut, RecoveryReport* report) {
   if (cut.value() == 0) return restore_series();
   report->snapshot_rows = 0;
   internal::RestoreTarget target{
-      &store, &producers, &backlog, Lsn(persisted), restore_series, [&](uint64_t rows) {
+      &store, &producers, &backlog, Lsn(persisted), ports.keys, restore_series, [&](uint64_t rows) {
         report->snapshot_rows = rows;
         ReportProgress(*report);
       }};
@@ -219,7 +219,7 @@ Status Shard::Impl::Recover(RecoveryReport* report) {
   log_options.incarnation = options.incarnation;
   log_options.shard = options.id;
   log_options.epoch = epoch;
-  log_options.prepare_next = options.prepare_segments;
+  log_options.keys = ports.keys;
   wal::ReplayReport replay;
   PX_ASSIGN_OR_RETURN(
       log, wal::Log::Open(
@@ -670,6 +670,7 @@ StatusOr<std::unique_ptr<SnapshotJob>> Shard::BeginSnapshot() {
   if (self.store.published() <= self.snapshot->cut) return std::unique_ptr<SnapshotJob>();
   SnapshotJob::Source source;
   source.files = self.ports.files;
+  source.keys = self.ports.keys;
   source.directory = self.SnapshotDirectory();
   source.header = {self.Identity(), self.epoch, self.store.published(), self.ports.clock->Now()};
   source.state.persisted = self.store.persisted();

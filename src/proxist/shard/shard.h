@@ -14,6 +14,7 @@
 #include "proxist/base/ids.h"
 #include "proxist/base/status.h"
 #include "proxist/column/batch.h"
+#include "proxist/env/cipher.h"
 #include "proxist/env/clock.h"
 #include "proxist/env/file_system.h"
 #include "proxist/history/history.h"
@@ -119,14 +120,15 @@ class Shard {
     const env::Clock* clock;
     meta::MetadataStore* metadata;
     const meta::Catalog* catalog;
+    env::Keyring* keys = nullptr;  // nullptr: log and snapshots are not encrypted
     /// Called now and then during Open, on its thread; may be empty.
     std::function<void(const RecoveryProgress&)> progress = nullptr;
   };
   /// Opens a new epoch: loads watermarks and floors from metadata, then the newest snapshot that is
   /// whole, then replays the log above it. The outcome is that of replaying a whole log. A damaged
   /// snapshot gives way to an older one, or to none, as long as the log still holds what came after
-  /// it; else DATA_LOSS. FAILED_PRECONDITION: files of another data directory or version; a shard
-  /// whose log was recycled without history is opened with history.
+  /// it; else DATA_LOSS. FAILED_PRECONDITION: files of another data directory, version or key; a
+  /// shard whose log was recycled without history is opened with history.
   static StatusOr<std::unique_ptr<Shard>> Open(const ShardOptions& options, const Ports& ports,
                                                RecoveryReport* report);
   ~Shard();

@@ -43,39 +43,64 @@ StatusOr<std::vector<Lsn>> ListSnapshots(env::FileSystem* files, const std::stri
 }
 
 StatusOr<std::unique_ptr<SnapshotFileWriter>> SnapshotFileWriter::Create(
-    env::FileSystem* files, const std::string& directory, const SnapshotHeader& header) {
+    env::FileSystem* files, const std::string& directory, const SnapshotHeader& header,
+    env::Keyring* keys) {
   std::unique_ptr<SnapshotFileWriter> writer(
       new SnapshotFileWriter(files, directory, SnapshotFileName(header.cut)));
   const std::string growing = directory + "/" + writer->name_ + ".tmp";
   // A crash may have left one.
   const Status removed = files->Remove(growing);
   if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+  const env::FileKey key = env::NewFileKey(keys);
+  PX_ASSIGN_OR_RETURN(writer->cipher_, env::CipherOf(keys, key, growing));
   PX_ASSIGN_OR_RETURN(writer->out_, files->Open(growing, env::FileSystem::Mode::kCreateNew));
-  ByteWriter out(&writer->buffer_);
+  writer->PutHeader(header, key);
+  return writer;
+}
+
+void SnapshotFileWriter::PutHeader(const SnapshotHeader& header, const env::FileKey& key) {
+  namespace f = internal::snapshot_field;
+  ByteWriter out(&buffer_);
   out.Put(kSnapshotMagic);
-  out.Put(kSnapshotVersion);
+  out.Put(cipher_ == nullptr ? kSnapshotVersion : kEncryptedSnapshotVersion);
   out.Put(header.epoch.value());
   out.Put(header.identity.incarnation);
   out.Put(header.cut.value());
   out.Put(header.taken.ns());
   out.Put(header.identity.shard.value());
-  out.PadTo(internal::snapshot_field::kChecksum.offset);
-  writer->chain_ = Checksum(writer->buffer_);
-  out.Put(writer->chain_);
-  return writer;
+  out.PadTo(f::kChecksum.offset);
+  chain_ = Checksum(buffer_);
+  out.Put(chain_);
+  if (cipher_ == nullptr) return;
+  buffer_.resize(kEncryptedSnapshotHeaderBytes);
+  std::byte* base = buffer_.data();
+  StoreField(base, f::kKey, key.id.value());
+  StoreField(base, f::kSalt, key.salt);
+  chain_ = Checksum({base, f::kKeyChecksum.offset});
+  StoreField(base, f::kKeyChecksum, chain_);
 }
 
 Status SnapshotFileWriter::Add(SectionKind kind, ByteSpan payload) {
+  namespace f = internal::section_field;
   const size_t start = buffer_.size();
+  const size_t length = payload.size() + (cipher_ == nullptr ? 0 : env::kTagBytes);
   ByteWriter out(&buffer_);
   out.Put(static_cast<uint32_t>(kind));
   out.Put(uint32_t{0});
   out.Put(sections_++);
-  out.Put(uint64_t{payload.size()});
-  const uint64_t seed = Checksum(ByteSpan(buffer_).subspan(start), chain_);
-  chain_ = Checksum(payload, seed);
-  out.Put(chain_);
+  out.Put(uint64_t{length});
+  out.Put(uint64_t{0});
   out.PutBytes(payload);
+  buffer_.resize(start + kSectionHeaderBytes + length);
+  const std::span<std::byte> section = std::span(buffer_).subspan(start);
+  const ByteSpan header = section.first(f::kChecksum.offset);
+  const std::span<std::byte> text = section.subspan(kSectionHeaderBytes);
+  if (cipher_ != nullptr) {
+    cipher_->Seal({.position = sections_ - 1}, header, text.first(payload.size()),
+                  text.last<env::kTagBytes>());
+  }
+  chain_ = Checksum(text, Checksum(header, chain_));
+  StoreField(section.data(), f::kChecksum, chain_);
   out.PadTo(8);
   return buffer_.size() >= kWriteBytes ? WriteBuffer() : OkStatus();
 }

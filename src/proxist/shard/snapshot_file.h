@@ -16,6 +16,7 @@
 #include "proxist/base/status.h"
 #include "proxist/base/time.h"
 #include "proxist/column/schema.h"
+#include "proxist/env/cipher.h"
 #include "proxist/env/file_system.h"
 #include "proxist/hot/chunk_file.h"
 #include "proxist/hot/image.h"
@@ -23,8 +24,11 @@
 namespace proxist::shard {
 
 inline constexpr uint64_t kSnapshotMagic = 0x485350414e535850;  // "PXSNAPSH"
+/// What is written without and with encryption; both are read.
 inline constexpr uint32_t kSnapshotVersion = 1;
+inline constexpr uint32_t kEncryptedSnapshotVersion = 2;
 inline constexpr size_t kSnapshotHeaderBytes = 64;
+inline constexpr size_t kEncryptedSnapshotHeaderBytes = 128;
 inline constexpr size_t kSectionHeaderBytes = 32;
 /// A section's payload: large ones are cut into several of their kind.
 inline constexpr uint64_t kMaxSectionBytes = uint64_t{1} << 36;
@@ -46,6 +50,7 @@ struct SnapshotHeader {
   Epoch epoch;  // of the opening that wrote it
   Lsn cut;      // it holds every row at or below
   Timestamp taken;
+  KeyId key;  // that the sections are encrypted under; 0: none. Of a manifest that is read
 };
 
 struct SnapshotState {
@@ -91,12 +96,13 @@ std::optional<Lsn> ParseSnapshotFileName(std::string_view name);
 /// Cuts of the snapshots in a directory, the newest first; none when it is missing.
 StatusOr<std::vector<Lsn>> ListSnapshots(env::FileSystem* files, const std::string& directory);
 
-/// Writes a manifest under a temporary name. One thread.
+/// Writes a manifest under a temporary name, encrypted when there are keys. One thread.
 class SnapshotFileWriter {
  public:
   static StatusOr<std::unique_ptr<SnapshotFileWriter>> Create(env::FileSystem* files,
                                                               const std::string& directory,
-                                                              const SnapshotHeader& header);
+                                                              const SnapshotHeader& header,
+                                                              env::Keyring* keys = nullptr);
   Status Add(SectionKind kind, ByteSpan payload);
   /// Ends the file and syncs it.
   Status Finish();
@@ -107,12 +113,14 @@ class SnapshotFileWriter {
  private:
   SnapshotFileWriter(env::FileSystem* files, std::string directory, std::string name)
       : files_(files), directory_(std::move(directory)), name_(std::move(name)) {}
+  void PutHeader(const SnapshotHeader& header, const env::FileKey& key);
   Status WriteBuffer();
 
   env::FileSystem* const files_;
   const std::string directory_;
   const std::string name_;
   std::unique_ptr<env::File> out_;
+  std::unique_ptr<env::FileCipher> cipher_;  // nullptr: it is not encrypted
   std::vector<std::byte> buffer_;
   uint64_t written_ = 0;
   uint64_t sections_ = 0;
@@ -133,10 +141,11 @@ struct SnapshotVisitor {
 };
 
 /// Reads a manifest, a section at a time. DATA_LOSS names file and offset; FAILED_PRECONDITION:
-/// another format version, or a snapshot of another data directory or shard than `identity`.
+/// another format version, a snapshot of another data directory or shard than `identity`, or one
+/// whose key is not in `keys`.
 Status ReadSnapshot(env::FileSystem* files, const std::string& path,
                     const std::optional<hot::FileIdentity>& identity,
-                    const SnapshotVisitor& visitor);
+                    const SnapshotVisitor& visitor, env::Keyring* keys = nullptr);
 
 // Payloads of sections; appended.
 void EncodeState(const SnapshotState& state, std::vector<std::byte>* out);

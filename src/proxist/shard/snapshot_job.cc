@@ -117,8 +117,8 @@ Status SnapshotJob::Prepare() {
     if (const auto known = hot::ParseChunkFileName(name)) file_ = std::max(file_, *known + 1);
   }
   index_->next_file = file_ + 1;
-  PX_ASSIGN_OR_RETURN(manifest_,
-                      SnapshotFileWriter::Create(files, source_.directory, source_.header));
+  PX_ASSIGN_OR_RETURN(manifest_, SnapshotFileWriter::Create(files, source_.directory,
+                                                            source_.header, source_.keys));
   SnapshotState state = source_.state;
   state.next_chunk = image_.next_chunk();
   state.next_file = index_->next_file;
@@ -186,7 +186,8 @@ Status SnapshotJob::PlaceChunk(hot::StoredChunk* chunk, size_t index) {
     if (chunks_ == nullptr) {
       PX_ASSIGN_OR_RETURN(
           chunks_, hot::ChunkFileWriter::Create(source_.files, source_.directory, file_,
-                                                source_.header.epoch, source_.header.identity));
+                                                source_.header.epoch, source_.header.identity,
+                                                source_.keys));
     }
     PX_ASSIGN_OR_RETURN(chunk->place, chunks_->Add([&](std::vector<std::byte>* out) {
       return image_.EncodeChunk(index, out);

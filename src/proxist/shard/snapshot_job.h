@@ -40,6 +40,7 @@ class SnapshotJob {
  public:
   struct Source {
     env::FileSystem* files = nullptr;
+    env::Keyring* keys = nullptr;  // nullptr: it is not encrypted
     std::string directory;
     SnapshotHeader header;  // its cut is the image's
     SnapshotState state;

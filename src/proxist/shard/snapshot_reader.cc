@@ -125,8 +125,8 @@ Status ShowSection(SectionKind kind, ByteSpan payload, const SnapshotVisitor& vi
 
 class Reader {
  public:
-  Reader(std::string path, const SnapshotVisitor& visitor)
-      : path_(std::move(path)), visitor_(visitor) {}
+  Reader(std::string path, const SnapshotVisitor& visitor, env::Keyring* keys)
+      : path_(std::move(path)), visitor_(visitor), keys_(keys) {}
 
   Status Run(env::FileSystem* files, const std::optional<hot::FileIdentity>& identity) {
     PX_ASSIGN_OR_RETURN(in_, files->Open(path_, env::FileSystem::Mode::kRead));
@@ -152,11 +152,16 @@ class Reader {
     return OkStatus();
   }
   Status ReadHeader(const std::optional<hot::FileIdentity>& identity);
+  Status ReadKey(SnapshotHeader* header);
+  /// Decrypts `payload_`, the payload of the section at `start`.
+  Status OpenPayload(uint64_t start);
   /// True after the end section.
   StatusOr<bool> ReadSection();
 
   const std::string path_;
   const SnapshotVisitor& visitor_;
+  env::Keyring* const keys_;
+  std::unique_ptr<env::FileCipher> cipher_;
   std::unique_ptr<env::File> in_;
   uint64_t bytes_ = 0;
   uint64_t at_ = 0;
@@ -174,9 +179,10 @@ Status Reader::ReadHeader(const std::optional<hot::FileIdentity>& identity) {
   if (in.Get<uint64_t>().value() != kSnapshotMagic) {
     return Damaged(0, "it does not start with the header of a snapshot");
   }
-  if (const auto version = in.Get<uint32_t>().value(); version != kSnapshotVersion) {
-    return FailedPrecondition("{}: it has snapshot format version {}, this program reads {}", path_,
-                              version, kSnapshotVersion);
+  const auto version = in.Get<uint32_t>().value();
+  if (version != kSnapshotVersion && version != kEncryptedSnapshotVersion) {
+    return FailedPrecondition("{}: it has snapshot format version {}, this program reads {} and {}",
+                              path_, version, kSnapshotVersion, kEncryptedSnapshotVersion);
   }
   chain_ = Checksum(ByteSpan(header_).first(internal::snapshot_field::kChecksum.offset));
   if (LoadAt<uint64_t>(header_.data() + internal::snapshot_field::kChecksum.offset, 0) != chain_) {
@@ -195,7 +201,36 @@ Status Reader::ReadHeader(const std::optional<hot::FileIdentity>& identity) {
         identity->incarnation);
   }
   at_ = kSnapshotHeaderBytes;
+  if (version == kEncryptedSnapshotVersion) PX_RETURN_IF_ERROR(ReadKey(&header));
   return visitor_.header ? visitor_.header(header) : OkStatus();
+}
+
+Status Reader::ReadKey(SnapshotHeader* header) {
+  namespace f = internal::snapshot_field;
+  at_ = 0;
+  PX_RETURN_IF_ERROR(Fetch(kEncryptedSnapshotHeaderBytes, &header_));
+  at_ = kEncryptedSnapshotHeaderBytes;
+  chain_ = Checksum(ByteSpan(header_).first(f::kKeyChecksum.offset));
+  if (LoadField<uint64_t>(header_.data(), f::kKeyChecksum) != chain_) {
+    return Damaged(0, "the checksum of its header's key does not match");
+  }
+  env::FileKey key;
+  key.id = header->key = KeyId(LoadField<uint32_t>(header_.data(), f::kKey));
+  key.salt = LoadField<decltype(key.salt)>(header_.data(), f::kSalt);
+  if (key.id == KeyId(0)) return Damaged(0, "its header names no key");
+  PX_ASSIGN_OR_RETURN(cipher_, env::CipherOf(keys_, key, path_));
+  return OkStatus();
+}
+
+Status Reader::OpenPayload(uint64_t start) {
+  if (payload_.size() < env::kTagBytes) return Damaged(start, "an encrypted section is too short");
+  const std::span<std::byte> sealed = payload_;
+  const Status opened = cipher_->Open(
+      {.position = index_}, ByteSpan(header_).first(internal::section_field::kChecksum.offset),
+      sealed.first(sealed.size() - env::kTagBytes), sealed.last<env::kTagBytes>());
+  if (!opened.ok()) return Damaged(start, Message(opened));
+  payload_.resize(payload_.size() - env::kTagBytes);
+  return OkStatus();
 }
 
 StatusOr<bool> Reader::ReadSection() {
@@ -216,6 +251,7 @@ StatusOr<bool> Reader::ReadSection() {
   const uint64_t seed = Checksum(ByteSpan(header_).first(f::kChecksum.offset), chain_);
   chain_ = Checksum(payload_, seed);
   if (chain_ != checksum) return Damaged(start, "the checksum of a section does not match");
+  if (cipher_ != nullptr) PX_RETURN_IF_ERROR(OpenPayload(start));
   at_ += (length + 7) / 8 * 8;
   ++index_;
   const bool repeats = kind == last_kind_ && kind != static_cast<uint32_t>(SectionKind::kState);
@@ -234,8 +270,8 @@ StatusOr<bool> Reader::ReadSection() {
 
 Status ReadSnapshot(env::FileSystem* files, const std::string& path,
                     const std::optional<hot::FileIdentity>& identity,
-                    const SnapshotVisitor& visitor) {
-  return Reader(path, visitor).Run(files, identity);
+                    const SnapshotVisitor& visitor, env::Keyring* keys) {
+  return Reader(path, visitor, keys).Run(files, identity);
 }
 
 void EncodeState(const SnapshotState& state, std::vector<std::byte>* bytes) {

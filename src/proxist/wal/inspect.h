@@ -18,6 +18,7 @@ struct SegmentInfo {
   Epoch epoch;                 // of the opening that made it
   uint64_t segment_bytes = 0;  // as its header says
   bool recycled = false;       // its file held an earlier segment
+  KeyId key;                   // that its records are encrypted under; 0: none
 };
 
 struct FrameInfo {
@@ -40,6 +41,6 @@ struct LogVisitor {
 
 /// Like ReadLog, with segments and frames as well: each is visited before what it holds.
 Status InspectLog(env::FileSystem* files, const std::string& directory, const LogVisitor& visitor,
-                  ReplayReport* report);
+                  ReplayReport* report, env::Keyring* keys = nullptr);
 
 }  // namespace proxist::wal

@@ -79,6 +79,7 @@ struct Log::Impl {
             std::min({log_options.max_frame_bytes, log_options.segment_bytes - kSegmentHeaderBytes,
                       kLargestFrameBytes}) /
             env::kBlockBytes * env::kBlockBytes),
+        tag_bytes(log_options.keys == nullptr ? 0 : env::kTagBytes),
         last(state.last),
         watermark(file_system, log_options.directory,
                   LogIdentity{log_options.incarnation, log_options.shard}, state.watermark),
@@ -106,7 +107,8 @@ struct Log::Impl {
 
   const LogOptions options;
   const uint64_t max_frame_bytes;
-  Lsn last;  // highest of all records added
+  const uint64_t tag_bytes;  // that a frame needs behind its records
+  Lsn last;                  // highest of all records added
   Lsn last_submitted;
   WatermarkFile watermark;
   SegmentFiles files;
@@ -133,7 +135,7 @@ StatusOr<std::unique_ptr<Log>> Log::Open(env::FileSystem* files, const LogOption
   PX_RETURN_IF_ERROR(files->CreateDirectories(options.directory));
   PX_ASSIGN_OR_RETURN(LogState state, ReplayLog(files, options.directory,
                                                 LogIdentity{options.incarnation, options.shard},
-                                                {.record = apply}, report));
+                                                options.keys, {.record = apply}, report));
   if (options.epoch < state.epoch) {
     return FailedPrecondition(
         "log {} was written under epoch {}, this opening has {}: another "
@@ -163,18 +165,18 @@ Status Log::AddRecord(ByteSpan payload, Lsn first, Lsn last) {
                            log.options.directory, first.value(), last.value(), log.last.value());
   }
   FrameBuffer& frame = log.building;
-  const uint64_t room = log.max_frame_bytes - kFrameHeaderBytes;
+  const uint64_t room = log.max_frame_bytes - kFrameHeaderBytes - log.tag_bytes;
   if (payload.size() > room || RecordBytes(payload.size()) > room) {
     return InvalidArgument("log {}: a record of {} bytes fits no frame of at most {}",
                            log.options.directory, payload.size(), log.max_frame_bytes);
   }
   const uint64_t begin = frame.size == 0 ? kFrameHeaderBytes : frame.size;
   const uint64_t end = begin + RecordBytes(payload.size());
-  if (end > log.max_frame_bytes) {
+  if (end + log.tag_bytes > log.max_frame_bytes) {
     return ResourceExhausted("log {}: the frame holds {} bytes and takes at most {}: submit first",
                              log.options.directory, frame.size, log.max_frame_bytes);
   }
-  frame.Reserve(PaddedToBlock(end), log.max_frame_bytes);
+  frame.Reserve(PaddedToBlock(end + log.tag_bytes), log.max_frame_bytes);
   EncodeRecord(payload, first, last, frame.bytes.get() + begin);
   if (frame.records == 0) {
     frame.first = first;
@@ -187,7 +189,10 @@ Status Log::AddRecord(ByteSpan payload, Lsn first, Lsn last) {
   return OkStatus();
 }
 
-uint64_t Log::pending_bytes() const { return PaddedToBlock(impl_->building.size); }
+uint64_t Log::pending_bytes() const {
+  if (impl_->building.size == 0) return 0;
+  return PaddedToBlock(impl_->building.size + impl_->tag_bytes);
+}
 
 Status Log::Impl::Sync() {
   if (!unsynced) return OkStatus();
@@ -200,26 +205,29 @@ Status Log::Impl::Sync() {
 
 Status Log::Impl::SubmitFrame(FrameLevel level) {
   FrameBuffer& frame = building;
-  const uint64_t padded = PaddedToBlock(frame.size);
+  const uint64_t length = frame.size + tag_bytes;
+  const uint64_t padded = PaddedToBlock(length);
   const bool next_segment = open.offset + padded > open.bytes;
   if (next_segment || level == FrameLevel::kSynced) PX_RETURN_IF_ERROR(Sync());
   if (next_segment) {
     PX_ASSIGN_OR_RETURN(open, files.OpenNext(open.chain, last_submitted));
     NoteDurable();
   }
-  const FrameHeader header{.records = frame.records,
+  const FrameHeader header{.version = open.version,
+                           .records = frame.records,
                            .incarnation = options.incarnation,
                            .segment = open.number,
                            .offset = open.offset,
-                           .length = static_cast<uint32_t>(frame.size),
+                           .length = static_cast<uint32_t>(length),
                            .epoch = options.epoch,
                            .shard = options.shard,
                            .first = frame.first,
                            .last = frame.last,
                            .previous = open.chain,
                            .durable = open.durable};
-  open.chain = SealFrame(header, {frame.bytes.get(), frame.size});
-  std::fill(frame.bytes.get() + frame.size, frame.bytes.get() + padded, std::byte{0});
+  PX_CHECK((open.cipher != nullptr) == (tag_bytes != 0));
+  open.chain = SealFrame(header, {frame.bytes.get(), length}, open.cipher.get());
+  std::fill(frame.bytes.get() + length, frame.bytes.get() + padded, std::byte{0});
   const ByteSpan bytes{frame.bytes.get(), padded};
   if (level == FrameLevel::kSynced) {
     PX_RETURN_IF_ERROR(Unsettled(open.file->Submit(open.offset, bytes)));

@@ -11,6 +11,7 @@
 #include "proxist/base/bytes.h"
 #include "proxist/base/ids.h"
 #include "proxist/base/status.h"
+#include "proxist/env/cipher.h"
 #include "proxist/env/file_system.h"
 
 namespace proxist::wal {
@@ -23,7 +24,10 @@ struct LogOptions {
   bool prepare_next = true;                // zero-fill the next new file on a thread of its own
   uint64_t incarnation = 0;  // of the data directory; a segment of another one is refused
   ShardId shard;
-  Epoch epoch;  // of this opening
+  Epoch epoch;  // of this opening, and of no other one
+  /// Encrypts new segments, which take the current key each; nullptr: they are not encrypted. A log
+  /// with encrypted segments needs their keys to be read.
+  env::Keyring* keys = nullptr;
 };
 
 /// One record as replay sees it.
@@ -64,8 +68,8 @@ class Log {
   /// torn tail, makes durable what it replayed, and is then ready to append after the last frame,
   /// in the same segment; a missing directory is created. Damage before the tail is DATA_LOSS
   /// naming segment file and offset; nothing is changed. FAILED_PRECONDITION: the log belongs to
-  /// another data directory or shard, was written under a higher epoch, or has a format version
-  /// that is not read. INVALID_ARGUMENT: options.
+  /// another data directory or shard, was written under a higher epoch, has a format version that
+  /// is not read, or is encrypted under a key that is not given. INVALID_ARGUMENT: options.
   /// A last frame behind the watermark that is damaged cannot be told from an unfinished write and
   /// is cut; an end before the watermark is DATA_LOSS.
   static StatusOr<std::unique_ptr<Log>> Open(env::FileSystem* files, const LogOptions& options,
@@ -121,8 +125,9 @@ class Log {
 };
 
 /// Reads a log without writing anything (pxinspect): `visit` sees every record in order. Any
-/// thread.
+/// thread. `keys`: as in LogOptions.
 Status ReadLog(env::FileSystem* files, const std::string& directory,
-               const std::function<Status(const LogRecord&)>& visit, ReplayReport* report);
+               const std::function<Status(const LogRecord&)>& visit, ReplayReport* report,
+               env::Keyring* keys = nullptr);
 
 }  // namespace proxist::wal

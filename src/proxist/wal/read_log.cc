@@ -6,13 +6,14 @@
 namespace proxist::wal {
 
 Status InspectLog(env::FileSystem* files, const std::string& directory, const LogVisitor& visitor,
-                  ReplayReport* report) {
-  return ReplayLog(files, directory, std::nullopt, visitor, report).status();
+                  ReplayReport* report, env::Keyring* keys) {
+  return ReplayLog(files, directory, std::nullopt, keys, visitor, report).status();
 }
 
 Status ReadLog(env::FileSystem* files, const std::string& directory,
-               const std::function<Status(const LogRecord&)>& visit, ReplayReport* report) {
-  return InspectLog(files, directory, {.record = visit}, report);
+               const std::function<Status(const LogRecord&)>& visit, ReplayReport* report,
+               env::Keyring* keys) {
+  return InspectLog(files, directory, {.record = visit}, report, keys);
 }
 
 }  // namespace proxist::wal

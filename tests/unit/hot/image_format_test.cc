@@ -61,6 +61,10 @@ TEST(ImageFormatTest, TheDocumentAgreesWithTheCode) {
   const std::string page = FormatPage("src/proxist/hot/FORMAT.md");
   EXPECT_EQ(Documented(page, "file"),
             Coded(internal::chunk_file_field::kAll, kChunkFileHeaderBytes));
+  EXPECT_EQ(Documented(page, "encrypted"), Coded(internal::chunk_file_field::kEncrypted, 96, 64));
+  EXPECT_EQ(Documented(page, "envelope"),
+            Coded(internal::envelope_field::kAll, internal::envelope_field::kBytes));
+  EXPECT_THAT(page, HasSubstr(fmt::format("Chunk file, version {}\n", kEncryptedChunkFileVersion)));
   EXPECT_EQ(Documented(page, "block"),
             Coded(internal::block_field::kAll, internal::kBlockHeaderBytes));
   EXPECT_EQ(Documented(page, "column"),
@@ -73,6 +77,7 @@ TEST(ImageFormatTest, TheDocumentAgreesWithTheCode) {
                        std::string_view(reinterpret_cast<const char*>(&value), sizeof value));
   };
   EXPECT_THAT(page, HasSubstr(magic(kChunkFileMagic)));
+  EXPECT_THAT(page, HasSubstr(magic(kEnvelopeMagic)));
   EXPECT_THAT(page, HasSubstr(magic(internal::kBlockMagic)));
 }
 

@@ -62,7 +62,8 @@ Status SnapshotFixture::OpenOver(env::MemoryFileSystem* files) {
   shard_.reset();
   report_ = {};
   PX_ASSIGN_OR_RETURN(
-      shard_, Shard::Open(options_, {files, &clock_, metadata_.get(), catalog_.get()}, &report_));
+      shard_,
+      Shard::Open(options_, {files, &clock_, metadata_.get(), catalog_.get(), keyring_}, &report_));
   return OkStatus();
 }
 

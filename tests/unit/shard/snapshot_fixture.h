@@ -37,6 +37,7 @@ class SnapshotFixture : public ShardFixture {
   void AddColumn();
 
   env::MemoryFileSystem memory_;
+  env::Keyring* keyring_ = nullptr;
   std::mt19937_64 random_{7};
   int64_t now_ms_ = 1000;
   uint64_t seq_ = 0;

@@ -17,6 +17,9 @@ TEST(SnapshotFormatTest, TheDocumentAgreesWithTheCode) {
   const std::string page = FormatPage("src/proxist/shard/FORMAT.md");
   EXPECT_EQ(Documented(page, "snapshot"),
             Coded(internal::snapshot_field::kAll, kSnapshotHeaderBytes));
+  EXPECT_EQ(Documented(page, "encrypted"), Coded(internal::snapshot_field::kEncrypted, 96, 64));
+  EXPECT_THAT(page, HasSubstr(fmt::format("Version {} is an encrypted manifest",
+                                          kEncryptedSnapshotVersion)));
   EXPECT_EQ(Documented(page, "section"), Coded(internal::section_field::kAll, kSectionHeaderBytes));
   EXPECT_THAT(page, HasSubstr(fmt::format("Snapshot, version {}\n", kSnapshotVersion)));
   EXPECT_THAT(page,

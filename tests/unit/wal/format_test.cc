@@ -14,11 +14,12 @@ namespace {
 
 TEST(FormatTest, TheDocumentAgreesWithTheCode) {
   const std::string page = FormatPage("src/proxist/wal/FORMAT.md");
-  EXPECT_EQ(Documented(page, "segment"), Coded(segment_field::kAll, 72));
+  EXPECT_EQ(Documented(page, "segment"), Coded(segment_field::kAll, 104));
   EXPECT_EQ(Documented(page, "frame"), Coded(frame_field::kAll, kFrameHeaderBytes));
   EXPECT_EQ(Documented(page, "record"), Coded(record_field::kAll, kRecordHeaderBytes));
   EXPECT_EQ(Documented(page, "watermark"), Coded(watermark_field::kAll, 64));
-  EXPECT_NE(page.find(fmt::format("version {}\n", kFormatVersion)), std::string::npos);
+  EXPECT_NE(page.find(fmt::format("versions {} and {}\n", kFormatVersion, kEncryptedVersion)),
+            std::string::npos);
   EXPECT_NE(page.find(fmt::format("A block is {} bytes", env::kBlockBytes)), std::string::npos);
   EXPECT_NE(page.find(fmt::format("padded with zeros to {} bytes", kRecordAlignment)),
             std::string::npos);
@@ -147,7 +148,7 @@ TEST(FormatTest, DamageInVersionOneIsStillSeen) {
 }
 
 TEST(FormatTest, ALaterVersionIsRefused) {
-  SegmentHeader header{.version = kFormatVersion + 1, .number = 1, .segment_bytes = 64 << 10};
+  SegmentHeader header{.version = kEncryptedVersion + 1, .number = 1, .segment_bytes = 64 << 10};
   std::vector<std::byte> bytes(64 << 10);
   EncodeSegmentHeader(&header, bytes.data());
   env::MemoryFileSystem files;

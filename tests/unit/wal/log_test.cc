@@ -183,12 +183,12 @@ TEST_F(LogTest, RefusesAnotherDirectorysLog) {
 TEST_F(LogTest, RefusesAnotherFormatVersion) {
   ASSERT_TRUE(Append(Open().log.get(), MakeRecord(1, 1, 10)).ok());
   auto& bytes = files_.Content("log/0000000000000001.wal");
-  bytes[segment_field::kVersion.offset] = std::byte{kFormatVersion + 1};
+  bytes[segment_field::kVersion.offset] = std::byte{kEncryptedVersion + 1};
   const uint64_t checksum = Checksum(ByteSpan(bytes).first(segment_field::kChecksum.offset));
   std::memcpy(bytes.data() + segment_field::kChecksum.offset, &checksum, sizeof checksum);
   const Status status = Open().status;
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(status.ToString(), HasSubstr("version 3"));
+  EXPECT_THAT(status.ToString(), HasSubstr("version 4"));
 }
 
 TEST_F(LogTest, AnErrorOfApplyStopsAndChangesNothing) {

@@ -1,6 +1,7 @@
 // The header of a chunk file. FORMAT.md is the page that describes it.
 #pragma once
 
+#include "proxist/env/cipher.h"
 #include "proxist/hot/internal/block_codec.h"
 
 namespace proxist::hot::internal::chunk_file_field {
@@ -15,5 +16,24 @@ inline constexpr Field kZero{"zero", 34, 22};
 inline constexpr Field kChecksum{"checksum", 56, 8};
 inline constexpr std::array kAll{kMagic, kVersion, kEpoch, kIncarnation,
                                  kFile,  kShard,   kZero,  kChecksum};
+/// Behind them in an encrypted file.
+inline constexpr Field kKey{"key", 64, 4};
+inline constexpr Field kKeyZero{"key_zero", 68, 4};
+inline constexpr Field kSalt{"salt", 72, env::kSaltBytes};
+inline constexpr Field kKeyChecksum{"key_checksum", 88, 8};
+inline constexpr std::array kEncrypted{kKey, kKeyZero, kSalt, kKeyChecksum};
 
 }  // namespace proxist::hot::internal::chunk_file_field
+
+/// What stands before an encrypted block.
+namespace proxist::hot::internal::envelope_field {
+
+inline constexpr Field kMagic{"magic", 0, 8};
+inline constexpr Field kLength{"length", 8, 8};
+inline constexpr Field kTag{"tag", 16, env::kTagBytes};
+inline constexpr Field kZero{"zero", 32, 24};
+inline constexpr Field kChecksum{"checksum", 56, 8};
+inline constexpr std::array kAll{kMagic, kLength, kTag, kZero, kChecksum};
+inline constexpr size_t kBytes = 64;
+
+}  // namespace proxist::hot::internal::envelope_field

@@ -45,7 +45,7 @@ class Restorer {
       return OkStatus();
     };
     visitor.file = [this](const FileUse& use) { return CheckFile(use); };
-    PX_RETURN_IF_ERROR(ReadSnapshot(files_, path, identity_, visitor));
+    PX_RETURN_IF_ERROR(ReadSnapshot(files_, path, identity_, visitor, target_.keys));
     PX_RETURN_IF_ERROR(RestoreSeries());
     PX_ASSIGN_OR_RETURN(const auto file, files_->Open(path, env::FileSystem::Mode::kRead));
     PX_ASSIGN_OR_RETURN(out_.index->manifest_bytes, file->Size());
@@ -97,7 +97,8 @@ class Restorer {
     auto& reader = readers_[chunk.place.file];
     if (reader == nullptr) {
       const std::string path = directory_ + "/" + hot::ChunkFileName(chunk.place.file);
-      PX_ASSIGN_OR_RETURN(reader, hot::ChunkFileReader::Open(files_, path, identity_));
+      PX_ASSIGN_OR_RETURN(reader,
+                          hot::ChunkFileReader::Open(files_, path, identity_, target_.keys));
     }
     return reader->Read(chunk.place);
   }

@@ -30,7 +30,8 @@ struct RestoreTarget {
   hot::Store* store;  // has no strings, series or rows yet, but every table
   Producers* producers;
   Backlog* backlog;
-  Lsn persisted;  // as metadata has it
+  Lsn persisted;       // as metadata has it
+  env::Keyring* keys;  // nullptr: encrypted snapshots cannot be read
   /// Recreates the series that metadata knows, with their floors; called once.
   std::function<Status()> restore_series;
   std::function<void(uint64_t rows)> progress;  // rows so far; may be empty

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "proxist/base/check.h"
+#include "proxist/base/planted.h"
 
 namespace proxist::wal {
 namespace {
@@ -19,6 +20,9 @@ bool ParseHex16(std::string_view text, uint64_t* number) {
   *number = value;
   return true;
 }
+
+/// A frame's header up to its last checksum: what its tag proves beside the records.
+ByteSpan SealedHeader(ByteSpan frame) { return frame.first(frame_field::kChecksum.offset); }
 
 constexpr std::string_view kSuffix = ".wal";
 constexpr std::string_view kFreePrefix = "free-";
@@ -39,6 +43,10 @@ void EncodeSegmentHeader(SegmentHeader* header, std::byte* block) {
   StoreField(block, f::kLastLsn, header->last_lsn.value());
   header->checksum = Checksum({block, f::kChecksum.offset});
   StoreField(block, f::kChecksum, header->checksum);
+  if (header->version != kEncryptedVersion) return;
+  StoreField(block, f::kKey, header->key.id.value());
+  StoreField(block, f::kSalt, header->key.salt);
+  StoreField(block, f::kKeyChecksum, Checksum({block, f::kKeyChecksum.offset}));
 }
 
 StatusOr<SegmentHeader> DecodeSegmentHeader(ByteSpan block) {
@@ -54,9 +62,9 @@ StatusOr<SegmentHeader> DecodeSegmentHeader(ByteSpan block) {
     return DataLoss("the checksum of its segment header does not match");
   }
   header.version = LoadField<uint32_t>(base, f::kVersion);
-  if (header.version < kOldestVersion || header.version > kFormatVersion) {
+  if (header.version < kOldestVersion || header.version > kEncryptedVersion) {
     return FailedPrecondition("it has log format version {}, this program reads versions {} to {}",
-                              header.version, kOldestVersion, kFormatVersion);
+                              header.version, kOldestVersion, kEncryptedVersion);
   }
   header.epoch = Epoch(LoadField<uint32_t>(base, f::kEpoch));
   header.incarnation = LoadField<uint64_t>(base, f::kIncarnation);
@@ -70,7 +78,18 @@ StatusOr<SegmentHeader> DecodeSegmentHeader(ByteSpan block) {
   header.recycled = (LoadField<uint16_t>(base, f::kFlags) & kRecycledFlag) != 0;
   header.previous = LoadField<uint64_t>(base, f::kPrevious);
   header.last_lsn = Lsn(LoadField<uint64_t>(base, f::kLastLsn));
+  if (header.version != kEncryptedVersion) return header;
+  if (LoadField<uint64_t>(base, f::kKeyChecksum) != Checksum({base, f::kKeyChecksum.offset})) {
+    return DataLoss("the checksum of its segment header's key does not match");
+  }
+  header.key.id = KeyId(LoadField<uint32_t>(base, f::kKey));
+  if (header.key.id == KeyId(0)) return DataLoss("its segment header names no key");
+  header.key.salt = LoadField<decltype(header.key.salt)>(base, f::kSalt);
   return header;
+}
+
+env::Nonce FrameHeader::nonce() const {
+  return {Planted(PlantedBug::kReusedNonce) ? 0 : epoch.value(), offset};
 }
 
 uint64_t FrameChecksum(ByteSpan frame) {
@@ -80,13 +99,13 @@ uint64_t FrameChecksum(ByteSpan frame) {
   return Checksum(frame.subspan(old ? kFrameHeaderBytesV1 : kFrameHeaderBytes), seed);
 }
 
-uint64_t SealFrame(const FrameHeader& header, std::span<std::byte> frame) {
+uint64_t SealFrame(const FrameHeader& header, std::span<std::byte> frame, env::FileCipher* cipher) {
   namespace f = frame_field;
   PX_CHECK(frame.size() == header.length && frame.size() >= kFrameHeaderBytes);
   std::byte* base = frame.data();
   std::memset(base, 0, kFrameHeaderBytes);
   StoreField(base, f::kMagic, kFrameMagic);
-  StoreField(base, f::kVersion, kFormatVersion);
+  StoreField(base, f::kVersion, header.version);
   StoreField(base, f::kRecords, header.records);
   StoreField(base, f::kIncarnation, header.incarnation);
   StoreField(base, f::kSegment, header.segment);
@@ -99,9 +118,26 @@ uint64_t SealFrame(const FrameHeader& header, std::span<std::byte> frame) {
   StoreField(base, f::kPrevious, header.previous);
   StoreField(base, f::kDurable, header.durable);
   StoreField(base, f::kHeaderChecksum, Checksum(frame.first(f::kHeaderChecksum.offset)));
+  if (cipher != nullptr) {
+    PX_CHECK(frame.size() >= kFrameHeaderBytes + env::kTagBytes);
+    cipher->Seal(
+        header.nonce(), SealedHeader(frame),
+        frame.subspan(kFrameHeaderBytes, frame.size() - kFrameHeaderBytes - env::kTagBytes),
+        frame.last<env::kTagBytes>());
+  }
   const uint64_t checksum = FrameChecksum(frame);
   StoreField(base, f::kChecksum, checksum);
   return checksum;
+}
+
+Status OpenFrame(const FrameHeader& header, std::span<std::byte> frame, env::FileCipher* cipher) {
+  if (frame.size() < kFrameHeaderBytes + env::kTagBytes) {
+    return DataLoss("it is too short for an encrypted frame");
+  }
+  return cipher->Open(
+      header.nonce(), SealedHeader(frame),
+      frame.subspan(kFrameHeaderBytes, frame.size() - kFrameHeaderBytes - env::kTagBytes),
+      frame.last<env::kTagBytes>());
 }
 
 bool DecodeFrameHeader(ByteSpan block, FrameHeader* out) {
@@ -110,7 +146,7 @@ bool DecodeFrameHeader(ByteSpan block, FrameHeader* out) {
   const std::byte* base = block.data();
   if (LoadField<uint64_t>(base, f::kMagic) != kFrameMagic) return false;
   out->version = LoadField<uint32_t>(base, f::kVersion);
-  if (out->version < kOldestVersion || out->version > kFormatVersion) return false;
+  if (out->version < kOldestVersion || out->version > kEncryptedVersion) return false;
   out->records = LoadField<uint32_t>(base, f::kRecords);
   out->incarnation = LoadField<uint64_t>(base, f::kIncarnation);
   out->segment = LoadField<uint64_t>(base, f::kSegment);

@@ -11,14 +11,17 @@
 #include "proxist/base/field.h"
 #include "proxist/base/ids.h"
 #include "proxist/base/status.h"
+#include "proxist/env/cipher.h"
 #include "proxist/env/file_system.h"
 
 namespace proxist::wal {
 
 inline constexpr uint64_t kSegmentMagic = 0x4745534c41575850;  // "PXWALSEG"
 inline constexpr uint64_t kFrameMagic = 0x4d52464c41575850;    // "PXWALFRM"
-/// What is written; kOldestVersion and up are read. A segment's frames have the segment's version.
+/// What is written without and with encryption; kOldestVersion and up are read. A segment's frames
+/// have the segment's version.
 inline constexpr uint32_t kFormatVersion = 2;
+inline constexpr uint32_t kEncryptedVersion = 3;
 inline constexpr uint32_t kOldestVersion = 1;
 inline constexpr size_t kSegmentHeaderBytes = env::kBlockBytes;
 inline constexpr size_t kFrameHeaderBytes = 104;
@@ -41,8 +44,14 @@ inline constexpr Field kZero{"zero", 44, 4};
 inline constexpr Field kPrevious{"previous", 48, 8};
 inline constexpr Field kLastLsn{"last_lsn", 56, 8};
 inline constexpr Field kChecksum{"checksum", 64, 8};
+/// In version 3.
+inline constexpr Field kKey{"key", 72, 4};
+inline constexpr Field kKeyZero{"key_zero", 76, 4};
+inline constexpr Field kSalt{"salt", 80, env::kSaltBytes};
+inline constexpr Field kKeyChecksum{"key_checksum", 96, 8};
 inline constexpr std::array kAll{kMagic, kVersion, kEpoch, kIncarnation, kNumber,  kBytes,
-                                 kShard, kFlags,   kZero,  kPrevious,    kLastLsn, kChecksum};
+                                 kShard, kFlags,   kZero,  kPrevious,    kLastLsn, kChecksum,
+                                 kKey,   kKeyZero, kSalt,  kKeyChecksum};
 }  // namespace segment_field
 
 namespace frame_field {
@@ -88,6 +97,7 @@ struct SegmentHeader {
   uint64_t previous = 0;  // chain value of the segment before; 0 for a log's first
   Lsn last_lsn;           // highest LSN before this segment
   uint64_t checksum = 0;  // chain value that the first frame continues
+  env::FileKey key;       // in kEncryptedVersion
 };
 
 struct FrameHeader {
@@ -96,7 +106,7 @@ struct FrameHeader {
   uint64_t incarnation = 0;
   uint64_t segment = 0;
   uint64_t offset = 0;  // of this frame in its segment
-  uint32_t length = 0;  // header and records, without the padding to a block
+  uint32_t length = 0;  // header, records and tag, without the padding to a block
   Epoch epoch;
   ShardId shard;
   Lsn first;
@@ -111,6 +121,8 @@ struct FrameHeader {
   [[nodiscard]] size_t HeaderBytes() const {
     return version == 1 ? kFrameHeaderBytesV1 : kFrameHeaderBytes;
   }
+  /// Its epoch is that of one opening, and an opening writes each place once.
+  [[nodiscard]] env::Nonce nonce() const;
 };
 
 /// `bytes` rounded up to whole blocks.
@@ -129,9 +141,14 @@ void EncodeSegmentHeader(SegmentHeader* header, std::byte* block);
 /// one, FAILED_PRECONDITION for a format version that this program does not read.
 StatusOr<SegmentHeader> DecodeSegmentHeader(ByteSpan block);
 
-/// Writes `header` over the first kFrameHeaderBytes of `frame` (header and records, `length`
-/// bytes), with the checksums of the header and of both; returns the latter.
-uint64_t SealFrame(const FrameHeader& header, std::span<std::byte> frame);
+/// Writes `header` over the first kFrameHeaderBytes of `frame` (header, records and, with a
+/// `cipher`, room for the tag: `length` bytes), encrypts the records, and adds the checksums of the
+/// header and of all; returns the latter.
+uint64_t SealFrame(const FrameHeader& header, std::span<std::byte> frame,
+                   env::FileCipher* cipher = nullptr);
+/// Decrypts the records of a frame whose checksums fit, in place. DATA_LOSS: they are not what was
+/// sealed.
+Status OpenFrame(const FrameHeader& header, std::span<std::byte> frame, env::FileCipher* cipher);
 /// True when `block` starts with the magic of a frame and a version that is read; only then is
 /// `out` filled. Nothing in it may be believed yet, with `whole` set only the header.
 bool DecodeFrameHeader(ByteSpan block, FrameHeader* out);

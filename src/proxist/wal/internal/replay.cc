@@ -25,10 +25,11 @@ Status AtStart(const std::string& path, const Status& status) {
 class Replayer {
  public:
   Replayer(env::FileSystem* files, std::string directory, std::optional<LogIdentity> identity,
-           const LogVisitor& visitor, ReplayReport* report)
+           env::Keyring* keys, const LogVisitor& visitor, ReplayReport* report)
       : files_(files),
         directory_(std::move(directory)),
         identity_(identity),
+        keys_(keys),
         visitor_(visitor),
         report_(report) {}
 
@@ -56,10 +57,13 @@ class Replayer {
   Status CheckStart(size_t index, const SegmentReader& reader);
   Status CheckEnd(size_t index, const SegmentReader& reader);
   Status ReplayFrame(const SegmentReader& reader, const Frame& frame);
+  Status ReplayRecords(const SegmentReader& reader, const Frame& frame, ByteSpan records);
 
   env::FileSystem* const files_;
   const std::string directory_;
   std::optional<LogIdentity> identity_;
+  env::Keyring* const keys_;
+  std::unique_ptr<env::FileCipher> cipher_;  // of the current segment; nullptr: not encrypted
   const LogVisitor& visitor_;
   ReplayReport* const report_;
   LogState state_;
@@ -138,6 +142,8 @@ Status Replayer::ReplaySegment(size_t index) {
   PX_RETURN_IF_ERROR(CheckStart(index, reader));
   const SegmentHeader& header = reader.header();
   segment.bytes = header.segment_bytes;
+  segment.key = header.key;
+  PX_ASSIGN_OR_RETURN(cipher_, env::CipherOf(keys_, header.key, path));
   state_.epoch = std::max(state_.epoch, header.epoch);
   if (visitor_.segment) {
     PX_RETURN_IF_ERROR(visitor_.segment({.path = path,
@@ -147,7 +153,8 @@ Status Replayer::ReplaySegment(size_t index) {
                                          .shard = header.shard,
                                          .epoch = header.epoch,
                                          .segment_bytes = header.segment_bytes,
-                                         .recycled = header.recycled}));
+                                         .recycled = header.recycled,
+                                         .key = header.key.id}));
   }
   while (true) {
     PX_RETURN_IF_ERROR(CheckWatermark(reader, /*at_end=*/false));
@@ -224,7 +231,25 @@ Status Replayer::ReplayFrame(const SegmentReader& reader, const Frame& frame) {
                                        .last = header.last,
                                        .durable = header.durable}));
   }
-  ByteReader in(ByteSpan(*frame.bytes).subspan(header.HeaderBytes()), "frame");
+  std::span<std::byte> bytes = *frame.bytes;
+  if (cipher_ != nullptr) {
+    if (const Status opened = OpenFrame(header, bytes, cipher_.get()); !opened.ok()) {
+      return damaged(Message(opened));
+    }
+    bytes = bytes.first(bytes.size() - env::kTagBytes);
+  }
+  PX_RETURN_IF_ERROR(ReplayRecords(reader, frame, bytes.subspan(header.HeaderBytes())));
+  ++report_->frames;
+  report_->bytes += header.length;
+  return OkStatus();
+}
+
+Status Replayer::ReplayRecords(const SegmentReader& reader, const Frame& frame, ByteSpan records) {
+  const FrameHeader& header = frame.header;
+  const auto damaged = [&](std::string_view why) {
+    return Damaged(reader.path(), header.offset, why);
+  };
+  ByteReader in(records, "frame");
   LogRecord record{.owner = frame.bytes,
                    .epoch = header.epoch,
                    .segment = header.segment,
@@ -249,18 +274,16 @@ Status Replayer::ReplayFrame(const SegmentReader& reader, const Frame& frame) {
     ++report_->records;
   }
   if (in.remaining() != 0) return damaged("bytes stand behind its last record");
-  ++report_->frames;
-  report_->bytes += header.length;
   return OkStatus();
 }
 
 }  // namespace
 
 StatusOr<LogState> ReplayLog(env::FileSystem* files, const std::string& directory,
-                             std::optional<LogIdentity> identity, const LogVisitor& visitor,
-                             ReplayReport* report) {
+                             std::optional<LogIdentity> identity, env::Keyring* keys,
+                             const LogVisitor& visitor, ReplayReport* report) {
   *report = ReplayReport();
-  return Replayer(files, directory, identity, visitor, report).Run();
+  return Replayer(files, directory, identity, keys, visitor, report).Run();
 }
 
 }  // namespace proxist::wal

@@ -18,6 +18,7 @@ struct LiveSegment {
   uint64_t number = 0;
   uint64_t bytes = 0;
   Lsn last;  // highest LSN in it or before it
+  env::FileKey key;
 };
 
 /// A place in a log that everything before it was durable at.
@@ -56,7 +57,7 @@ struct LogIdentity {
 
 /// Reads every record through `visitor`. Writes nothing. Errors as Log::Open.
 StatusOr<LogState> ReplayLog(env::FileSystem* files, const std::string& directory,
-                             std::optional<LogIdentity> identity, const LogVisitor& visitor,
-                             ReplayReport* report);
+                             std::optional<LogIdentity> identity, env::Keyring* keys,
+                             const LogVisitor& visitor, ReplayReport* report);
 
 }  // namespace proxist::wal

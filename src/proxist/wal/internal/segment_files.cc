@@ -32,11 +32,13 @@ StatusOr<OpenSegment> SegmentFiles::OpenLast() {
                       files_->Open(path, env::FileSystem::Mode::kReadWrite));
   PX_ASSIGN_OR_RETURN(const uint64_t size, file->Size());
   if (size < last.bytes) return LeaveShort(file.get());
-  OpenSegment open{.number = last.number,
+  OpenSegment open{.version = WrittenVersion(),
+                   .number = last.number,
                    .bytes = last.bytes,
                    .offset = end.offset,
                    .durable = end.offset,
                    .chain = state_.chain};
+  PX_ASSIGN_OR_RETURN(open.cipher, env::CipherOf(options_.keys, last.key, path));
   PX_ASSIGN_OR_RETURN(open.file, files_->OpenDurable(path, last.bytes));
   PX_RETURN_IF_ERROR(Harden(*file, [&](uint64_t offset, ByteSpan bytes) {
     return WriteDurably(open.file.get(), offset, bytes);
@@ -46,7 +48,7 @@ StatusOr<OpenSegment> SegmentFiles::OpenLast() {
     open.offset -= env::kBlockBytes;
   }
   // A program that reads only the older format must not take newer frames for a torn tail.
-  if (state_.version != kFormatVersion) return OpenNext(state_.chain, state_.last);
+  if (state_.version != open.version) return OpenNext(state_.chain, state_.last);
   return open;
 }
 
@@ -117,14 +119,18 @@ StatusOr<OpenSegment> SegmentFiles::OpenNext(uint64_t chain, Lsn last) {
   fresh_number_ = 0;
   const std::string free_path = Path(FreeFileName(source));
   const std::string path = Path(SegmentFileName(number));
-  SegmentHeader header{.incarnation = options_.incarnation,
+  SegmentHeader header{.version = WrittenVersion(),
+                       .incarnation = options_.incarnation,
                        .number = number,
                        .segment_bytes = options_.segment_bytes,
                        .shard = options_.shard,
                        .epoch = options_.epoch,
                        .recycled = recycled,
                        .previous = chain,
-                       .last_lsn = last};
+                       .last_lsn = last,
+                       .key = env::NewFileKey(options_.keys)};
+  PX_ASSIGN_OR_RETURN(std::unique_ptr<env::FileCipher> cipher,
+                      env::CipherOf(options_.keys, header.key, path));
   const AlignedBytes block = AllocateAligned(kSegmentHeaderBytes, env::kBlockBytes);
   EncodeSegmentHeader(&header, block.get());
   {
@@ -137,12 +143,15 @@ StatusOr<OpenSegment> SegmentFiles::OpenNext(uint64_t chain, Lsn last) {
     PX_RETURN_IF_ERROR(Unsettled(files_->SyncDirectory(options_.directory)));
   }
   state_.next_number = number + 1;
-  state_.segments.push_back({.number = number, .bytes = options_.segment_bytes, .last = last});
-  OpenSegment open{.number = number,
+  state_.segments.push_back(
+      {.number = number, .bytes = options_.segment_bytes, .last = last, .key = header.key});
+  OpenSegment open{.version = header.version,
+                   .number = number,
                    .bytes = options_.segment_bytes,
                    .offset = kSegmentHeaderBytes,
                    .durable = kSegmentHeaderBytes,
-                   .chain = header.checksum};
+                   .chain = header.checksum,
+                   .cipher = std::move(cipher)};
   StatusOr<std::unique_ptr<env::DurableFile>> file =
       files_->OpenDurable(path, options_.segment_bytes);
   if (!file.ok()) return Unsettled(file.status());

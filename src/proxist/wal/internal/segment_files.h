@@ -20,11 +20,13 @@ Status Unsettled(const Status& status);
 /// The segment that takes appends.
 struct OpenSegment {
   std::unique_ptr<env::DurableFile> file;
+  uint32_t version = 0;  // of the format
   uint64_t number = 0;
   uint64_t bytes = 0;
-  uint64_t offset = 0;   // where the next frame goes
-  uint64_t durable = 0;  // all below it survives power loss
-  uint64_t chain = 0;    // what the next frame continues
+  uint64_t offset = 0;                      // where the next frame goes
+  uint64_t durable = 0;                     // all below it survives power loss
+  uint64_t chain = 0;                       // what the next frame continues
+  std::unique_ptr<env::FileCipher> cipher;  // nullptr: it is not encrypted
 };
 
 /// One thread; a new file may be zero-filled by a thread of its own meanwhile.
@@ -34,7 +36,8 @@ class SegmentFiles {
       : files_(files), options_(options), state_(std::move(state)) {}
 
   /// Cuts what replay found torn, makes the rest durable, and opens the last segment behind its
-  /// last frame; the next one when there is none, its file is short or its format is an older one.
+  /// last frame; the next one when there is none, its file is short, its format is an older one, or
+  /// it is not encrypted and new ones are.
   StatusOr<OpenSegment> OpenLast();
   /// Makes the next segment, its header durable before its name: a free file, else a new one.
   /// `chain` and `last` are the log's so far. RESOURCE_EXHAUSTED: no room, the log is unchanged.
@@ -51,6 +54,9 @@ class SegmentFiles {
  private:
   [[nodiscard]] std::string Path(const std::string& name) const {
     return options_.directory + "/" + name;
+  }
+  [[nodiscard]] uint32_t WrittenVersion() const {
+    return options_.keys == nullptr ? kFormatVersion : kEncryptedVersion;
   }
   /// A free file of the right size, or 0.
   StatusOr<uint64_t> TakeFree();

@@ -13,7 +13,7 @@ namespace proxist::wal {
 /// A whole, believed frame.
 struct Frame {
   FrameHeader header;
-  std::shared_ptr<const std::vector<std::byte>> bytes;  // header and records, `length` bytes
+  std::shared_ptr<std::vector<std::byte>> bytes;  // `length` bytes as they stand in the file
 };
 
 /// What stands behind the last whole frame of a segment.
