@@ -15,12 +15,17 @@ constexpr size_t kFrameBytes = 128;
 
 }  // namespace
 
-StatusOr<std::unique_ptr<ShardBench>> ShardBench::Open(const std::string& parent) {
+StatusOr<std::unique_ptr<ShardBench>> ShardBench::Open(const std::string& parent, bool encrypted) {
   auto bench = std::make_unique<ShardBench>();
   PX_ASSIGN_OR_RETURN(bench->directory, TemporaryDirectory::Make(parent));
   PX_ASSIGN_OR_RETURN(bench->metadata, meta::OpenSqliteStore(bench->directory.path() + "/meta.db"));
   PX_ASSIGN_OR_RETURN(bench->catalog, meta::Catalog::Open(bench->metadata.get()));
   PX_ASSIGN_OR_RETURN(bench->schema, bench->catalog->Apply(QuotesTable(), "proxist-bench"));
+  if (encrypted) {
+    PX_ASSIGN_OR_RETURN(bench->keys,
+                        security::DataKeys::Open(bench->metadata.get(), security::MasterKey(), {}));
+    PX_RETURN_IF_ERROR(bench->keys->Rotate(env::SystemClock().Now(), "proxist-bench").status());
+  }
   shard::ShardOptions options;
   options.wal_directory = bench->directory.path() + "/wal";
   options.incarnation = 1;
@@ -30,7 +35,8 @@ StatusOr<std::unique_ptr<ShardBench>> ShardBench::Open(const std::string& parent
                                                        {.files = &env::PosixFileSystem(),
                                                         .clock = &env::SystemClock(),
                                                         .metadata = bench->metadata.get(),
-                                                        .catalog = bench->catalog.get()},
+                                                        .catalog = bench->catalog.get(),
+                                                        .keys = bench->keys.get()},
                                                        &report));
   bench->shard->SetSchema(bench->schema);
   return bench;

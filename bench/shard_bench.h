@@ -13,6 +13,7 @@
 #include "proxist/base/time.h"
 #include "proxist/column/batch.h"
 #include "proxist/meta/catalog.h"
+#include "proxist/security/data_keys.h"
 #include "proxist/shard/shard.h"
 
 namespace proxist::bench {
@@ -22,11 +23,13 @@ struct ShardBench {
   TemporaryDirectory directory;
   std::unique_ptr<meta::MetadataStore> metadata;
   std::unique_ptr<meta::Catalog> catalog;
-  column::SchemaPtr schema;  // of quotes
+  std::unique_ptr<security::DataKeys> keys;  // nullptr: nothing is encrypted
+  column::SchemaPtr schema;                  // of quotes
   std::unique_ptr<shard::Shard> shard;
 
   /// Inside the directory `parent`; without history, so nothing is kept for a flush.
-  static StatusOr<std::unique_ptr<ShardBench>> Open(const std::string& parent);
+  static StatusOr<std::unique_ptr<ShardBench>> Open(const std::string& parent,
+                                                    bool encrypted = false);
   /// What one commit of `batch` takes, from the shard's taking it to its ack.
   StatusOr<Duration> TimeCommit(const std::string& producer, uint64_t number, column::Batch batch);
 };

@@ -32,6 +32,7 @@ constexpr size_t kIngestRows = 1000;
 constexpr size_t kIngestWindow = 8;      // batches of a producer without an ack
 constexpr size_t kPreparedBatches = 64;  // of a producer, sent again with later times
 constexpr Duration kGainFor = Duration::Seconds(3);
+constexpr int kEncryptionPairs = 4;  // of a plain and an encrypted run, one after the other
 
 /// Which market a producer sends: a feed of one venue, or everything at once.
 struct Feed {
@@ -181,8 +182,8 @@ struct Throughput {
 };
 
 StatusOr<Throughput> SendFromMany(const std::string& directory, uint32_t producers, size_t rows,
-                                  size_t window, Duration duration) {
-  PX_ASSIGN_OR_RETURN(std::unique_ptr<ShardBench> bench, ShardBench::Open(directory));
+                                  size_t window, Duration duration, bool encrypted = false) {
+  PX_ASSIGN_OR_RETURN(std::unique_ptr<ShardBench> bench, ShardBench::Open(directory, encrypted));
   const column::SchemaPtr schema = bench->schema;
   std::vector<std::unique_ptr<Replay>> replays;
   for (uint32_t i = 0; i < producers; ++i) {
@@ -248,6 +249,22 @@ StatusOr<ordered_json> MeasureIngestRate(const DurabilityOptions& options) {
                       {"memory_bytes", all.memory_bytes}};
 }
 
+/// The same ingest without and with encryption, in turns.
+StatusOr<ordered_json> MeasureEncryption(const DurabilityOptions& options) {
+  const Duration each(Duration::Seconds(options.seconds).ns() / (2 * kEncryptionPairs));
+  std::array<double, 2> rate{};
+  for (int i = 0; i < 2 * kEncryptionPairs; ++i) {
+    const bool encrypted = i % 2 != 0;
+    PX_ASSIGN_OR_RETURN(const Throughput sent,
+                        SendFromMany(options.directory, kIngestProducers, kIngestRows,
+                                     kIngestWindow, each, encrypted));
+    rate[encrypted ? 1 : 0] += RowsPerSecond(sent) / kEncryptionPairs;
+  }
+  return ordered_json{{"plain_rows_per_s", rate[0]},
+                      {"encrypted_rows_per_s", rate[1]},
+                      {"cost", 1 - rate[1] / rate[0]}};
+}
+
 }  // namespace
 
 StatusOr<ordered_json> MeasureDurability(const DurabilityOptions& options) {
@@ -256,6 +273,7 @@ StatusOr<ordered_json> MeasureDurability(const DurabilityOptions& options) {
   PX_ASSIGN_OR_RETURN(ordered_json acks, MeasureAcks(options, &direct));
   PX_ASSIGN_OR_RETURN(ordered_json gain, MeasureGain(options));
   PX_ASSIGN_OR_RETURN(ordered_json ingest, MeasureIngestRate(options));
+  PX_ASSIGN_OR_RETURN(ordered_json encryption, MeasureEncryption(options));
   return ordered_json{{"machine",
                        {{"kernel", machine.kernel},
                         {"file_system", machine.file_system},
@@ -264,7 +282,8 @@ StatusOr<ordered_json> MeasureDurability(const DurabilityOptions& options) {
                         {"write", direct ? "O_DIRECT|O_DSYNC" : "O_DSYNC"}}},
                       {"ack", std::move(acks)},
                       {"many_producers", std::move(gain)},
-                      {"ingest", std::move(ingest)}};
+                      {"ingest", std::move(ingest)},
+                      {"encryption", std::move(encryption)}};
 }
 
 std::string DescribeDurability(const ordered_json& measured) {
@@ -290,6 +309,11 @@ std::string DescribeDurability(const ordered_json& measured) {
         gain["producers"].get<unsigned>(), gain["many_rows_per_s"].get<double>(),
         gain["gain"].get<double>());
   }
+  const ordered_json& encryption = measured["encryption"];
+  const std::string cost = fmt::format(
+      "  the same in turns: {:.0f} rows/s plain, {:.0f} encrypted, cost {:.1f}%\n",
+      encryption["plain_rows_per_s"].get<double>(),
+      encryption["encrypted_rows_per_s"].get<double>(), 100 * encryption["cost"].get<double>());
   const ordered_json& ingest = measured["ingest"];
   return out +
          fmt::format(
@@ -298,7 +322,8 @@ std::string DescribeDurability(const ordered_json& measured) {
              ingest["producers"].get<unsigned>(), ingest["batch_rows"].get<size_t>(),
              ingest["rows_per_s"].get<double>(), ingest["seconds"].get<double>(),
              ingest["rows"].get<uint64_t>(), ingest["log_bytes"].get<uint64_t>(),
-             ingest["memory_bytes"].get<uint64_t>());
+             ingest["memory_bytes"].get<uint64_t>()) +
+         cost;
 }
 
 }  // namespace proxist::bench

@@ -81,6 +81,19 @@ void AddAdministration(CLI::App* app, Options* options) {
       ->required();
 }
 
+void AddKeys(CLI::App* app, Options* options) {
+  CLI::App* keys =
+      app->add_subcommand("keys", "The keys that log and snapshots are encrypted under");
+  keys->require_subcommand(1);
+  Bind<KeysCommand>(keys->add_subcommand("list", "List them"), options);
+  CLI::App* rotate = keys->add_subcommand(
+      "rotate", "Make a new key: the next log segments and snapshot files take it");
+  const auto command = Bind<KeysCommand>(rotate, options);
+  command->rotate = true;
+  command->author = DefaultAuthor();
+  rotate->add_option("--author", command->author, "Recorded with the change (default: $USER)");
+}
+
 }  // namespace
 
 std::optional<Options> ParseCommandLine(int argc, char** argv, int* exit_code) {
@@ -96,6 +109,7 @@ std::optional<Options> ParseCommandLine(int argc, char** argv, int* exit_code) {
   AddImport(&app, &options);
   AddQueryCommands(&app, &options);
   AddAdministration(&app, &options);
+  AddKeys(&app, &options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

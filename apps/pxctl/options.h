@@ -44,11 +44,16 @@ struct EvictCommand {
   Timestamp before;
 };
 
+struct KeysCommand {
+  bool rotate = false;  // else they are listed
+  std::string author;
+};
+
 struct Options {
   std::string server = "127.0.0.1:7401";
   std::string tenant = "default";
   std::variant<ApplyCommand, TablesCommand, ImportCommand, QueryCommand, StatusCommand,
-               FlushCommand, EvictCommand>
+               FlushCommand, EvictCommand, KeysCommand>
       command;
 };
 

@@ -1,4 +1,4 @@
-// pxctl apply, tables, flush, evict.
+// pxctl apply, tables, flush, evict, keys.
 #include "commands.h"
 #include "proxist/client/table_file.h"
 #include "proxist/v1/proxist.pb.h"
@@ -65,6 +65,25 @@ Status Run(client::Client& client, const Options& options, const EvictCommand& c
   PX_RETURN_IF_ERROR(client.Evict(options.tenant, command.table, command.before, &answer));
   return WriteOut(fmt::format("evicted {} rows, {} bytes, of {} series\n", answer.rows(),
                               answer.bytes(), answer.series()));
+}
+
+Status Run(client::Client& client, const Options& /*options*/, const KeysCommand& command) {
+  if (command.rotate) {
+    v1::RotateKeyResponse answer;
+    PX_RETURN_IF_ERROR(client.RotateKey(command.author, &answer));
+    return WriteOut(
+        fmt::format("key {} is the current one: the next log segments and snapshot files take it\n",
+                    answer.id()));
+  }
+  v1::ListKeysResponse answer;
+  PX_RETURN_IF_ERROR(client.ListKeys(&answer));
+  if (answer.keys().empty()) return WriteOut("nothing is encrypted\n");
+  std::string text = fmt::format("{:>5}  {:<30}\n", "key", "created");
+  for (const v1::Key& key : answer.keys()) {
+    text += fmt::format("{:>5}  {:<30}{}\n", key.id(), FormatIso8601(Timestamp(key.created_at())),
+                        key.current() ? "  current" : "");
+  }
+  return WriteOut(text);
 }
 
 }  // namespace proxist::pxctl

@@ -76,6 +76,24 @@ Status MetadataCopy::Copy(const std::string& directory) {
   return OkStatus();
 }
 
+StatusOr<FileKeys> FileKeys::Open(const std::string& place, const std::string& master_key) {
+  FileKeys keys;
+  if (master_key.empty()) return keys;
+  PX_ASSIGN_OR_RETURN(const security::MasterKey master, security::LoadMasterKey(master_key));
+  std::error_code error;
+  for (auto at = std::filesystem::absolute(place, error);; at = at.parent_path()) {
+    if (std::filesystem::exists(at / "meta.db", error)) {
+      PX_ASSIGN_OR_RETURN(keys.metadata_, MetadataCopy::Open(at.string()));
+      PX_ASSIGN_OR_RETURN(keys.keys_,
+                          security::DataKeys::Open(keys.metadata_->store(), master, {}));
+      return keys;
+    }
+    if (at == at.parent_path()) break;
+  }
+  return NotFound(
+      "{}: neither it nor a directory above it has the meta.db that holds the data keys", place);
+}
+
 StatusOr<uint64_t> MetadataCopy::Number(const std::string& key, int base) const {
   PX_ASSIGN_OR_RETURN(const meta::Entry entry, store_->Get(key));
   uint64_t number = 0;

@@ -8,6 +8,7 @@
 #include "proxist/base/status.h"
 #include "proxist/meta/catalog.h"
 #include "proxist/meta/store.h"
+#include "proxist/security/data_keys.h"
 
 namespace proxist::pxinspect {
 
@@ -26,6 +27,7 @@ class MetadataCopy {
   MetadataCopy& operator=(const MetadataCopy&) = delete;
 
   [[nodiscard]] const meta::Catalog& catalog() const { return *catalog_; }
+  [[nodiscard]] meta::MetadataStore* store() const { return store_.get(); }
   [[nodiscard]] uint64_t incarnation() const { return incarnation_; }
   [[nodiscard]] uint64_t shards() const { return shards_; }
 
@@ -39,6 +41,19 @@ class MetadataCopy {
   std::unique_ptr<meta::Catalog> catalog_;
   uint64_t incarnation_ = 0;
   uint64_t shards_ = 0;
+};
+
+/// The keys of the data directory that files belong to.
+class FileKeys {
+ public:
+  /// `place`: the data directory, or a file or directory in it. `master_key`: a source as
+  /// security::LoadMasterKey takes it; empty: there are no keys.
+  static StatusOr<FileKeys> Open(const std::string& place, const std::string& master_key);
+  [[nodiscard]] env::Keyring* keyring() const { return keys_.get(); }
+
+ private:
+  std::unique_ptr<MetadataCopy> metadata_;
+  std::unique_ptr<security::DataKeys> keys_;
 };
 
 }  // namespace proxist::pxinspect

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "data_directory.h"
 #include "repair_command.h"
 #include "snapshot_command.h"
 #include "verify_command.h"
@@ -19,6 +20,10 @@ int Main(int argc, char** argv) {
   CLI::App app("Looks into Proxist's files without a server; writes only when told to.",
                "pxinspect");
   app.require_subcommand(1);
+  app.fallthrough();
+  std::string master_key;
+  app.add_option("--master-key", master_key,
+                 "Of encrypted files: file:PATH, env:NAME or command:LINE, as for proxistd");
   WalOptions wal;
   CLI::App* wal_command = app.add_subcommand("wal", "Print and verify a write-ahead log");
   wal_command->add_option("DIR", wal.directory, "A data directory, or one log's directory")
@@ -60,11 +65,17 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : kUsageExitCode;
   }
   Status status;
-  if (verify_command->parsed()) status = Verify(verified);
-  if (repair_command->parsed()) status = Repair(repair);
-  if (wal_command->parsed()) status = InspectWal(wal);
-  if (snapshot_command->parsed()) status = InspectSnapshots(snapshot);
-  if (chunks_command->parsed()) status = InspectChunks(snapshot);
+  const auto keys =
+      FileKeys::Open(verified + wal.directory + snapshot.directory + repair.directory, master_key);
+  status = keys.status();
+  if (status.ok()) {
+    wal.keys = snapshot.keys = keys->keyring();
+    if (verify_command->parsed()) status = Verify(verified, keys->keyring());
+    if (repair_command->parsed()) status = Repair(repair);
+    if (wal_command->parsed()) status = InspectWal(wal);
+    if (snapshot_command->parsed()) status = InspectSnapshots(snapshot);
+    if (chunks_command->parsed()) status = InspectChunks(snapshot);
+  }
   std::fflush(stdout);
   if (status.ok()) return 0;
   const std::string code = absl::StatusCodeToString(status.code());

@@ -86,7 +86,7 @@ class SnapshotPrinter {
       return OkStatus();
     };
     const Status status =
-        shard::ReadSnapshot(&env::PosixFileSystem(), path_, std::nullopt, visitor);
+        shard::ReadSnapshot(&env::PosixFileSystem(), path_, std::nullopt, visitor, options_.keys);
     PrintSummary(status);
     return status;
   }
@@ -101,6 +101,7 @@ class SnapshotPrinter {
     summary_["incarnation"] = fmt::format("{:016x}", header.identity.incarnation);
     summary_["shard"] = header.identity.shard.value();
     summary_["epoch"] = header.epoch.value();
+    summary_["key"] = header.key.value();
     summary_["cut_lsn"] = header.cut.value();
     summary_["taken"] = TimeJson(header.taken);
     return OkStatus();
@@ -195,13 +196,15 @@ Status InspectChunkFile(const SnapshotOptions& options, const std::string& path)
     }
     return OkStatus();
   };
-  auto reader = hot::ChunkFileReader::Open(&env::PosixFileSystem(), path, std::nullopt);
+  auto reader =
+      hot::ChunkFileReader::Open(&env::PosixFileSystem(), path, std::nullopt, options.keys);
   const Status status = reader.ok() ? (*reader)->Visit(visit) : reader.status();
   const uint64_t bytes = reader.ok() ? (*reader)->bytes() : 0;
   if (options.json) {
     Print({{"type", "chunk_file"},
            {"path", path},
            {"bytes", bytes},
+           {"key", reader.ok() ? (*reader)->key().value() : 0},
            {"chunks", chunks},
            {"rows", rows},
            {"error", status.ok() ? Json(nullptr) : Json(std::string(Message(status)))}});

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "proxist/base/status.h"
+#include "proxist/env/cipher.h"
 
 namespace proxist::pxinspect {
 
@@ -11,6 +12,7 @@ struct SnapshotOptions {
   std::string directory;  // a data directory or one shard's snapshots
   bool details = false;   // also each series, or each chunk
   bool json = false;      // one JSON object a line
+  env::Keyring* keys = nullptr;
 };
 
 /// Print to stdout. The first error in any file, after all files were looked at; NOT_FOUND when

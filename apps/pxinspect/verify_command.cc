@@ -24,7 +24,8 @@ Status CheckRecord(const wal::LogRecord& record, const meta::Catalog& catalog) {
                   record.last.value(), rows);
 }
 
-Status VerifyLog(const std::string& log, const MetadataCopy& metadata, uint64_t shard) {
+Status VerifyLog(const std::string& log, const MetadataCopy& metadata, uint64_t shard,
+                 env::Keyring* keys) {
   wal::ReplayReport report;
   std::string path;
   wal::LogVisitor visitor;
@@ -42,7 +43,7 @@ Status VerifyLog(const std::string& log, const MetadataCopy& metadata, uint64_t 
     return Annotate(CheckRecord(record, metadata.catalog()),
                     fmt::format("{}: the frame at offset {}", path, record.frame_offset));
   };
-  PX_RETURN_IF_ERROR(wal::InspectLog(&env::PosixFileSystem(), log, visitor, &report));
+  PX_RETURN_IF_ERROR(wal::InspectLog(&env::PosixFileSystem(), log, visitor, &report, keys));
   fmt::print("log {}: {} records, last LSN {}{}\n", log, report.records, report.last.value(),
              report.torn_tail
                  ? fmt::format(", torn tail in segment {:016x} at offset {}: {}",
@@ -53,13 +54,14 @@ Status VerifyLog(const std::string& log, const MetadataCopy& metadata, uint64_t 
 
 }  // namespace
 
-Status Verify(const std::string& directory) {
+Status Verify(const std::string& directory, env::Keyring* keys) {
   PX_ASSIGN_OR_RETURN(const std::unique_ptr<MetadataCopy> metadata, MetadataCopy::Open(directory));
   fmt::print("metadata {}/meta.db: incarnation {:016x}, {} shards, {} tables\n", directory,
              metadata->incarnation(), metadata->shards(), metadata->catalog().Tables().size());
   Status first;
   for (uint64_t shard = 0; shard < metadata->shards(); ++shard) {
-    const Status status = VerifyLog(fmt::format("{}/wal/{}", directory, shard), *metadata, shard);
+    const Status status =
+        VerifyLog(fmt::format("{}/wal/{}", directory, shard), *metadata, shard, keys);
     if (first.ok()) first = status;
   }
   return first;

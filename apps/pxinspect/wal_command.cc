@@ -50,7 +50,8 @@ class LogPrinter {
       visitor.frame = [this](const wal::FrameInfo& frame) { return PrintFrame(frame); };
       visitor.record = [this](const wal::LogRecord& record) { return PrintRecord(record); };
     }
-    const Status status = wal::InspectLog(&env::PosixFileSystem(), directory_, visitor, &report_);
+    const Status status =
+        wal::InspectLog(&env::PosixFileSystem(), directory_, visitor, &report_, options_.keys);
     PrintSummary(status);
     return status;
   }
@@ -60,14 +61,18 @@ class LogPrinter {
     ++segments_;
     if (options_.json) {
       fmt::print(R"({{"type":"segment","file":{},"number":{},"incarnation":"{:016x}","shard":{},)"
-                 R"("epoch":{},"bytes":{},"recycled":{}}})"
+                 R"("epoch":{},"bytes":{},"recycled":{},"key":{}}})"
                  "\n",
                  Quoted(segment.path), segment.number, segment.incarnation, segment.shard.value(),
-                 segment.epoch.value(), segment.segment_bytes, segment.recycled);
+                 segment.epoch.value(), segment.segment_bytes, segment.recycled,
+                 segment.key.value());
     } else {
-      fmt::print("segment {}: incarnation {:016x}, shard {}, epoch {}, {} bytes{}\n", segment.path,
-                 segment.incarnation, segment.shard.value(), segment.epoch.value(),
-                 segment.segment_bytes, segment.recycled ? ", in a recycled file" : "");
+      fmt::print("segment {}: incarnation {:016x}, shard {}, epoch {}, {} bytes{}{}\n",
+                 segment.path, segment.incarnation, segment.shard.value(), segment.epoch.value(),
+                 segment.segment_bytes, segment.recycled ? ", in a recycled file" : "",
+                 segment.key == KeyId(0)
+                     ? ""
+                     : fmt::format(", encrypted under key {}", segment.key.value()));
     }
     return OkStatus();
   }

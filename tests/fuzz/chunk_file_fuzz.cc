@@ -19,15 +19,14 @@ std::vector<std::byte> Repaired(ByteSpan input) {
   std::vector<std::byte> bytes(input.begin() + 1, input.end());
   if ((control & 1) == 0 || bytes.size() < kChunkFileHeaderBytes) return bytes;
   namespace h = internal::chunk_file_field;
-  StoreField(bytes.data(), h::kChecksum,
-                       Checksum(ByteSpan(bytes).first(h::kChecksum.offset)));
+  StoreField(bytes.data(), h::kChecksum, Checksum(ByteSpan(bytes).first(h::kChecksum.offset)));
   for (size_t at = kChunkFileHeaderBytes; at + internal::kBlockHeaderBytes <= bytes.size();) {
     const auto length = internal::BlockCodec::LengthOf(ByteSpan(bytes).subspan(at));
     if (!length.ok() || *length > bytes.size() - at) break;
     const ByteSpan block = ByteSpan(bytes).subspan(at, *length);
     const uint64_t seed = Checksum(block.first(f::kChecksum.offset));
     StoreField(bytes.data() + at, f::kChecksum,
-                         Checksum(block.subspan(internal::kBlockHeaderBytes), seed));
+               Checksum(block.subspan(internal::kBlockHeaderBytes), seed));
     at += *length;
   }
   return bytes;

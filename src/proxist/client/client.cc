@@ -173,6 +173,21 @@ Status Client::Evict(const std::string& tenant, const std::string& table, Timest
   return state_->channel->ToStatus(state_->admin->Evict(&context, request, answer));
 }
 
+Status Client::ListKeys(v1::ListKeysResponse* answer) {
+  grpc::ClientContext context;
+  SetTimeout(kAdminTimeout, &context);
+  return state_->channel->ToStatus(
+      state_->admin->ListKeys(&context, v1::ListKeysRequest(), answer));
+}
+
+Status Client::RotateKey(const std::string& author, v1::RotateKeyResponse* answer) {
+  grpc::ClientContext context;
+  SetTimeout(kAdminTimeout, &context);
+  v1::RotateKeyRequest request;
+  request.set_author(author);
+  return state_->channel->ToStatus(state_->admin->RotateKey(&context, request, answer));
+}
+
 StatusOr<WriteAck> Client::Write(const std::string& producer, BatchNumber number,
                                  const column::Batch& batch) {
   grpc::ClientContext context;

@@ -21,6 +21,8 @@
 
 namespace proxist::v1 {
 class EvictResponse;
+class ListKeysResponse;
+class RotateKeyResponse;
 class FlushResponse;
 class StatusResponse;
 }  // namespace proxist::v1
@@ -63,6 +65,8 @@ class Client {
   Status Flush(bool wait, Duration timeout, v1::FlushResponse* answer);
   Status Evict(const std::string& tenant, const std::string& table, Timestamp before,
                v1::EvictResponse* answer);
+  Status ListKeys(v1::ListKeysResponse* answer);
+  Status RotateKey(const std::string& author, v1::RotateKeyResponse* answer);
 
   /// Writes one batch and waits for its ack. With an empty `producer` a retry may count twice.
   StatusOr<WriteAck> Write(const std::string& producer, BatchNumber number,

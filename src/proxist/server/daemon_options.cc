@@ -90,6 +90,9 @@ Status CheckTogether(const DaemonOptions& options) {
   if (options.node.data_directory.empty()) {
     return InvalidArgument("--data DIR is required");
   }
+  if (!options.node.previous_master_key.empty() && options.node.master_key.empty()) {
+    return InvalidArgument("--previous-master-key needs --master-key");
+  }
   if (options.node.flush_min_interval > options.node.flush_max_interval) {
     return InvalidArgument("--flush-min-ms is above --flush-max-ms");
   }

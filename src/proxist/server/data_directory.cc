@@ -3,6 +3,7 @@
 #include <random>
 
 #include "proxist/base/bytes.h"
+#include "proxist/env/clock.h"
 
 namespace proxist::server {
 namespace {
@@ -82,6 +83,26 @@ Status Load(DataDirectory* directory, uint64_t layout, uint32_t shards) {
   return OkStatus();
 }
 
+Status OpenKeys(DataDirectory* directory, const MasterKeys& masters) {
+  meta::MetadataStore* metadata = directory->metadata.get();
+  if (!masters.current.has_value()) {
+    PX_ASSIGN_OR_RETURN(const bool encrypted, security::HasDataKeys(metadata));
+    if (!encrypted) return OkStatus();
+    return FailedPrecondition(
+        "data directory '{}' is encrypted: start with the --master-key that it was written with",
+        directory->path);
+  }
+  auto keys = security::DataKeys::Open(metadata, *masters.current, masters.previous);
+  if (!keys.ok()) {
+    return Annotate(keys.status(), fmt::format("data directory '{}'", directory->path));
+  }
+  if ((*keys)->List().empty()) {
+    PX_RETURN_IF_ERROR((*keys)->Rotate(env::SystemClock().Now(), "proxistd").status());
+  }
+  directory->keys = std::move(*keys);
+  return OkStatus();
+}
+
 }  // namespace
 
 std::string DataDirectory::WalOf(ShardId shard) const {
@@ -95,7 +116,8 @@ std::string DataDirectory::SnapshotsOf(ShardId shard) const {
 std::string DataDirectory::IncarnationText() const { return fmt::format("{:016x}", incarnation); }
 
 StatusOr<DataDirectory> OpenDataDirectory(env::FileSystem* files, const std::string& path,
-                                          uint32_t shards, uint32_t default_shards) {
+                                          uint32_t shards, uint32_t default_shards,
+                                          const MasterKeys& masters) {
   DataDirectory directory;
   directory.path = path;
   PX_RETURN_IF_ERROR(files->CreateDirectories(path));
@@ -118,6 +140,7 @@ StatusOr<DataDirectory> OpenDataDirectory(env::FileSystem* files, const std::str
     PX_RETURN_IF_ERROR(layout.status());
     PX_RETURN_IF_ERROR(Load(&directory, *layout, shards));
   }
+  PX_RETURN_IF_ERROR(OpenKeys(&directory, masters));
   PX_ASSIGN_OR_RETURN(directory.catalog, meta::Catalog::Open(directory.metadata.get()));
   return directory;
 }

@@ -74,6 +74,12 @@ void LogRecovery(ShardId shard, const shard::RecoveryReport& report) {
       RowsPerSecond(report.snapshot_rows + report.rows, report.elapsed));
 }
 
+Status LoadMasterKey(const std::string& source, std::optional<security::MasterKey>* key) {
+  if (source.empty()) return OkStatus();
+  PX_ASSIGN_OR_RETURN(*key, security::LoadMasterKey(source));
+  return OkStatus();
+}
+
 }  // namespace
 
 struct Node::Impl {
@@ -103,9 +109,13 @@ struct Node::Impl {
 StatusOr<std::unique_ptr<Node>> Node::Open(const NodeOptions& options) {
   auto impl = std::make_unique<Impl>();
   const uint32_t default_shards = std::max(1u, std::thread::hardware_concurrency() / 2);
+  // Before the directory is touched: a key that cannot be had changes nothing.
+  MasterKeys masters;
+  PX_RETURN_IF_ERROR(LoadMasterKey(options.master_key, &masters.current));
+  PX_RETURN_IF_ERROR(LoadMasterKey(options.previous_master_key, &masters.previous));
   PX_ASSIGN_OR_RETURN(impl->directory,
                       OpenDataDirectory(&env::PosixFileSystem(), options.data_directory,
-                                        options.shards, default_shards));
+                                        options.shards, default_shards, masters));
   // History takes a moment to start; the shards recover meanwhile.
   auto history = std::async(std::launch::async, [&] { return impl->ConnectHistory(options); });
   const Status shards = impl->OpenShards(options);
@@ -178,8 +188,9 @@ Status Node::Impl::OpenShards(const NodeOptions& options) {
       shard.incarnation = directory.incarnation;
       shard.keep_backlog = options.history != "none";
       shard.max_unsynced = options.max_unsynced;
-      const shard::Shard::Ports ports{&env::PosixFileSystem(), &clock, directory.metadata.get(),
-                                      directory.catalog.get(), LogProgress()};
+      const shard::Shard::Ports ports{&env::PosixFileSystem(),  &clock,
+                                      directory.metadata.get(), directory.catalog.get(),
+                                      directory.keys.get(),     LogProgress()};
       opened[i] = shard::Shard::Open(shard, ports, &recovery[i]);
     });
   }
@@ -239,6 +250,22 @@ StatusOr<column::SchemaPtr> Node::ApplyTable(column::TableSchema declared,
     runner->Run([&](shard::Shard& shard) { shard.SetSchema(schema); });
   }
   return schema;
+}
+
+std::vector<security::DataKeyInfo> Node::Keys() const {
+  const security::DataKeys* keys = impl_->directory.keys.get();
+  return keys == nullptr ? std::vector<security::DataKeyInfo>() : keys->List();
+}
+
+StatusOr<KeyId> Node::RotateKey(std::string_view author) {
+  if (impl_->directory.keys == nullptr) {
+    return FailedPrecondition(
+        "nothing is encrypted here: start with --master-key to encrypt new files");
+  }
+  PX_ASSIGN_OR_RETURN(const KeyId id, impl_->directory.keys->Rotate(impl_->clock.Now(), author));
+  observe::LogInfo("key {} is the current one: new log segments and snapshot files take it",
+                   id.value());
+  return id;
 }
 
 Status Node::Flush(Duration timeout) {
@@ -356,6 +383,7 @@ NodeState Node::State() const {
   }
   state.history = impl_->History();
   state.resident_bytes = ResidentBytes();
+  if (const auto keys = Keys(); !keys.empty()) state.key = keys.back().id;
   state.problems = impl_->Problems();
   return state;
 }

@@ -15,6 +15,7 @@
 #include "proxist/column/schema.h"
 #include "proxist/hot/store.h"
 #include "proxist/query/engine.h"
+#include "proxist/security/data_keys.h"
 #include "proxist/shard/flusher.h"
 #include "proxist/shard/ingest_router.h"
 #include "proxist/shard/shard.h"
@@ -25,6 +26,9 @@ struct NodeOptions {
   std::string data_directory;
   std::string history = "embedded";  // embedded, none, or http://[user[:password]@]host:port
   std::string launcher;              // of the embedded ClickHouse; empty: beside this executable
+  /// Where the master key comes from (security::LoadMasterKey); empty: nothing is encrypted.
+  std::string master_key;
+  std::string previous_master_key;  // the one before, to be replaced; empty: there is none
   uint32_t shards = 0;  // 0: one per two cores; fixed when the data directory is created
   uint64_t segment_bytes = 64ull << 20;
   uint64_t snapshot_log_bytes = 256ull << 20;  // per shard: log above the last snapshot, then one
@@ -60,6 +64,7 @@ struct NodeState {
   std::vector<std::pair<ShardId, shard::ShardStats>> shards;
   HistoryState history;
   uint64_t resident_bytes = 0;
+  KeyId key;  // that new files are encrypted under; 0: they are not encrypted
   /// What an operator should look at, in plain sentences; empty: healthy.
   std::vector<std::string> problems;
 };
@@ -93,6 +98,10 @@ class Node {
   /// from now.
   Status AwaitVisible(const std::vector<history::LsnRange>& ranges, Duration deadline);
   NodeState State() const;
+  /// The keys that files are encrypted under; none without a master key.
+  std::vector<security::DataKeyInfo> Keys() const;
+  /// Makes a new one, for the next segments and files. FAILED_PRECONDITION without a master key.
+  StatusOr<KeyId> RotateKey(std::string_view author);
   /// What recovery did, per shard.
   const std::vector<shard::RecoveryReport>& recovery() const;
 

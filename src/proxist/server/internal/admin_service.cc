@@ -69,6 +69,22 @@ Status Evict(Node* node, const v1::EvictRequest& request, v1::EvictResponse* res
   return OkStatus();
 }
 
+Status ListKeys(Node* node, v1::ListKeysResponse* response) {
+  for (const security::DataKeyInfo& key : node->Keys()) {
+    v1::Key* out = response->add_keys();
+    out->set_id(key.id.value());
+    out->set_created_at(key.created.ns());
+    out->set_current(key.current);
+  }
+  return OkStatus();
+}
+
+Status RotateKey(Node* node, const v1::RotateKeyRequest& request, v1::RotateKeyResponse* response) {
+  PX_ASSIGN_OR_RETURN(const KeyId id, node->RotateKey(request.author()));
+  response->set_id(id.value());
+  return OkStatus();
+}
+
 Status Echo(const v1::EchoRequest& request, v1::EchoResponse* response) {
   if (request.response_bytes() > kMaxEchoBytes) {
     return InvalidArgument("echo: {} response bytes are above {}", request.response_bytes(),
@@ -114,6 +130,14 @@ class AdminService final : public v1::Admin::CallbackService {
   grpc::ServerUnaryReactor* Evict(Call* call, const v1::EvictRequest* request,
                                   v1::EvictResponse* response) override {
     return OnPool(call, [=, this] { return server::Evict(context_.node, *request, response); });
+  }
+  grpc::ServerUnaryReactor* ListKeys(Call* call, const v1::ListKeysRequest* /*request*/,
+                                     v1::ListKeysResponse* response) override {
+    return Here(call, server::ListKeys(context_.node, response));
+  }
+  grpc::ServerUnaryReactor* RotateKey(Call* call, const v1::RotateKeyRequest* request,
+                                      v1::RotateKeyResponse* response) override {
+    return OnPool(call, [=, this] { return server::RotateKey(context_.node, *request, response); });
   }
   grpc::ServerUnaryReactor* ListTables(Call* call, const v1::ListTablesRequest* request,
                                        v1::ListTablesResponse* response) override {

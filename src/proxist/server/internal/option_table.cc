@@ -76,6 +76,20 @@ constexpr OptionRow kOptions[] = {
        options->node.history = text;
        return OkStatus();
      }},
+    {"master-key", "SOURCE", "",
+     "Encrypts log and snapshots (AES-256-GCM) under data keys that this key wraps: `file:PATH`, "
+     "`env:NAME` or `command:LINE`, which gives 64 hexadecimal digits or the base64 of 32 bytes.",
+     [](std::string_view text, DaemonOptions* options) {
+       options->node.master_key = text;
+       return OkStatus();
+     }},
+    {"previous-master-key", "SOURCE", "",
+     "The master key before, in the same forms: data keys that it wraps are wrapped by the new one "
+     "from this start on.",
+     [](std::string_view text, DaemonOptions* options) {
+       options->node.previous_master_key = text;
+       return OkStatus();
+     }},
     {"launcher", "PATH", "",
      "The embedded ClickHouse's executable. Without it: proxist-clickhouse beside proxistd.",
      [](std::string_view text, DaemonOptions* options) {

@@ -87,6 +87,7 @@ std::string StatusJson(const NodeState& state) {
   for (const auto& [id, stats] : state.shards) shards.push_back(ShardJson(id, stats));
   return Dump({{"version", Version()},
                {"incarnation", state.incarnation},
+               {"key", state.key.value()},
                {"started_at", TimeJson(state.started_at)},
                {"healthy", state.problems.empty()},
                {"problems", state.problems},

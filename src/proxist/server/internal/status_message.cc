@@ -52,6 +52,7 @@ void EncodeHistory(const HistoryState& history, v1::HistoryStatus* out) {
 void EncodeStatus(const NodeState& state, v1::StatusResponse* message) {
   message->set_version(Version());
   message->set_incarnation(state.incarnation);
+  message->set_key(state.key.value());
   message->set_started_at(state.started_at.ns());
   for (const TableState& table : state.tables) EncodeTableState(table, message->add_tables());
   for (const auto& [id, stats] : state.shards) EncodeShardStats(id, stats, message->add_shards());
