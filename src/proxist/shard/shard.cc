@@ -220,6 +220,7 @@ Status Shard::Impl::Recover(RecoveryReport* report) {
   log_options.shard = options.id;
   log_options.epoch = epoch;
   log_options.keys = ports.keys;
+  log_options.read_ahead = options.prepare_segments;
   wal::ReplayReport replay;
   PX_ASSIGN_OR_RETURN(
       log, wal::Log::Open(

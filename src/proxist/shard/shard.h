@@ -30,7 +30,9 @@ struct ShardOptions {
   std::string wal_directory;
   uint64_t segment_bytes = 64ull << 20;
   uint64_t max_frame_bytes = 32ull << 20;
-  bool prepare_segments = true;  // on a thread of their own; false: everything on the shard's
+  /// The next segment is prepared, and at recovery the log read ahead, on a thread of its own;
+  /// false: everything on the shard's.
+  bool prepare_segments = true;
   uint64_t max_backlog_bytes = 4ull << 30;  // published, not yet persisted
   uint64_t max_producers = 1u << 20;
   Duration max_unsynced = Duration::Millis(50);  // until rows that were acked unsynced are synced

@@ -7,6 +7,7 @@
 #include "proxist/base/check.h"
 #include "proxist/wal/internal/format.h"
 #include "proxist/wal/internal/replay.h"
+#include "proxist/wal/internal/replay_ahead.h"
 #include "proxist/wal/internal/segment_files.h"
 #include "proxist/wal/internal/watermark.h"
 
@@ -133,9 +134,12 @@ StatusOr<std::unique_ptr<Log>> Log::Open(env::FileSystem* files, const LogOption
                                          ReplayReport* report) {
   PX_RETURN_IF_ERROR(CheckOptions(options));
   PX_RETURN_IF_ERROR(files->CreateDirectories(options.directory));
-  PX_ASSIGN_OR_RETURN(LogState state, ReplayLog(files, options.directory,
-                                                LogIdentity{options.incarnation, options.shard},
-                                                options.keys, {.record = apply}, report));
+  const LogIdentity identity{options.incarnation, options.shard};
+  PX_ASSIGN_OR_RETURN(
+      LogState state,
+      options.read_ahead
+          ? ReplayAhead(files, options.directory, identity, options.keys, apply, report)
+          : ReplayLog(files, options.directory, identity, options.keys, {.record = apply}, report));
   if (options.epoch < state.epoch) {
     return FailedPrecondition(
         "log {} was written under epoch {}, this opening has {}: another "

@@ -22,6 +22,7 @@ struct LogOptions {
   uint64_t max_frame_bytes = 32ull << 20;  // one device write; at most what a segment can hold
   uint64_t max_free_segments = 8;          // kept for reuse; further ones are removed
   bool prepare_next = true;                // zero-fill the next new file on a thread of its own
+  bool read_ahead = true;    // replay reads and checks on a thread of its own, `apply` on Open's
   uint64_t incarnation = 0;  // of the data directory; a segment of another one is refused
   ShardId shard;
   Epoch epoch;  // of this opening, and of no other one

@@ -34,6 +34,7 @@ inline LogOptions SmallLog() {
   options.shard = ShardId(3);
   options.epoch = Epoch(1);
   options.prepare_next = false;
+  options.read_ahead = false;
   return options;
 }
 
