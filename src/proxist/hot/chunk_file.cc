@@ -14,8 +14,8 @@ using internal::BlockCodec;
 
 namespace {
 
-constexpr uint64_t kWriteBytes = uint64_t{1} << 20;
-constexpr uint64_t kSyncBytes = uint64_t{1} << 20;
+// Larger pieces write a snapshot faster and make acks beside it wait longer.
+constexpr uint64_t kSyncBytes = uint64_t{64} << 10;
 constexpr uint64_t kReadAheadBytes = uint64_t{256} << 10;
 constexpr std::string_view kSuffix = ".chunks";
 constexpr size_t kNameDigits = 16;
@@ -77,7 +77,7 @@ StatusOr<ChunkPlace> ChunkFileWriter::Add(
   place.checksum = encode(&buffer_);
   if (cipher_ != nullptr) Seal(start);
   place.bytes = bytes() - place.offset;
-  if (buffer_.size() >= kWriteBytes) PX_RETURN_IF_ERROR(WriteBuffer());
+  if (buffer_.size() >= kSyncBytes) PX_RETURN_IF_ERROR(WriteBuffer());
   return place;
 }
 
@@ -96,17 +96,11 @@ void ChunkFileWriter::Seal(size_t start) {
 Status ChunkFileWriter::WriteBuffer() {
   PX_RETURN_IF_ERROR(out_->WriteAt(written_, buffer_));
   written_ += buffer_.size();
-  unsynced_ += buffer_.size();
   buffer_.clear();
-  if (unsynced_ < kSyncBytes) return OkStatus();
-  unsynced_ = 0;
   return out_->Sync();
 }
 
-Status ChunkFileWriter::Finish() {
-  PX_RETURN_IF_ERROR(WriteBuffer());
-  return out_->Sync();
-}
+Status ChunkFileWriter::Finish() { return WriteBuffer(); }
 
 Status ChunkFileReader::Damaged(uint64_t offset, std::string_view why) const {
   return DataLoss(

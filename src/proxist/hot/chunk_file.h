@@ -50,8 +50,8 @@ class ChunkFileWriter {
                                                            const FileIdentity& identity,
                                                            env::Keyring* keys = nullptr);
   /// Appends a chunk that `encode` appends, encoded, to a vector whose size is a multiple of 64 and
-  /// whose checksum it returns. Writes about 1 MiB at a time, and syncs now and then, so that no
-  /// large amount waits to reach the disk at once.
+  /// whose checksum it returns. Writes and syncs a little at a time, so that a write of the log
+  /// never waits behind a large one.
   StatusOr<ChunkPlace> Add(const std::function<uint64_t(std::vector<std::byte>*)>& encode);
   Status Finish();
   [[nodiscard]] uint64_t file() const { return file_; }
@@ -63,6 +63,7 @@ class ChunkFileWriter {
   void PutHeader(Epoch epoch, const FileIdentity& identity, const env::FileKey& key);
   /// Encrypts what stands behind the envelope at `start` of the buffer.
   void Seal(size_t start);
+  /// And syncs it.
   Status WriteBuffer();
 
   std::unique_ptr<env::File> out_;
@@ -70,7 +71,6 @@ class ChunkFileWriter {
   std::unique_ptr<env::FileCipher> cipher_;  // nullptr: it is not encrypted
   std::vector<std::byte> buffer_;
   uint64_t written_ = 0;
-  uint64_t unsynced_ = 0;
 };
 
 /// Reads one file. One thread. DATA_LOSS names file, offset and what to do.
