@@ -1,5 +1,8 @@
 // pxinspect: looks into Proxist's files without a server; writes only when told to.
+#include <cerrno>
 #include <cstdio>
+#include <functional>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 
@@ -14,6 +17,20 @@ namespace {
 constexpr int kUsageExitCode = 2;
 constexpr int kVerifyFailed = 1;
 constexpr int kErrorExitBase = 10;  // plus the status code's number
+
+/// The command's status; UNAVAILABLE when what it printed did not get out, which ends it.
+Status WithOutput(const std::function<Status()>& command) {
+  Status status;
+  int error = 0;
+  try {
+    status = command();
+    if (std::fflush(stdout) != 0) error = errno;
+  } catch (const std::system_error& thrown) {  // by fmt::print
+    error = thrown.code().value();
+  }
+  if (error == 0 || !status.ok()) return status;
+  return Unavailable("cannot write to stdout: {}", std::generic_category().message(error));
+}
 
 int Main(int argc, char** argv) {
   CLI::App app("Looks into Proxist's files without a server; writes only when told to.",
@@ -52,20 +69,19 @@ int Main(int argc, char** argv) {
   };
   const CLI::App* snapshot_command = add("snapshot", "Print and verify snapshots", "--series",
                                          "Also each series, as a JSON object");
-  const CLI::App* chunks_command = add("chunks", "Print and verify chunk files", "--chunks",
-                                       "Also each chunk, as a JSON object");
+  add("chunks", "Print and verify chunk files", "--chunks", "Also each chunk, as a JSON object");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kUsageExitCode;
   }
-  Status status;
-  if (verify_command->parsed()) status = Verify(verified);
-  if (repair_command->parsed()) status = Repair(repair);
-  if (wal_command->parsed()) status = InspectWal(wal);
-  if (snapshot_command->parsed()) status = InspectSnapshots(snapshot);
-  if (chunks_command->parsed()) status = InspectChunks(snapshot);
-  std::fflush(stdout);
+  const Status status = WithOutput([&] {
+    if (verify_command->parsed()) return Verify(verified);
+    if (repair_command->parsed()) return Repair(repair);
+    if (wal_command->parsed()) return InspectWal(wal);
+    if (snapshot_command->parsed()) return InspectSnapshots(snapshot);
+    return InspectChunks(snapshot);
+  });
   if (status.ok()) return 0;
   const std::string code = absl::StatusCodeToString(status.code());
   fmt::print(stderr, "pxinspect: {}: {}\n", code, Message(status));
