@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "dump_command.h"
 #include "repair_command.h"
 #include "snapshot_command.h"
 #include "verify_command.h"
@@ -30,6 +31,36 @@ Status WithOutput(const std::function<Status()>& command) {
   }
   if (error == 0 || !status.ok()) return status;
   return Unavailable("cannot write to stdout: {}", std::generic_category().message(error));
+}
+
+CLI::App* AddDump(CLI::App* app, DumpOptions* options) {
+  CLI::App* command = app->add_subcommand(
+      "dump", "Print every version of a table's rows that a stopped server's files hold");
+  options->tenant = column::kDefaultTenant;
+  command->add_option("DIR", options->directory, "A data directory")->required();
+  command->add_option("--table", options->table, "The table")->required();
+  command->add_option("--tenant", options->tenant, "Its tenant (default: default)");
+  command
+      ->add_option("--symbol", options->symbols,
+                   "Only rows of this symbol; may be given again (default: all)")
+      ->allow_extra_args(false);
+  command->add_option("--from", options->from, "Only rows with ts at or after this time")
+      ->type_name("TIME");
+  command->add_option("--to", options->to, "Only rows with ts before this time")->type_name("TIME");
+  command
+      ->add_option_function<std::string>(
+          "--output", [options](const std::string& o) { options->json = o == "json"; },
+          "csv (default) or json, one object a line")
+      ->check(CLI::IsMember({"csv", "json"}));
+  command
+      ->add_option_function<std::string>(
+          "--time",
+          [options](const std::string& t) {
+            if (t == "ns") options->time = column::TimeFormat::kNanoseconds;
+          },
+          "iso (default) or ns")
+      ->check(CLI::IsMember({"iso", "ns"}));
+  return command;
 }
 
 int Main(int argc, char** argv) {
@@ -70,6 +101,8 @@ int Main(int argc, char** argv) {
   const CLI::App* snapshot_command = add("snapshot", "Print and verify snapshots", "--series",
                                          "Also each series, as a JSON object");
   add("chunks", "Print and verify chunk files", "--chunks", "Also each chunk, as a JSON object");
+  DumpOptions dump;
+  const CLI::App* dump_command = AddDump(&app, &dump);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -80,6 +113,7 @@ int Main(int argc, char** argv) {
     if (repair_command->parsed()) return Repair(repair);
     if (wal_command->parsed()) return InspectWal(wal);
     if (snapshot_command->parsed()) return InspectSnapshots(snapshot);
+    if (dump_command->parsed()) return Dump(dump);
     return InspectChunks(snapshot);
   });
   if (status.ok()) return 0;
