@@ -1,7 +1,9 @@
 // proxist-bench: measurements beside their floors, and a market to feed.
+#include <cerrno>
 #include <cstdio>
 #include <functional>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -128,6 +130,12 @@ Status Dispatch(const CLI::App& app, Options& options) {
   return Show(options, "long windows", MeasureLongWindows(options.query));
 }
 
+/// UNAVAILABLE when what was printed did not get out.
+Status EndOutput() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return OkStatus();
+  return Unavailable("cannot write to stdout: {}", std::generic_category().message(errno));
+}
+
 int Main(int argc, char** argv) {
   Options options;
   options.ingest.directory = options.query.directory = "/tmp";
@@ -140,7 +148,8 @@ int Main(int argc, char** argv) {
   DeclareFeed(app, options);
   DeclareMeasurements(app, options);
   CLI11_PARSE(app, argc, argv);
-  const Status status = Dispatch(app, options);
+  Status status = Dispatch(app, options);
+  if (status.ok()) status = EndOutput();
   if (!status.ok())
     std::fprintf(stderr, "proxist-bench: %s\n", std::string(Message(status)).c_str());
   return api::ExitCode(status);

@@ -81,7 +81,9 @@ int Main(int argc, char** argv) {
   const auto command = proxist::server::ParseCommandLine(arguments);
   if (!command.options) {
     std::fputs(command.text.c_str(), command.exit_code == 0 ? stdout : stderr);
-    return command.exit_code;
+    if (std::fflush(stdout) == 0) return command.exit_code;
+    std::perror("proxistd: cannot write to stdout");
+    return kExitInternal;
   }
   AllowOpenFiles();
   if (!HandleStopSignals()) {

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "proxist/base/check.h"
+#include "proxist/hot/block_rows.h"
 #include "proxist/hot/chunk_file.h"
 #include "proxist/hot/internal/chunk_file_format.h"
 #include "tests/unit/hot/rows.h"
@@ -59,6 +60,20 @@ void LoadAndEncode(ByteSpan block, const BlockSummary& summary) {
   }
 }
 
+/// Rows of a block that decodes are a batch that can be encoded.
+void ReadRows(ByteSpan block, const BlockSummary& summary) {
+  static const column::SchemaPtr schema = EveryType();
+  const std::string strings[] = {"A", "x", "s0", "s1"};
+  const uint32_t codes[] = {0, 1};
+  const auto rows = ReadBlockRows(block, {schema, strings, codes});
+  if (!rows.ok()) return;
+  PX_CHECK(rows->id == summary.id && rows->lsns.size() == summary.rows);
+  PX_CHECK(rows->batch.rows == summary.rows);
+  std::vector<std::byte> encoded;
+  ByteWriter out(&encoded);
+  column::EncodeBatch(rows->batch, &out);
+}
+
 }  // namespace
 }  // namespace proxist::hot
 
@@ -75,6 +90,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)(*reader)->Visit([&](uint64_t offset, uint64_t bytes, const BlockSummary& summary) {
     const auto& content = files.Content(path);
     LoadAndEncode(ByteSpan(content).subspan(offset, bytes), summary);
+    ReadRows(ByteSpan(content).subspan(offset, bytes), summary);
     return OkStatus();
   });
   PX_CHECK(files.contents() == before);

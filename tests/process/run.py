@@ -21,8 +21,8 @@ class TimedResult(unittest.TextTestResult):
         unittest.TestResult.startTest(self, test)
         self.began = time.monotonic()
 
-    def say(self, outcome, test):
-        self.stream.writeln(f"  {outcome:6} {time.monotonic() - self.began:6.1f} s  {test.id()}")
+    def say(self, outcome, test, why=""):
+        self.stream.writeln(f"  {outcome:6} {time.monotonic() - self.began:6.1f} s  {test.id()}" + (f": {why}" if why else ""))
         self.stream.flush()
 
     def addSuccess(self, test):
@@ -39,7 +39,7 @@ class TimedResult(unittest.TextTestResult):
 
     def addSkip(self, test, reason):
         unittest.TestResult.addSkip(self, test, reason)
-        self.say("skip", test)
+        self.say("skip", test, reason)
 
 
 def processes_of(run):

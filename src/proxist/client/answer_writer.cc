@@ -2,17 +2,21 @@
 #include "proxist/client/answer_writer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 #include <vector>
 
-#include "proxist/client/internal/cell_text.h"
+#include "proxist/column/cell_text.h"
 
 namespace proxist::client {
 namespace {
 
+using column::AppendCell;
+using column::AppendCsvCell;
+using column::AppendCsvText;
+using column::AppendJsonCell;
+using column::AppendJsonText;
+using column::AppendPrintable;
 using column::ColumnView;
-using column::TypeKind;
 
 constexpr size_t kFlushBytes = size_t{1} << 16;
 // The widths of a table follow the header and this many rows.
@@ -54,7 +58,7 @@ class CsvWriter final : public AnswerWriter {
     for (size_t row = 0; row < rows; ++row) {
       for (size_t i = 0; i < columns.size(); ++i) {
         if (i > 0) *text += ',';
-        AppendField(columns[i].view, row, text);
+        AppendCsvCell(columns[i].view, row, time_, text);
       }
       *text += '\n';
       PX_RETURN_IF_ERROR(out_.FlushIfLarge());
@@ -65,15 +69,6 @@ class CsvWriter final : public AnswerWriter {
   Status Finish() override { return out_.Flush(); }
 
  private:
-  void AppendField(const ColumnView& view, size_t row, std::string* text) const {
-    if (!view.IsValid(row)) return;
-    if (column::IsText(view.type.kind)) {
-      AppendCsvText(view.TextAt(row), text);
-    } else {
-      AppendCell(view, row, time_, text);
-    }
-  }
-
   TimeFormat time_;
   Output out_;
   bool has_header_ = false;
@@ -95,7 +90,7 @@ class JsonWriter final : public AnswerWriter {
     for (size_t row = 0; row < rows; ++row) {
       for (size_t i = 0; i < columns.size(); ++i) {
         *text += keys_[i];
-        AppendValue(columns[i].view, row, text);
+        AppendJsonCell(columns[i].view, row, time_, text);
       }
       *text += "}\n";
       PX_RETURN_IF_ERROR(out_.FlushIfLarge());
@@ -106,33 +101,6 @@ class JsonWriter final : public AnswerWriter {
   Status Finish() override { return out_.Flush(); }
 
  private:
-  void AppendValue(const ColumnView& view, size_t row, std::string* text) const {
-    if (!view.IsValid(row)) {
-      *text += "null";
-    } else if (column::IsText(view.type.kind)) {
-      AppendJsonText(view.TextAt(row), text);
-    } else if (IsQuoted(view, row)) {
-      *text += '"';
-      AppendCell(view, row, time_, text);
-      *text += '"';
-    } else {
-      AppendCell(view, row, time_, text);
-    }
-  }
-  // ISO times, and floats that JSON has no number for.
-  [[nodiscard]] bool IsQuoted(const ColumnView& view, size_t row) const {
-    switch (view.type.kind) {
-      case TypeKind::kTimestamp:
-        return time_ == TimeFormat::kIso;
-      case TypeKind::kFloat32:
-        return !std::isfinite(view.At<float>(row));
-      case TypeKind::kFloat64:
-        return !std::isfinite(view.At<double>(row));
-      default:
-        return false;
-    }
-  }
-
   TimeFormat time_;
   Output out_;
   std::vector<std::string> keys_;

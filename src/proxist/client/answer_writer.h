@@ -11,11 +11,12 @@
 
 #include "proxist/api/column_message.h"
 #include "proxist/base/status.h"
+#include "proxist/column/cell_text.h"
 
 namespace proxist::client {
 
 enum class OutputFormat : uint8_t { kTable, kCsv, kJson };
-enum class TimeFormat : uint8_t { kIso, kNanoseconds };
+using column::TimeFormat;
 
 /// Takes the next bytes of the output.
 using TextSink = std::function<Status(std::string_view)>;

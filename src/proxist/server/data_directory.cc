@@ -126,7 +126,8 @@ StatusOr<DataDirectory> OpenDataDirectory(env::FileSystem* files, const std::str
   if (!known) {
     PX_ASSIGN_OR_RETURN(const auto names, files->List(path));
     for (const std::string& name : names) {
-      if (name == "LOCK") continue;
+      // A file system of its own begins with the latter.
+      if (name == "LOCK" || name == "lost+found") continue;
       return FailedPrecondition(
           "directory '{}' holds '{}' and no Proxist data: give an empty or a new one", path, name);
     }

@@ -1,14 +1,13 @@
-// Values of answer columns as text.
-#include "proxist/client/internal/cell_text.h"
+// Values as text: in CSV, in JSON, on a terminal.
+#include "proxist/column/cell_text.h"
 
+#include <cmath>
 #include <iterator>
 
 #include "proxist/base/time.h"
 
-namespace proxist::client {
+namespace proxist::column {
 namespace {
-
-using column::TypeKind;
 
 // How many bytes of well-formed UTF-8 stand at the start of `text`: 0 when its first character is
 // not well formed. Source: table 3-7 of the Unicode standard.
@@ -38,9 +37,23 @@ void AppendInteger(T value, std::string* out) {
   fmt::format_to(std::back_inserter(*out), "{}", value);
 }
 
+// ISO times, and floats that JSON has no number for.
+bool IsQuoted(const ColumnView& view, size_t row, TimeFormat time) {
+  switch (view.type.kind) {
+    case TypeKind::kTimestamp:
+      return time == TimeFormat::kIso;
+    case TypeKind::kFloat32:
+      return !std::isfinite(view.At<float>(row));
+    case TypeKind::kFloat64:
+      return !std::isfinite(view.At<double>(row));
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
-void AppendCell(const column::ColumnView& view, size_t row, TimeFormat time, std::string* out) {
+void AppendCell(const ColumnView& view, size_t row, TimeFormat time, std::string* out) {
   switch (view.type.kind) {
     case TypeKind::kBool:
       *out += view.At<uint8_t>(row) != 0 ? "true" : "false";
@@ -62,13 +75,13 @@ void AppendCell(const column::ColumnView& view, size_t row, TimeFormat time, std
     case TypeKind::kUint64:
       return AppendInteger(view.At<uint64_t>(row), out);
     case TypeKind::kFloat32:
-      *out += column::FormatFloat32(view.At<float>(row));
+      *out += FormatFloat32(view.At<float>(row));
       return;
     case TypeKind::kFloat64:
-      *out += column::FormatFloat64(view.At<double>(row));
+      *out += FormatFloat64(view.At<double>(row));
       return;
     case TypeKind::kDecimal:
-      *out += column::FormatDecimal(view.At<int64_t>(row), view.type.scale);
+      *out += FormatDecimal(view.At<int64_t>(row), view.type.scale);
       return;
     case TypeKind::kTimestamp:
       if (time == TimeFormat::kNanoseconds) return AppendInteger(view.At<int64_t>(row), out);
@@ -79,6 +92,24 @@ void AppendCell(const column::ColumnView& view, size_t row, TimeFormat time, std
       *out += view.TextAt(row);
       return;
   }
+}
+
+void AppendCsvCell(const ColumnView& view, size_t row, TimeFormat time, std::string* out) {
+  if (!view.IsValid(row)) return;
+  if (IsText(view.type.kind)) return AppendCsvText(view.TextAt(row), out);
+  AppendCell(view, row, time, out);
+}
+
+void AppendJsonCell(const ColumnView& view, size_t row, TimeFormat time, std::string* out) {
+  if (!view.IsValid(row)) {
+    *out += "null";
+    return;
+  }
+  if (IsText(view.type.kind)) return AppendJsonText(view.TextAt(row), out);
+  const bool quoted = IsQuoted(view, row, time);
+  if (quoted) *out += '"';
+  AppendCell(view, row, time, out);
+  if (quoted) *out += '"';
 }
 
 void AppendCsvText(std::string_view text, std::string* out) {
@@ -131,4 +162,4 @@ size_t AppendPrintable(std::string_view text, std::string* out) {
   return width;
 }
 
-}  // namespace proxist::client
+}  // namespace proxist::column
