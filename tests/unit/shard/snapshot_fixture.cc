@@ -16,8 +16,7 @@ std::string CellText(const hot::RowBlock& block, uint32_t row, const column::Tab
     }
     const std::byte* values = hot::ValuesOf(block, c);
     if (schema.columns[c].type.kind == column::TypeKind::kString) {
-      const auto* at = LoadAt<const std::byte*>(values, row);
-      text += fmt::format(" '{}'", AsText({at + 4, LoadAt<uint32_t>(at, 0)}));
+      text += fmt::format(" '{}'", AsText(hot::TextOf(block, c, row)));
     } else if (schema.columns[c].type.kind == column::TypeKind::kSymbol) {
       text += fmt::format(" {}", dictionary.At(LoadAt<uint32_t>(values, row)));
     } else {
