@@ -35,12 +35,31 @@ uint32_t PlaceOf(const ChunkView& view, int64_t first, uint64_t id) {
   return view.last();
 }
 
+std::string WhereOf(const ChunkPlace& place) {
+  return fmt::format("{} at offset {}", ChunkFileName(place.file), place.offset);
+}
+
 }  // namespace
 
 StatusOr<MappedFilePtr> MapChunkFile(env::FileSystem* files, const std::string& path,
                                      const FileIdentity& identity) {
   PX_RETURN_IF_ERROR(ChunkFileReader::Open(files, path, identity).status());
   return files->Map(path);
+}
+
+StatusOr<ByteSpan> BytesAt(const env::MappedFile& file, const ChunkPlace& place) {
+  ByteSpan bytes = file.bytes();
+  if (place.offset > bytes.size() || place.bytes > bytes.size() - place.offset) {
+    return DataLoss("{}: {} bytes are expected there, the file has {}", WhereOf(place), place.bytes,
+                    bytes.size());
+  }
+  bytes = bytes.subspan(place.offset, place.bytes);
+  const auto length = BlockCodec::LengthOf(bytes);
+  PX_RETURN_IF_ERROR(Annotate(length.status(), WhereOf(place)));
+  if (*length != bytes.size() || BlockCodec::ChecksumOf(bytes) != place.checksum) {
+    return DataLoss("{}: another chunk stands there than the snapshot refers to", WhereOf(place));
+  }
+  return bytes;
 }
 
 SpillBatch::SpillBatch() = default;
@@ -51,17 +70,11 @@ size_t SpillBatch::chunks() const { return items_.size(); }
 
 Status SpillBatch::Add(const Store& store, const SealedChunk& chunk, const ChunkPlace& place,
                        const MappedFilePtr& file) {
-  const ByteSpan bytes = file->bytes();
-  const std::string where = fmt::format("{} at offset {}", ChunkFileName(place.file), place.offset);
-  if (place.offset > bytes.size() || place.bytes > bytes.size() - place.offset) {
-    return DataLoss("{}: the file ends before chunk {} does", where, chunk.id);
-  }
-  const ByteSpan encoded = bytes.subspan(place.offset, place.bytes);
-  auto decoded = BlockCodec::Decode(encoded, store.dictionary().size());
-  PX_RETURN_IF_ERROR(Annotate(decoded.status(), where));
-  if (decoded->id != chunk.id || BlockCodec::ChecksumOf(encoded) != place.checksum ||
-      decoded->ts_at(0) != chunk.first.ns() || !decoded->CanMap()) {
-    return DataLoss("{}: another chunk than {} stands there", where, chunk.id);
+  PX_ASSIGN_OR_RETURN(const ByteSpan bytes, BytesAt(*file, place));
+  auto decoded = BlockCodec::Decode(bytes, store.dictionary().size());
+  PX_RETURN_IF_ERROR(Annotate(decoded.status(), WhereOf(place)));
+  if (decoded->id != chunk.id || decoded->ts_at(0) != chunk.first.ns() || !decoded->CanMap()) {
+    return DataLoss("{}: another chunk than {} stands there", WhereOf(place), chunk.id);
   }
   items_.push_back({static_cast<Series*>(const_cast<void*>(chunk.series)),
                     chunk.first,

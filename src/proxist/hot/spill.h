@@ -27,6 +27,9 @@ struct SpillItem;
 StatusOr<MappedFilePtr> MapChunkFile(env::FileSystem* files, const std::string& path,
                                      const FileIdentity& identity);
 
+/// The encoded bytes that `place` names in a mapped file. DATA_LOSS: another chunk stands there.
+StatusOr<ByteSpan> BytesAt(const env::MappedFile& file, const ChunkPlace& place);
+
 /// A chunk that gets no more rows, as Store::SealedChunks found it.
 struct SealedChunk {
   TableId table;

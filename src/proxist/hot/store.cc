@@ -98,6 +98,15 @@ TableStats Store::StatsOf(TableId id) const {
   return stats;
 }
 
+SpilledStats Store::spilled() const {
+  return {impl_->account.mapped_chunks.load(std::memory_order_relaxed),
+          impl_->account.mapped_bytes.load(std::memory_order_relaxed)};
+}
+
+uint64_t Store::retired_bytes() const {
+  return impl_->account.retired.load(std::memory_order_relaxed);
+}
+
 uint64_t Store::bytes() const {
   uint64_t bytes = impl_->account.bytes.load(std::memory_order_relaxed) +
                    impl_->dictionary_bytes.load(std::memory_order_relaxed);

@@ -144,6 +144,12 @@ struct SeriesRecord {
   Timestamp floor = Timestamp::Min();
 };
 
+/// What is read from files instead of from memory.
+struct SpilledStats {
+  uint64_t chunks = 0;
+  uint64_t bytes = 0;  // in the files
+};
+
 struct TableStats {
   uint64_t rows = 0;            // in memory or spilled, superseded versions included
   uint64_t bytes = 0;           // of memory, of chunks and overlays
@@ -211,6 +217,9 @@ class Store {
   void SealedChunks(std::vector<SealedChunk>* out) const;
   /// Of memory: what is spilled counts with its headers alone.
   [[nodiscard]] uint64_t bytes() const;
+  [[nodiscard]] SpilledStats spilled() const;
+  /// Of bytes(), what goes when the readers that may see it are done.
+  [[nodiscard]] uint64_t retired_bytes() const;
 
  private:
   friend class ReadGuard;

@@ -134,6 +134,22 @@ void SnapshotFixture::EvictSome() {
   ASSERT_TRUE(result.ok()) << result.status();
 }
 
+uint64_t SnapshotFixture::SpillAll() {
+  SpillReader reader(&shard_->store());
+  reader.Use(shard_->Spilling());
+  std::vector<hot::SealedChunk> chunks;
+  shard_->store().SealedChunks(&chunks);
+  hot::SpillBatch batch;
+  for (const hot::SealedChunk& chunk : chunks) {
+    if (!reader.Holds(chunk) || (chunk.file != 0 && !reader.Moved(chunk))) continue;
+    const Status added = reader.Add(chunk, &batch);
+    EXPECT_TRUE(added.ok()) << added;
+  }
+  const uint64_t spilled = shard_->Spill(std::move(batch)).chunks;
+  reader.Release();
+  return spilled;
+}
+
 std::string SnapshotFixture::Describe() const {
   std::map<std::string, std::string> text;  // by series
   const hot::Store& store = shard_->store();

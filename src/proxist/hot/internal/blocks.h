@@ -35,10 +35,15 @@ struct Account {
   std::atomic<uint64_t> bytes{0};
   std::atomic<uint64_t> mapped_chunks{0};  // whose rows are in mapped files
   std::atomic<uint64_t> mapped_bytes{0};   // of these rows, in the files
+  std::atomic<uint64_t> retired{0};        // of `bytes`: goes when readers are done with it
   Account* total = nullptr;                // also counts these
   void Add(int64_t delta) {
     bytes.fetch_add(static_cast<uint64_t>(delta), std::memory_order_relaxed);
     if (total != nullptr) total->Add(delta);
+  }
+  void AddRetired(int64_t delta) {
+    retired.fetch_add(static_cast<uint64_t>(delta), std::memory_order_relaxed);
+    if (total != nullptr) total->AddRetired(delta);
   }
   void AddMapped(int64_t chunks, int64_t file_bytes) {
     mapped_chunks.fetch_add(static_cast<uint64_t>(chunks), std::memory_order_relaxed);
@@ -112,6 +117,14 @@ class Blocks {
   /// An empty overlay that holds all its columns itself.
   RowBlock* NewOverlay(const Layout& layout, uint32_t capacity, Account* account);
   void Free(RowBlock* block);
+  /// It is unlinked and counts as retired; then FreeRetired.
+  static void Retired(const RowBlock* block) {
+    block->account_->AddRetired(static_cast<int64_t>(block->total_bytes_));
+  }
+  void FreeRetired(RowBlock* block) {
+    block->account_->AddRetired(-static_cast<int64_t>(block->total_bytes_));
+    Free(block);
+  }
 
   /// A block with what `encoded` holds; a chunk keeps its id. `layout` has the encoded columns,
   /// with their kinds; see NewChunk for the rest.
