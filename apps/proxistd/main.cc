@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <malloc.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -50,7 +51,16 @@ void AwaitStop() {
   }
 }
 
+/// Large blocks, overlays above all, are mapped one by one and given back when they are freed. Left
+/// to itself the allocator puts them on its heap after the first ones, where small blocks that live
+/// long keep the holes between them from being used again: several times of what is in use.
+void GiveLargeBlocksBack() {
+  constexpr int kLargeBytes = 128 << 10;
+  mallopt(M_MMAP_THRESHOLD, kLargeBytes);
+}
+
 int Serve(const DaemonOptions& options) {
+  GiveLargeBlocksBack();
   proxist::observe::SetLogLevel(options.log_level);
   auto daemon = Daemon::Start(options);
   if (!daemon.ok()) {

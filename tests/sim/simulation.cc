@@ -29,6 +29,7 @@ void Counts::Add(const Counts& other) {
   query_errors += other.query_errors;
   cold_reads += other.cold_reads;
   snapshots += other.snapshots;
+  spilled_chunks += other.spilled_chunks;
   unsynced_lost += other.unsynced_lost;
   in_flight_kept += other.in_flight_kept;
   in_flight_lost += other.in_flight_lost;
@@ -40,11 +41,11 @@ std::string Counts::Text() const {
       "{} batches of {} rows acked ({} answers for repetitions, {} refusals); {} power failures, "
       "{} of them while recovering, {} kills, {} poisoned logs; of batches in flight then {} were "
       "kept and {} lost, {} of those acked unsynced were lost; {} rows flushed, {} flush errors, "
-      "{} rows evicted, {} snapshots; {} queries ({} rows, "
+      "{} rows evicted, {} snapshots, {} chunks spilled; {} queries ({} rows, "
       "{} cold reads, {} fair errors); damage was found {} times",
       batches, rows, duplicates, refused, power_failures, dark_recoveries, kills, poisoned,
       in_flight_kept, in_flight_lost, unsynced_lost, flushed_rows, flush_errors, evicted_rows,
-      snapshots, queries, query_rows, cold_reads, query_errors, damage_found);
+      snapshots, spilled_chunks, queries, query_rows, cold_reads, query_errors, damage_found);
 }
 
 Simulation::Simulation(uint64_t seed, std::function<void(const std::string&)> trace)
@@ -125,6 +126,8 @@ void Simulation::Act(Action action) {
       return Evict(box);
     case Action::kSnapshot:
       return Snapshot(box);
+    case Action::kSpill:
+      return Spill(box);
     case Action::kAsk:
       return Ask();
     case Action::kWaitAWhile:
@@ -236,6 +239,23 @@ void Simulation::Snapshot(ShardBox* box) {
       !absl::IsResourceExhausted(status) && !absl::IsFailedPrecondition(status)) {
     Violate("a snapshot stopped: {}", status.ToString());
   }
+}
+
+void Simulation::Spill(ShardBox* box) {
+  shard::SpillReader reader(&box->store());
+  reader.Use(box->shard().Spilling());
+  std::vector<hot::SealedChunk> chunks;
+  box->store().SealedChunks(&chunks);
+  hot::SpillBatch batch;
+  for (const hot::SealedChunk& chunk : chunks) {
+    if (!reader.Holds(chunk) || (chunk.file != 0 && !reader.Moved(chunk))) continue;
+    if (random_.Chance(30)) continue;
+    const Status added = reader.Add(chunk, &batch);
+    if (!added.ok() && power_.on() && !damaged_) Violate("a spill: {}", added.ToString());
+  }
+  const hot::SpillResult spilled = box->shard().Spill(std::move(batch));
+  Note("shard {} spilled {} chunks", box->id().value(), spilled.chunks);
+  outcome_.counts.spilled_chunks += spilled.chunks;
 }
 
 void Simulation::Wait(Duration most) {

@@ -27,6 +27,7 @@ enum class Action : uint8_t {
   kDiskFills,
   kSendAgain,
   kSnapshot,
+  kSpill,
   kCount
 };
 
@@ -47,6 +48,7 @@ struct Swarm {
   bool trades_unsynced = false;
   bool merges = false;
   Duration hot_retain;
+  uint64_t recovery_memory_bytes = 0;  // beyond which recovery leaves chunks in their files
   HistoryFaults history;
   uint32_t write_errors_per_10000 = 0;
   uint32_t metadata_failures = 0;  // in a hundred

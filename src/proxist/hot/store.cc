@@ -90,6 +90,7 @@ TableStats Store::StatsOf(TableId id) const {
   if (table == nullptr) return stats;
   stats.rows = table->rows.load(std::memory_order_relaxed);
   stats.bytes = table->account.bytes.load(std::memory_order_relaxed);
+  stats.retired_bytes = table->account.retired.load(std::memory_order_relaxed);
   stats.spilled_chunks = table->account.mapped_chunks.load(std::memory_order_relaxed);
   stats.spilled_bytes = table->account.mapped_bytes.load(std::memory_order_relaxed);
   stats.series = table->series_count.load(std::memory_order_relaxed);

@@ -153,6 +153,7 @@ struct SpilledStats {
 struct TableStats {
   uint64_t rows = 0;            // in memory or spilled, superseded versions included
   uint64_t bytes = 0;           // of memory, of chunks and overlays
+  uint64_t retired_bytes = 0;   // of these, what goes when readers are done
   uint64_t spilled_chunks = 0;  // whose rows are read from files
   uint64_t spilled_bytes = 0;   // of these, in the files
   uint64_t series = 0;

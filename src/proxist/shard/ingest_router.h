@@ -43,6 +43,7 @@ class ShardQueue {
   [[nodiscard]] virtual uint64_t backlog_bytes() const = 0;
   /// Of rows in memory, without the backlog.
   [[nodiscard]] virtual uint64_t memory_bytes() const = 0;
+  [[nodiscard]] virtual uint64_t memory_bytes(TableId table) const = 0;  // of one table's
   /// As Shard::LastBatches; only before the first Enqueue.
   [[nodiscard]] virtual std::vector<std::pair<std::string, BatchNumber>> LastBatches() const = 0;
   virtual void Enqueue(Write write) = 0;
@@ -82,8 +83,9 @@ class IngestRouter {
   [[nodiscard]] uint64_t refused_by_memory() const { return refused_by_memory_.load(); }
 
  private:
-  Status Admit(const WriteCall& call, uint64_t bytes) PX_REQUIRES(mutex_);
-  Status AdmitMemory(uint64_t bytes);
+  Status Admit(const WriteCall& call, const column::TableSchema& table, uint64_t bytes)
+      PX_REQUIRES(mutex_);
+  Status AdmitMemory(const column::TableSchema& table, uint64_t bytes);
   [[nodiscard]] std::vector<std::vector<uint32_t>> RowsByShard(const column::Batch& batch) const;
 
   const std::vector<ShardQueue*> shards_;

@@ -40,7 +40,6 @@ class FailingFiles final : public env::FileSystem {
   Status wait_error;    // of the next Waits
   Status sync_error;    // of the next Syncs
   Status open_error;    // of the next OpenDurables
-  Status map_error;     // of the next Map
   uint64_t unsynced_writes = 0;
   uint64_t syncs = 0;
 
@@ -68,7 +67,6 @@ class FailingFiles final : public env::FileSystem {
     return host_.ReadAll(path, max);
   }
   StatusOr<std::shared_ptr<const env::MappedFile>> Map(const std::string& path) override {
-    PX_RETURN_IF_ERROR(std::exchange(map_error, OkStatus()));
     return host_.Map(path);
   }
   StatusOr<std::unique_ptr<env::FileLock>> Lock(const std::string& path) override {
