@@ -96,7 +96,8 @@ class PressureTest : public testing::Test {
           for (size_t row = 0; row < batch.rows(); ++row, ++rows) {
             EXPECT_EQ(price[row], at[row] * 7);
             EXPECT_EQ(batch.columns[4].column.IsValid(row), at[row] % 3 != 0);
-            if (at[row] % 3 != 0) EXPECT_EQ(note[row], fmt::format("note {}", at[row]));
+            if (at[row] % 3 == 0) continue;
+            EXPECT_EQ(note[row], fmt::format("note {}", at[row]));
           }
           return OkStatus();
         },
