@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <malloc.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -50,7 +51,16 @@ void AwaitStop() {
   }
 }
 
+/// Large blocks, overlays above all, are mapped one by one and given back when they are freed. Left
+/// to itself the allocator puts them on its heap after the first ones, where small blocks that live
+/// long keep the holes between them from being used again: several times of what is in use.
+void GiveLargeBlocksBack() {
+  constexpr int kLargeBytes = 128 << 10;
+  mallopt(M_MMAP_THRESHOLD, kLargeBytes);
+}
+
 int Serve(const DaemonOptions& options) {
+  GiveLargeBlocksBack();
   proxist::observe::SetLogLevel(options.log_level);
   auto daemon = Daemon::Start(options);
   if (!daemon.ok()) {
@@ -80,8 +90,10 @@ int Main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   const auto command = proxist::server::ParseCommandLine(arguments);
   if (!command.options) {
-    std::fputs(command.text.c_str(), command.exit_code == 0 ? stdout : stderr);
-    if (std::fflush(stdout) == 0) return command.exit_code;
+    std::FILE* out = command.exit_code == 0 ? stdout : stderr;
+    if (std::fputs(command.text.c_str(), out) >= 0 && std::fflush(out) == 0) {
+      return command.exit_code;
+    }
     std::perror("proxistd: cannot write to stdout");
     return kExitInternal;
   }

@@ -42,18 +42,35 @@ std::string HistoryText(const v1::HistoryStatus& history) {
   return text;
 }
 
+std::string MemoryText(const v1::MemoryStatus& memory) {
+  const std::string limit =
+      memory.limit_bytes() == 0 ? "no limit" : "limit " + FormatBytes(memory.limit_bytes());
+  std::string text = fmt::format(
+      "memory {} of {}: rows {}, backlog {}, queues {}\n"
+      "  spilled {} in {} chunks; by pressure: {} rows evicted, {} chunks spilled; {} writes "
+      "refused\n",
+      FormatBytes(memory.used_bytes()), limit, FormatBytes(memory.row_bytes()),
+      FormatBytes(memory.backlog_bytes()), FormatBytes(memory.queued_bytes()),
+      FormatBytes(memory.spilled_bytes()), memory.spilled_chunks(), memory.evicted_rows(),
+      memory.spills_chunks(), memory.refused_writes());
+  if (!memory.last_error().empty()) text += fmt::format("  last error: {}\n", memory.last_error());
+  return text;
+}
+
 std::string TablesText(const v1::StatusResponse& status) {
-  std::string text = fmt::format("{:<20} {:>7} {:<10} {:>12} {:>12} {:>8} {:>10}  {:<30} {}\n",
-                                 "table", "version", "durability", "rows hot", "memory", "series",
-                                 "overlay", "persisted through", "latest ts");
+  std::string text =
+      fmt::format("{:<20} {:>7} {:<10} {:>12} {:>12} {:>12} {:>8} {:>10}  {:<30} {}\n", "table",
+                  "version", "durability", "rows hot", "memory", "spilled", "series", "overlay",
+                  "persisted through", "latest ts");
   for (const v1::TableStatus& table : status.tables()) {
     const std::string name = table.tenant().empty() || table.tenant() == "default"
                                  ? table.name()
                                  : table.tenant() + "." + table.name();
-    text += fmt::format("{:<20} {:>7} {:<10} {:>12} {:>12} {:>8} {:>10}  {:<30} {}\n", name,
+    text += fmt::format("{:<20} {:>7} {:<10} {:>12} {:>12} {:>12} {:>8} {:>10}  {:<30} {}\n", name,
                         table.version(), DurabilityName(table), table.rows_hot(),
-                        FormatBytes(table.bytes_hot()), table.series(), table.overlay_rows(),
-                        FormatTime(table.persisted_through()), FormatTime(table.max_ts()));
+                        FormatBytes(table.bytes_hot()), FormatBytes(table.spilled_bytes()),
+                        table.series(), table.overlay_rows(), FormatTime(table.persisted_through()),
+                        FormatTime(table.max_ts()));
   }
   return text;
 }
@@ -80,6 +97,7 @@ std::string StatusText(const v1::StatusResponse& status) {
                   status.healthy() ? "healthy" : "NOT HEALTHY", FormatTime(status.started_at()),
                   FormatBytes(status.memory_bytes()), status.http_address());
   for (const std::string& problem : status.problems()) text += fmt::format("  {}\n", problem);
+  text += MemoryText(status.memory());
   return text + HistoryText(status.history()) + "\n" + TablesText(status) + "\n" +
          ShardsText(status);
 }
@@ -93,6 +111,9 @@ Json TablesJson(const v1::StatusResponse& status) {
                       {"durability", DurabilityName(table)},
                       {"rows_hot", table.rows_hot()},
                       {"bytes_hot", table.bytes_hot()},
+                      {"memory_limit_bytes", table.memory_limit_bytes()},
+                      {"spilled_bytes", table.spilled_bytes()},
+                      {"spilled_chunks", table.spilled_chunks()},
                       {"series", table.series()},
                       {"overlay_rows", table.overlay_rows()},
                       {"persisted_through", table.persisted_through()},
@@ -117,6 +138,16 @@ Json ShardsJson(const v1::StatusResponse& status) {
   return shards;
 }
 
+Json MemoryJson(const v1::MemoryStatus& memory) {
+  return {{"limit_bytes", memory.limit_bytes()},       {"used_bytes", memory.used_bytes()},
+          {"row_bytes", memory.row_bytes()},           {"backlog_bytes", memory.backlog_bytes()},
+          {"queued_bytes", memory.queued_bytes()},     {"spilled_bytes", memory.spilled_bytes()},
+          {"spilled_chunks", memory.spilled_chunks()}, {"evicted_rows", memory.evicted_rows()},
+          {"evicted_bytes", memory.evicted_bytes()},   {"spills_chunks", memory.spills_chunks()},
+          {"spills_bytes", memory.spills_bytes()},     {"refused_writes", memory.refused_writes()},
+          {"last_error", memory.last_error()}};
+}
+
 std::string StatusJson(const v1::StatusResponse& status) {
   const v1::HistoryStatus& history = status.history();
   Json json{{"version", status.version()},
@@ -137,6 +168,7 @@ std::string StatusJson(const v1::StatusResponse& status) {
               {"rows", history.rows()},
               {"failures", history.failures()},
               {"flush_lag_ns", history.flush_lag_ns()}}}};
+  json["memory"] = MemoryJson(status.memory());
   json["tables"] = TablesJson(status);
   json["shards"] = ShardsJson(status);
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -199,13 +199,16 @@ class Dump(unittest.TestCase):
         code, out, err = self.run_dump("--table", "ticks", "--time", "ns")
         self.assertEqual(code, 0, err)
         self.assertRegex(err, r"pxinspect: shard \d: passed over: .*\.chunks")
-        self.assertEqual(self.resolved(csv.DictReader(io.StringIO(out))), answer)
-        # Now half of a log is gone as well.
+        whole = list(csv.DictReader(io.StringIO(out)))
+        self.assertEqual(self.resolved(whole), answer)
+        # Now half of a log is gone as well. How many frames there are depends on what came together.
+        left = 0
         for shard in (0, 1):
             segment = self.directory.data / "wal" / str(shard) / "0000000000000001.wal"
             shown = subprocess.run([str(BIN / "pxinspect"), "wal", str(segment.parent), "--records", "--json"],
                                    capture_output=True, check=True)
             frames = [line for line in map(json.loads, shown.stdout.splitlines()) if line["type"] == "frame"]
+            left += len(frames) // 2
             with open(segment, "r+b") as file:
                 file.seek(frames[len(frames) // 2]["offset"] + 300)
                 byte = file.read(1)[0]
@@ -215,7 +218,8 @@ class Dump(unittest.TestCase):
         self.assertEqual(code, DATA_LOSS)
         self.assertRegex(err, r"pxinspect: DATA_LOSS: .*0000000000000001\.wal: damaged at offset \d+")
         some = list(csv.DictReader(io.StringIO(out)))
-        self.assertTrue(0 < len(some) < ROWS)
+        self.assertLess(len(some), len(whole))
+        self.assertEqual(len(some) > 0, left > 0)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,7 @@ StatusOr<std::unique_ptr<SimNode>> SimNode::Open(
     options.max_frame_bytes = swarm.segment_bytes / 2;
     options.prepare_segments = false;
     options.incarnation = kIncarnation;
+    options.recovery_memory_bytes = swarm.recovery_memory_bytes;
     options.store.overlay_compact_rows = swarm.overlay_rows;
     options.store.huge_pages = false;
     shard::RecoveryReport report;

@@ -30,6 +30,7 @@ void Counts::Add(const Counts& other) {
   cold_reads += other.cold_reads;
   snapshots += other.snapshots;
   sealed += other.sealed;
+  spilled_chunks += other.spilled_chunks;
   unsynced_lost += other.unsynced_lost;
   in_flight_kept += other.in_flight_kept;
   in_flight_lost += other.in_flight_lost;
@@ -41,11 +42,13 @@ std::string Counts::Text() const {
       "{} batches of {} rows acked ({} answers for repetitions, {} refusals); {} power failures, "
       "{} of them while recovering, {} kills, {} poisoned logs; of batches in flight then {} were "
       "kept and {} lost, {} of those acked unsynced were lost; {} rows flushed, {} flush errors, "
-      "{} rows evicted, {} snapshots, {} encrypted parts; {} queries ({} rows, "
+      "{} rows evicted, {} snapshots, {} encrypted parts, {} chunks spilled; {} queries "
+      "({} rows, "
       "{} cold reads, {} fair errors); damage was found {} times",
       batches, rows, duplicates, refused, power_failures, dark_recoveries, kills, poisoned,
       in_flight_kept, in_flight_lost, unsynced_lost, flushed_rows, flush_errors, evicted_rows,
-      snapshots, sealed, queries, query_rows, cold_reads, query_errors, damage_found);
+      snapshots, sealed, spilled_chunks, queries, query_rows, cold_reads, query_errors,
+      damage_found);
 }
 
 Simulation::Simulation(uint64_t seed, std::function<void(const std::string&)> trace)
@@ -132,6 +135,8 @@ void Simulation::Act(Action action) {
       return Snapshot(box);
     case Action::kRotateKey:
       return keys_.Rotate();
+    case Action::kSpill:
+      return Spill(box);
     case Action::kAsk:
       return Ask();
     case Action::kWaitAWhile:
@@ -243,6 +248,23 @@ void Simulation::Snapshot(ShardBox* box) {
       !absl::IsResourceExhausted(status) && !absl::IsFailedPrecondition(status)) {
     Violate("a snapshot stopped: {}", status.ToString());
   }
+}
+
+void Simulation::Spill(ShardBox* box) {
+  shard::SpillReader reader(&box->store());
+  reader.Use(box->shard().Spilling());
+  std::vector<hot::SealedChunk> chunks;
+  box->store().SealedChunks(&chunks);
+  hot::SpillBatch batch;
+  for (const hot::SealedChunk& chunk : chunks) {
+    if (!reader.Holds(chunk) || (chunk.file != 0 && !reader.Moved(chunk))) continue;
+    if (random_.Chance(30)) continue;
+    const Status added = reader.Add(chunk, &batch);
+    if (!added.ok() && power_.on() && !damaged_) Violate("a spill: {}", added.ToString());
+  }
+  const hot::SpillResult spilled = box->shard().Spill(std::move(batch));
+  Note("shard {} spilled {} chunks", box->id().value(), spilled.chunks);
+  outcome_.counts.spilled_chunks += spilled.chunks;
 }
 
 void Simulation::Wait(Duration most) {

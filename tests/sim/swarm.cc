@@ -28,6 +28,7 @@ void DrawWeights(Random* random, Swarm* swarm) {
   set(Action::kSendAgain, Sometimes(random, 50, 3));
   set(Action::kSnapshot, Sometimes(random, 70, 20));
   set(Action::kRotateKey, Sometimes(random, 50, 2));
+  set(Action::kSpill, Sometimes(random, 60, 10));
 }
 
 HistoryFaults DrawHistoryFaults(Random* random) {
@@ -64,6 +65,7 @@ Swarm DrawSwarm(Random* random) {
   swarm.encrypted = random->Chance(50);
   swarm.hot_retain = Duration(
       random->OneOf<int64_t>({1'000'000'000, 5'000'000'000, 60'000'000'000, 86'400'000'000'000}));
+  swarm.recovery_memory_bytes = random->OneOf<uint64_t>({0, 1, 20'000});
   swarm.history = DrawHistoryFaults(random);
   swarm.write_errors_per_10000 = Sometimes(random, 15, 100);
   swarm.metadata_failures = Sometimes(random, 10, 5);

@@ -28,6 +28,7 @@ enum class Action : uint8_t {
   kSendAgain,
   kSnapshot,
   kRotateKey,
+  kSpill,
   kCount
 };
 
@@ -49,6 +50,7 @@ struct Swarm {
   bool merges = false;
   bool encrypted = false;
   Duration hot_retain;
+  uint64_t recovery_memory_bytes = 0;  // beyond which recovery leaves chunks in their files
   HistoryFaults history;
   uint32_t write_errors_per_10000 = 0;
   uint32_t metadata_failures = 0;  // in a hundred

@@ -68,6 +68,7 @@ StatusOr<TableSchema> DecodeTable(const v1::Table& message) {
                            message.hot_retain_ns());
   }
   if (message.hot_retain_ns() > 0) schema.hot_retain = Duration(message.hot_retain_ns());
+  schema.hot_memory_bytes = message.hot_memory_bytes();
   return schema;
 }
 
@@ -84,6 +85,7 @@ void EncodeTable(const TableSchema& schema, v1::Table* message) {
   message->set_seq(schema.seq == SeqMode::kAssigned ? v1::SEQ_MODE_ASSIGNED
                                                     : v1::SEQ_MODE_PRODUCER);
   message->set_hot_retain_ns(schema.hot_retain.ns());
+  message->set_hot_memory_bytes(schema.hot_memory_bytes);
   message->set_version(schema.version.value());
   message->set_durability(EncodeDurability(schema.durability));
 }

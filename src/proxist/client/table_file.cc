@@ -2,6 +2,8 @@
 #include "proxist/client/table_file.h"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 #include <utility>
 
 #include "proxist/client/internal/fixed_point.h"
@@ -67,13 +69,51 @@ Status ReadDurability(const YamlNode& node, column::Durability* durability) {
   return node.Error(fmt::format("durability is {}, expected sync or process", Quoted(text)));
 }
 
-Status ReadHot(const YamlNode& node, Duration* retain) {
-  PX_RETURN_IF_ERROR(node.RequireMapping("hot", {"retain"}));
-  if (!node.Has("retain")) return OkStatus();
-  PX_ASSIGN_OR_RETURN(const std::string text, node.At("retain").Text("retain"));
-  StatusOr<Duration> parsed = ParseDuration(text);
-  if (!parsed.ok()) return node.At("retain").Error(Message(parsed.status()));
-  *retain = *parsed;
+struct ByteUnit {
+  std::string_view name;
+  int shift;
+};
+constexpr ByteUnit kByteUnits[] = {{"TiB", 40}, {"GiB", 30}, {"MiB", 20}};
+
+/// "2GiB": a whole number of one unit.
+std::optional<uint64_t> ParseBytes(std::string_view text) {
+  for (const ByteUnit& unit : kByteUnits) {
+    if (!text.ends_with(unit.name)) continue;
+    const char* end = text.data() + text.size() - unit.name.size();
+    uint32_t count = 0;
+    const auto [rest, error] = std::from_chars(text.data(), end, count);
+    if (error != std::errc() || rest != end || count >= 1u << 20) return std::nullopt;
+    return uint64_t{count} << unit.shift;
+  }
+  return std::nullopt;
+}
+
+/// The largest unit that divides it, as ParseBytes reads it back.
+std::string FormatBytes(uint64_t bytes) {
+  for (const ByteUnit& unit : kByteUnits) {
+    if (bytes % (uint64_t{1} << unit.shift) == 0) {
+      return fmt::format("{}{}", bytes >> unit.shift, unit.name);
+    }
+  }
+  return fmt::format("{}MiB", bytes >> kByteUnits[2].shift);
+}
+
+Status ReadHot(const YamlNode& node, TableSchema* schema) {
+  PX_RETURN_IF_ERROR(node.RequireMapping("hot", {"retain", "memory"}));
+  if (node.Has("retain")) {
+    PX_ASSIGN_OR_RETURN(const std::string text, node.At("retain").Text("retain"));
+    StatusOr<Duration> parsed = ParseDuration(text);
+    if (!parsed.ok()) return node.At("retain").Error(Message(parsed.status()));
+    schema->hot_retain = *parsed;
+  }
+  if (!node.Has("memory")) return OkStatus();
+  PX_ASSIGN_OR_RETURN(const std::string text, node.At("memory").Text("memory"));
+  const std::optional<uint64_t> bytes = ParseBytes(text);
+  if (!bytes.has_value() || *bytes == 0) {
+    return node.At("memory").Error(
+        fmt::format("memory is {}, expected a whole number of MiB, GiB or TiB", Quoted(text)));
+  }
+  schema->hot_memory_bytes = *bytes;
   return OkStatus();
 }
 
@@ -100,7 +140,7 @@ StatusOr<TableSchema> ReadTable(const YamlNode& node, std::string_view tenant) {
   }
   if (node.Has("series")) PX_RETURN_IF_ERROR(ReadSeries(node.At("series"), &schema));
   if (node.Has("seq")) PX_RETURN_IF_ERROR(ReadSeq(node.At("seq"), &schema.seq));
-  if (node.Has("hot")) PX_RETURN_IF_ERROR(ReadHot(node.At("hot"), &schema.hot_retain));
+  if (node.Has("hot")) PX_RETURN_IF_ERROR(ReadHot(node.At("hot"), &schema));
   if (node.Has("durability")) {
     PX_RETURN_IF_ERROR(ReadDurability(node.At("durability"), &schema.durability));
   }
@@ -153,9 +193,11 @@ std::string FormatTable(const TableSchema& schema) {
     out += fmt::format("  - {{name: {}, type: {}{}}}\n", column.name,
                        column::FormatType(column.type), column.nullable ? ", nullable: true" : "");
   }
-  out += fmt::format("seq: {}\nhot: {{retain: {}}}\ndurability: {}\n",
+  const std::string memory =
+      schema.hot_memory_bytes == 0 ? "" : ", memory: " + FormatBytes(schema.hot_memory_bytes);
+  out += fmt::format("seq: {}\nhot: {{retain: {}{}}}\ndurability: {}\n",
                      schema.seq == SeqMode::kProducer ? "producer" : "assigned",
-                     FormatDuration(schema.hot_retain), column::NameOf(schema.durability));
+                     FormatDuration(schema.hot_retain), memory, column::NameOf(schema.durability));
   return out;
 }
 

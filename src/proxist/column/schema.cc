@@ -184,6 +184,10 @@ Status Validate(const TableSchema& schema) {
   if (schema.hot_retain < Duration()) {
     return in_table(InvalidArgument("hot retention is negative ({} ns)", schema.hot_retain.ns()));
   }
+  if (schema.hot_memory_bytes != 0 && schema.hot_memory_bytes < kLeastHotMemoryBytes) {
+    return in_table(InvalidArgument("a hot memory of {} bytes is below the least one of {}",
+                                    schema.hot_memory_bytes, kLeastHotMemoryBytes));
+  }
   return OkStatus();
 }
 

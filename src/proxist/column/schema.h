@@ -35,6 +35,7 @@ enum class Durability : uint8_t { kSync = 1, kProcess = 2 };
 inline constexpr size_t kMaxSeriesColumns = 3;
 inline constexpr size_t kMaxColumns = 256;
 inline constexpr size_t kMaxNameBytes = 128;
+inline constexpr uint64_t kLeastHotMemoryBytes = uint64_t{1} << 20;
 inline constexpr std::string_view kDefaultTenant = "default";
 
 /// One version of a table's schema. Immutable once shared; a change makes a new one.
@@ -47,6 +48,7 @@ struct TableSchema {
   std::vector<size_t> series;  // indices into columns: symbol type, not nullable, at most 3
   SeqMode seq = SeqMode::kProducer;
   Duration hot_retain = Duration::Hours(24);  // counted from publication
+  uint64_t hot_memory_bytes = 0;              // limit of its rows' memory on a node; 0: none
   Durability durability = Durability::kSync;  // of the acks of batches decoded with this version
   bool operator==(const TableSchema&) const = default;
 
@@ -64,8 +66,8 @@ Status Validate(const TableSchema& schema);
 
 /// The schema that results when `declared` is applied over `current` (nullptr: a new table with
 /// `fresh_id`). Same content gives `current` back. Allowed: adding nullable columns at the end,
-/// changing hot_retain and durability. Anything else is FAILED_PRECONDITION with the column and the
-/// reason.
+/// changing hot_retain, hot_memory_bytes and durability. Anything else is FAILED_PRECONDITION with
+/// the column and the reason.
 StatusOr<SchemaPtr> Evolve(const SchemaPtr& current, TableSchema declared, TableId fresh_id);
 
 /// One flat little-endian encoding, used by the log and the metadata store (FORMAT.md).

@@ -51,6 +51,9 @@ StatusOr<TableSchema> ReadFields(uint16_t format, ByteReader* in) {
     PX_ASSIGN_OR_RETURN(const uint8_t durability, in->Get<uint8_t>());
     schema.durability = static_cast<Durability>(durability);
   }
+  if (format > 2) {
+    PX_ASSIGN_OR_RETURN(schema.hot_memory_bytes, in->Get<uint64_t>());
+  }
   if (in->remaining() != 0) return DataLoss("schema: {} bytes follow its end", in->remaining());
   return schema;
 }
@@ -61,7 +64,9 @@ std::vector<std::byte> EncodeSchema(const TableSchema& schema) {
   std::vector<std::byte> bytes;
   ByteWriter out(&bytes);
   out.Put(kSchemaMagic);
-  out.Put(kSchemaFormat);
+  // Programs that know no memory limits read what has none.
+  const bool limited = schema.hot_memory_bytes != 0;
+  out.Put(limited ? kSchemaFormat : kSchemaFormatWithoutMemory);
   out.Put(schema.id.value());
   out.Put(schema.version.value());
   out.Put(static_cast<uint8_t>(schema.seq));
@@ -79,6 +84,7 @@ std::vector<std::byte> EncodeSchema(const TableSchema& schema) {
   out.Put(static_cast<uint8_t>(schema.series.size()));
   for (size_t index : schema.series) out.Put(static_cast<uint16_t>(index));
   out.Put(static_cast<uint8_t>(schema.durability));
+  if (limited) out.Put(schema.hot_memory_bytes);
   out.Put(Checksum(bytes));
   return bytes;
 }

@@ -59,6 +59,18 @@ class DurableFile {
   [[nodiscard]] virtual bool direct() const = 0;
 };
 
+/// A file's bytes, read-only, as they were when it was mapped; the file is not changed meanwhile.
+/// They stay when the file is removed or renamed. Any thread. A disk that cannot read them ends the
+/// process (SIGBUS).
+class MappedFile {
+ public:
+  virtual ~MappedFile() = default;
+  /// Aligned to 64 bytes at least; valid as long as this lives.
+  [[nodiscard]] virtual ByteSpan bytes() const = 0;
+  /// Gives back the memory of what was read; it is read again when it is asked for.
+  virtual void Release() const = 0;
+};
+
 /// Holds an advisory lock until destroyed.
 class FileLock {
  public:
@@ -89,6 +101,8 @@ class FileSystem {
   virtual Status WriteAtomically(const std::string& path, ByteSpan bytes) = 0;
   /// RESOURCE_EXHAUSTED when the file is larger than `max_bytes`.
   virtual StatusOr<std::vector<std::byte>> ReadAll(const std::string& path, uint64_t max_bytes) = 0;
+  /// The whole of a file that nobody changes any more.
+  virtual StatusOr<std::shared_ptr<const MappedFile>> Map(const std::string& path) = 0;
   /// Creates `path` when it is missing. FAILED_PRECONDITION naming the process that holds it.
   virtual StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
 };

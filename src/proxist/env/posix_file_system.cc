@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +23,27 @@ class PosixFileLock final : public FileLock {
 
  private:
   const Descriptor fd_;  // closing it gives the lock back
+};
+
+class PosixMappedFile final : public MappedFile {
+ public:
+  /// `bytes` are a mapping's; empty: there is none.
+  explicit PosixMappedFile(ByteSpan bytes) : bytes_(bytes) {}
+  ~PosixMappedFile() override {
+    if (!bytes_.empty()) ::munmap(Address(), bytes_.size());
+  }
+  PosixMappedFile(const PosixMappedFile&) = delete;
+  PosixMappedFile& operator=(const PosixMappedFile&) = delete;
+
+  [[nodiscard]] ByteSpan bytes() const override { return bytes_; }
+  void Release() const override {
+    // Of a shared mapping this drops nothing but this process's references to the page cache.
+    if (!bytes_.empty()) ::madvise(Address(), bytes_.size(), MADV_DONTNEED);
+  }
+
+ private:
+  [[nodiscard]] void* Address() const { return const_cast<std::byte*>(bytes_.data()); }
+  const ByteSpan bytes_;
 };
 
 /// Who holds the lock, as the holder wrote it: "process 123", or "another process".
@@ -128,6 +150,19 @@ class HostFileSystem final : public FileSystem {
       if (bytes.size() < wanted) return bytes;
       wanted = std::min(wanted * 2, max_bytes + 1);
     }
+  }
+
+  StatusOr<std::shared_ptr<const MappedFile>> Map(const std::string& path) override {
+    const Descriptor fd = OpenDescriptor(path, O_RDONLY | O_NONBLOCK);
+    if (!fd.valid()) return PosixError(path, "open", errno);
+    struct stat info {};
+    if (::fstat(fd.get(), &info) != 0) return PosixError(path, "stat", errno);
+    const auto size = static_cast<size_t>(info.st_size);
+    if (size == 0) return std::make_shared<const PosixMappedFile>(ByteSpan());
+    void* address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
+    if (address == MAP_FAILED) return PosixError(path, "map", errno);
+    return std::make_shared<const PosixMappedFile>(
+        ByteSpan(static_cast<const std::byte*>(address), size));
   }
 
   StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) override {

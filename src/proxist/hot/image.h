@@ -8,11 +8,13 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "proxist/base/bytes.h"
 #include "proxist/base/ids.h"
 #include "proxist/base/status.h"
+#include "proxist/env/file_system.h"
 #include "proxist/hot/store.h"
 
 namespace proxist::hot {
@@ -105,13 +107,24 @@ class StoreImage {
   std::unique_ptr<Impl> impl_;
 };
 
+using MappedFilePtr = std::shared_ptr<const env::MappedFile>;
+
+/// A stored chunk's encoded bytes.
+struct ChunkBytes {
+  ChunkBytes(ByteSpan span) : bytes(span) {}  // NOLINT: read, they are copied to memory
+  ChunkBytes(ByteSpan span, MappedFilePtr file) : bytes(span), mapping(std::move(file)) {}
+  ByteSpan bytes;
+  /// Whose bytes these are, if the chunk's rows are to be read there and not to be in memory.
+  MappedFilePtr mapping;
+};
+
 /// Fills a store that has no rows yet from a snapshot. The writer's thread. After an error the
 /// store must not be used.
 class ImageLoader {
  public:
   explicit ImageLoader(Store* store) : store_(store) {}
-  /// The encoded bytes of a chunk, valid until the next call.
-  using ReadChunk = std::function<StatusOr<ByteSpan>(const StoredChunk&)>;
+  /// The encoded bytes of a chunk, valid until the next call, or as long as their mapping.
+  using ReadChunk = std::function<StatusOr<ChunkBytes>(const StoredChunk&)>;
 
   /// The dictionary's strings by code; before anything that adds strings.
   Status AddStrings(std::span<const std::string_view> strings);

@@ -20,6 +20,7 @@ using internal::ChunkView;
 using internal::EncodedBlock;
 using internal::KeyOf;
 using internal::Layout;
+using internal::NumberedFile;
 using internal::RowKey;
 using internal::RowRef;
 using internal::Series;
@@ -52,13 +53,13 @@ class SeriesBuilder {
 
  private:
   StatusOr<EncodedBlock> Decode(ByteSpan bytes, BlockKind kind) const;
-  Status AddStoredChunk(const StoredChunk& chunk, const ImageLoader::ReadChunk& read);
-  Status AddChunk(const EncodedBlock& encoded);
+  Status AddStoredChunk(const StoredChunk& chunk, bool may_stay,
+                        const ImageLoader::ReadChunk& read);
+  Status AddChunk(const EncodedBlock& encoded, const NumberedFile& file);
   Status AddOverlay(ByteSpan bytes);
   Status AddBoundary(const StoredSeries& stored);
-  /// The layout of a block with the encoded columns; DATA_LOSS when the table's differ.
-  StatusOr<Layout> LayoutOf(const EncodedBlock& encoded) const;
-  StatusOr<RowBlock*> Restore(const EncodedBlock& encoded);
+  /// `file`: that a chunk stays in, if it has a mapping.
+  StatusOr<RowBlock*> Restore(const EncodedBlock& encoded, const NumberedFile& file = {});
   [[nodiscard]] Status CheckLeaving(uint64_t max_lsn) const;
 
   const uint32_t strings_;
@@ -84,29 +85,14 @@ StatusOr<EncodedBlock> SeriesBuilder::Decode(ByteSpan bytes, BlockKind kind) con
   return block;
 }
 
-StatusOr<Layout> SeriesBuilder::LayoutOf(const EncodedBlock& encoded) const {
-  Layout layout = *series_->table->layout;
-  if (encoded.columns.size() > layout.columns.size()) {
-    return DataLoss("a block has {} columns, its table {}", encoded.columns.size(),
-                    layout.columns.size());
-  }
-  layout.columns.resize(encoded.columns.size());
-  const bool chunk = encoded.kind == BlockKind::kChunk;
-  for (size_t c = 0; c < layout.columns.size(); ++c) {
-    const bool own = !chunk || layout.columns[c].series < 0;
-    if (encoded.columns[c].kind != layout.columns[c].kind || encoded.columns[c].own != own) {
-      return DataLoss("column {} of a block is not as its table has it", c);
-    }
-  }
-  return layout;
-}
-
-StatusOr<RowBlock*> SeriesBuilder::Restore(const EncodedBlock& encoded) {
-  PX_ASSIGN_OR_RETURN(const Layout layout, LayoutOf(encoded));
+StatusOr<RowBlock*> SeriesBuilder::Restore(const EncodedBlock& encoded, const NumberedFile& file) {
   Table* table = series_->table;
+  PX_ASSIGN_OR_RETURN(const Layout layout, internal::LayoutOf(encoded, *table->layout));
   std::span<std::byte* const> values;
   if (encoded.kind == BlockKind::kChunk) values = table->SeriesValues(series_, encoded.capacity);
-  RowBlock* block = blocks_->Restore(encoded, layout, values, &table->account);
+  const bool stays = file.mapping != nullptr && encoded.CanMap();
+  RowBlock* block = stays ? blocks_->Map(encoded, file, layout, values, &table->account)
+                          : blocks_->Restore(encoded, layout, values, &table->account);
   made_.push_back(block);
   return block;
 }
@@ -117,22 +103,25 @@ Status SeriesBuilder::CheckLeaving(uint64_t max_lsn) const {
                   max_lsn, state_.floor, persisted_);
 }
 
-Status SeriesBuilder::AddStoredChunk(const StoredChunk& chunk, const ImageLoader::ReadChunk& read) {
+Status SeriesBuilder::AddStoredChunk(const StoredChunk& chunk, bool may_stay,
+                                     const ImageLoader::ReadChunk& read) {
   if (chunk.last.ns() <= state_.floor) return CheckLeaving(chunk.max_lsn.value());
-  PX_ASSIGN_OR_RETURN(const ByteSpan bytes, read(chunk));
+  PX_ASSIGN_OR_RETURN(const ChunkBytes read_bytes, read(chunk));
   const std::string where =
       fmt::format("{} at offset {}", ChunkFileName(chunk.place.file), chunk.place.offset);
-  const auto decoded = Decode(bytes, BlockKind::kChunk);
+  const auto decoded = Decode(read_bytes.bytes, BlockKind::kChunk);
   PX_RETURN_IF_ERROR(Annotate(decoded.status(), where));
   const EncodedBlock& block = *decoded;
   if (block.id != chunk.id || block.rows != chunk.rows || block.ts_at(0) != chunk.first.ns() ||
       block.ts_at(block.rows - 1) != chunk.last.ns()) {
     return DataLoss("{}: another chunk than {} stands there", where, chunk.id);
   }
-  return Annotate(AddChunk(block), where);
+  NumberedFile file;
+  if (may_stay) file = {read_bytes.mapping, chunk.place.file};
+  return Annotate(AddChunk(block, file), where);
 }
 
-Status SeriesBuilder::AddChunk(const EncodedBlock& encoded) {
+Status SeriesBuilder::AddChunk(const EncodedBlock& encoded, const NumberedFile& file) {
   const RowKey first{encoded.ts_at(0), encoded.seq_at(0)};
   if (any_chunk_ && first <= last_key_) return DataLoss("chunk {} is out of order", encoded.id);
   any_chunk_ = true;
@@ -141,7 +130,7 @@ Status SeriesBuilder::AddChunk(const EncodedBlock& encoded) {
     PX_RETURN_IF_ERROR(CheckLeaving(encoded.lsn_at(row)));
   }
   if (last_key_.ts <= state_.floor) return OkStatus();
-  PX_ASSIGN_OR_RETURN(RowBlock * block, Restore(encoded));
+  PX_ASSIGN_OR_RETURN(RowBlock * block, Restore(encoded, file));
   entries_.push_back({block, first.ts});
   return OkStatus();
 }
@@ -160,7 +149,7 @@ Status SeriesBuilder::AddOverlay(ByteSpan bytes) {
     return OkStatus();
   }
   if (!kept.empty()) {
-    PX_ASSIGN_OR_RETURN(const Layout layout, LayoutOf(encoded));
+    PX_ASSIGN_OR_RETURN(const Layout layout, internal::LayoutOf(encoded, *series_->table->layout));
     state_.overlay =
         blocks_->NewOverlay(layout, static_cast<uint32_t>(kept.size()), &series_->table->account);
     made_.push_back(state_.overlay);
@@ -203,10 +192,14 @@ Status SeriesBuilder::Build(const StoredSeries& stored, Series* series,
   series_ = series;
   state_ = series->current();
   state_.floor = std::max(state_.floor, stored.floor.ns());
-  for (const StoredChunk& chunk : stored.chunks) PX_RETURN_IF_ERROR(AddStoredChunk(chunk, read));
+  for (const StoredChunk& chunk : stored.chunks) {
+    // Rows may be appended to the last chunk, if it has room.
+    const bool may_stay = !stored.tail.empty() || &chunk != &stored.chunks.back();
+    PX_RETURN_IF_ERROR(AddStoredChunk(chunk, may_stay, read));
+  }
   if (!stored.tail.empty()) {
     PX_ASSIGN_OR_RETURN(const EncodedBlock tail, Decode(stored.tail, BlockKind::kChunk));
-    PX_RETURN_IF_ERROR(AddChunk(tail));
+    PX_RETURN_IF_ERROR(AddChunk(tail, {}));
   }
   if (!stored.overlay.empty()) PX_RETURN_IF_ERROR(AddOverlay(stored.overlay));
   return AddBoundary(stored);

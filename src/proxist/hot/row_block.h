@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "proxist/base/bytes.h"
 #include "proxist/base/ids.h"
 #include "proxist/column/batch.h"
 
@@ -14,6 +15,7 @@ namespace internal {
 class BlockCodec;
 class Blocks;
 struct Account;
+struct MappedPart;
 struct TextSlab;
 struct TotalsNode;
 }  // namespace internal
@@ -48,6 +50,15 @@ class RowBlock {
            ((nulls[row >> 6].load(std::memory_order_relaxed) >> (row & 63)) & 1) == 0;
   }
   [[nodiscard]] bool AllValid(size_t column, uint32_t begin, uint32_t end) const;
+  /// The value of a string column that the block has; a null's is empty. Valid as long as the
+  /// block.
+  [[nodiscard]] ByteSpan text(size_t column, uint32_t row) const {
+    if (mapped_ != nullptr) return MappedText(column, row);
+    const auto* at = LoadAt<const std::byte*>(columns_[column].values, row);
+    return {at + sizeof(uint32_t), LoadAt<uint32_t>(at, 0)};
+  }
+  /// Its rows are read from a file's mapping, not from memory.
+  [[nodiscard]] bool mapped() const { return mapped_ != nullptr; }
   /// What its rows come to: of a chunk that is followed by another; else nullptr, or not to be
   /// asked yet.
   [[nodiscard]] const internal::TotalsNode* totals() const { return totals_; }
@@ -61,6 +72,7 @@ class RowBlock {
     std::atomic<std::atomic<uint64_t>*> nulls{nullptr};
     bool own = false;  // false: `values` belong to the series
   };
+  [[nodiscard]] ByteSpan MappedText(size_t column, uint32_t row) const;
 
   std::atomic<uint32_t> rows_{0};
   uint32_t capacity_ = 0;
@@ -74,6 +86,7 @@ class RowBlock {
   int64_t* published_ = nullptr;  // overlays: when each row was published, ns
   Column* columns_ = nullptr;
   internal::TotalsNode* totals_ = nullptr;
+  internal::MappedPart* mapped_ = nullptr;  // the arrays and nulls are views into it
   uint64_t id_ = 0;
   /// When the youngest row was published, ns. The writer raises it; a snapshot reads it, of a chunk
   /// that still grows perhaps a later one than its cut's.
@@ -82,8 +95,9 @@ class RowBlock {
   uint64_t max_lsn_ = 0;
   internal::TextSlab* text_ = nullptr;
   internal::Account* account_ = nullptr;
-  size_t own_bytes_ = 0;    // of the block's one allocation
-  size_t total_bytes_ = 0;  // with null bitmaps and text
+  size_t own_bytes_ = 0;       // of the block's one allocation
+  size_t total_bytes_ = 0;     // with null bitmaps and text
+  bool totals_moved_ = false;  // another block owns `totals_`
 };
 
 /// Rows [begin, end) of a block, sorted by (ts, seq), all visible to the reader that got it.
@@ -98,10 +112,13 @@ struct RowRun {
 inline const int64_t* TimestampsOf(const RowBlock& block) { return block.ts(); }
 inline const uint64_t* SeqsOf(const RowBlock& block) { return block.seq(); }
 /// nullptr when the block has no such column. Symbols: uint32 codes of the store's dictionary.
-/// Strings: const std::byte* each, to a uint32 length and the bytes. A null's value is zero, or an
-/// empty string.
+/// Strings are asked for by TextOf. A null's value is zero.
 inline const std::byte* ValuesOf(const RowBlock& block, size_t column) {
   return block.values(column);
+}
+/// The bytes of a string; the block has the column. Empty for a null.
+inline ByteSpan TextOf(const RowBlock& block, size_t column, uint32_t row) {
+  return block.text(column, row);
 }
 inline bool IsValid(const RowBlock& block, size_t column, uint32_t row) {
   return block.IsValid(column, row);

@@ -90,10 +90,22 @@ TableStats Store::StatsOf(TableId id) const {
   if (table == nullptr) return stats;
   stats.rows = table->rows.load(std::memory_order_relaxed);
   stats.bytes = table->account.bytes.load(std::memory_order_relaxed);
+  stats.retired_bytes = table->account.retired.load(std::memory_order_relaxed);
+  stats.spilled_chunks = table->account.mapped_chunks.load(std::memory_order_relaxed);
+  stats.spilled_bytes = table->account.mapped_bytes.load(std::memory_order_relaxed);
   stats.series = table->series_count.load(std::memory_order_relaxed);
   stats.overlay_rows = table->overlay_rows.load(std::memory_order_relaxed);
   stats.max_ts = Timestamp(table->max_ts.load(std::memory_order_relaxed));
   return stats;
+}
+
+SpilledStats Store::spilled() const {
+  return {impl_->account.mapped_chunks.load(std::memory_order_relaxed),
+          impl_->account.mapped_bytes.load(std::memory_order_relaxed)};
+}
+
+uint64_t Store::retired_bytes() const {
+  return impl_->account.retired.load(std::memory_order_relaxed);
 }
 
 uint64_t Store::bytes() const {

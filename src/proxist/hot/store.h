@@ -92,7 +92,10 @@ class SeriesSnapshot {
   uint32_t key_count_ = 0;
 };
 
+class SpillBatch;
 class Store;
+struct SealedChunk;
+struct SpillResult;
 
 /// Pins an epoch, so that what a snapshot shows stays in memory, and fixes the cut P. One thread at
 /// a time; short-lived: memory that eviction frees waits for it.
@@ -141,9 +144,18 @@ struct SeriesRecord {
   Timestamp floor = Timestamp::Min();
 };
 
+/// What is read from files instead of from memory.
+struct SpilledStats {
+  uint64_t chunks = 0;
+  uint64_t bytes = 0;  // in the files
+};
+
 struct TableStats {
-  uint64_t rows = 0;   // in memory, superseded versions included
-  uint64_t bytes = 0;  // of chunks and overlays
+  uint64_t rows = 0;            // in memory or spilled, superseded versions included
+  uint64_t bytes = 0;           // of memory, of chunks and overlays
+  uint64_t retired_bytes = 0;   // of these, what goes when readers are done
+  uint64_t spilled_chunks = 0;  // whose rows are read from files
+  uint64_t spilled_bytes = 0;   // of these, in the files
   uint64_t series = 0;
   uint64_t overlay_rows = 0;
   Timestamp max_ts = Timestamp::Min();
@@ -189,6 +201,9 @@ class Store {
   /// Compacts overlays that are due, drops late rows that are persisted and unpinned, reclaims
   /// retired memory. Bounded work per call; true while there is more to do.
   bool Maintain();
+  /// Puts chunks that lie in files in place of those in memory, whose memory goes when no reader
+  /// needs it. What compaction or eviction replaced meanwhile is left out.
+  SpillResult Spill(SpillBatch batch);
   /// All series of a table with their floors, for the manifest.
   [[nodiscard]] std::vector<SeriesRecord> Manifest(TableId table) const;
 
@@ -199,7 +214,13 @@ class Store {
   [[nodiscard]] const column::Dictionary& dictionary() const;
   [[nodiscard]] column::SchemaPtr SchemaOf(TableId table) const;
   [[nodiscard]] TableStats StatsOf(TableId table) const;
+  /// Appends every chunk that another one of its series follows.
+  void SealedChunks(std::vector<SealedChunk>* out) const;
+  /// Of memory: what is spilled counts with its headers alone.
   [[nodiscard]] uint64_t bytes() const;
+  [[nodiscard]] SpilledStats spilled() const;
+  /// Of bytes(), what goes when the readers that may see it are done.
+  [[nodiscard]] uint64_t retired_bytes() const;
 
  private:
   friend class ReadGuard;

@@ -14,6 +14,7 @@
 #include "proxist/observe/log.h"
 #include "proxist/server/data_directory.h"
 #include "proxist/server/flush_loop.h"
+#include "proxist/server/pressure_loop.h"
 #include "proxist/server/shard_runner.h"
 #include "proxist/server/snapshot_loop.h"
 
@@ -22,6 +23,11 @@ namespace {
 
 constexpr uint64_t kMaxFrameBytes = 48ull << 20;
 constexpr Duration kProgressInterval = Duration::Seconds(2);
+// Of the memory limit: what a snapshot's chunks may take when a shard recovers. The log above it
+// comes on top.
+constexpr uint64_t kRecoveryPercent = 40;
+// Of the memory limit: beyond it an operator should look.
+constexpr uint64_t kMemoryProblemPercent = 95;
 constexpr auto kVisiblePoll = std::chrono::milliseconds(1);
 
 std::string ExecutableDirectory() {
@@ -89,6 +95,7 @@ struct Node::Impl {
   void StartThreads(const NodeOptions& options);
   [[nodiscard]] std::vector<std::string> Problems() const;
   [[nodiscard]] HistoryState History() const;
+  [[nodiscard]] MemoryState Memory() const;
 
   const env::Clock& clock = env::SystemClock();
   Timestamp started_at = clock.Now();
@@ -103,7 +110,9 @@ struct Node::Impl {
   std::unique_ptr<query::Engine> engine;
   std::unique_ptr<FlushLoop> flush;
   std::unique_ptr<SnapshotLoop> snapshots;
+  std::unique_ptr<PressureLoop> pressure;
   uint64_t max_backlog_bytes = 0;  // per shard
+  uint64_t memory_limit = 0;       // 0: none
 };
 
 StatusOr<std::unique_ptr<Node>> Node::Open(const NodeOptions& options) {
@@ -129,6 +138,7 @@ StatusOr<std::unique_ptr<Node>> Node::Open(const NodeOptions& options) {
 Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Node::~Node() {
+  impl_->pressure.reset();
   impl_->snapshots.reset();
   impl_->flush.reset();
   for (auto& runner : impl_->runners) runner->Stop();
@@ -173,6 +183,7 @@ Status Node::Impl::RefuseForeignHistory() {
 
 Status Node::Impl::OpenShards(const NodeOptions& options) {
   max_backlog_bytes = options.max_backlog_bytes / directory.shards;
+  memory_limit = options.memory_limit_bytes;
   recovery.resize(directory.shards);
   std::vector<StatusOr<std::unique_ptr<shard::Shard>>> opened;
   for (uint32_t i = 0; i < directory.shards; ++i) opened.emplace_back(Unavailable("not opened"));
@@ -188,6 +199,8 @@ Status Node::Impl::OpenShards(const NodeOptions& options) {
       shard.incarnation = directory.incarnation;
       shard.keep_backlog = options.history != "none";
       shard.max_unsynced = options.max_unsynced;
+      shard.recovery_memory_bytes =
+          options.memory_limit_bytes / 100 * kRecoveryPercent / directory.shards;
       const shard::Shard::Ports ports{&env::PosixFileSystem(),  &clock,
                                       directory.metadata.get(), directory.catalog.get(),
                                       directory.keys.get(),     LogProgress()};
@@ -212,7 +225,9 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
   }
   router = std::make_unique<shard::IngestRouter>(
       std::vector<shard::ShardQueue*>(all.begin(), all.end()), directory.slots,
-      shard::IngestRouter::Limits{options.max_queued_batches, max_backlog_bytes});
+      shard::IngestRouter::Limits{.max_queued_batches = options.max_queued_batches,
+                                  .max_backlog_bytes = max_backlog_bytes,
+                                  .max_memory_bytes = memory_limit});
   ports.catalog = directory.catalog.get();
   ports.history = history.get();
   ports.clock = &clock;
@@ -224,6 +239,11 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
   snapshots = std::make_unique<SnapshotLoop>(
       &clock, all, SnapshotLoop::Options{options.snapshot_log_bytes, options.snapshot_interval});
   snapshots->Start();
+  pressure = std::make_unique<PressureLoop>(
+      PressureLoop::Ports{&clock, directory.catalog.get(), all, snapshots.get(),
+                          [this] { return router->memory_bytes(); }},
+      memory_limit);
+  pressure->Start();
   if (history == nullptr) return;
   flush = std::make_unique<FlushLoop>(
       shard::Flusher::Ports{directory.metadata.get(), directory.catalog.get(), history.get(),
@@ -330,12 +350,37 @@ std::vector<std::string> Node::Impl::Problems() const {
   if (const std::string failed = snapshots->last_error(); !failed.empty()) {
     problems.push_back("the last snapshot failed: " + failed);
   }
+  const MemoryState memory = Memory();
+  if (memory_limit > 0 && memory.used_bytes > memory_limit / 100 * kMemoryProblemPercent) {
+    problems.push_back(fmt::format("memory: {} of {} bytes are in use, {} writes were refused",
+                                   memory.used_bytes, memory_limit, memory.refused_writes));
+  }
+  if (!memory.pressure.last_error.empty()) {
+    problems.push_back("memory could not be freed: " + memory.pressure.last_error);
+  }
   if (flush == nullptr) return problems;
   if (const std::string halted = flush->halted(); !halted.empty()) problems.push_back(halted);
   if (const auto stats = flush->Stats(); !stats.last_error.empty()) {
     problems.push_back("history: " + stats.last_error);
   }
   return problems;
+}
+
+MemoryState Node::Impl::Memory() const {
+  MemoryState state;
+  state.limit_bytes = memory_limit;
+  for (const auto& runner : runners) {
+    state.row_bytes += runner->memory_bytes();
+    state.backlog_bytes += runner->backlog_bytes();
+    state.queued_bytes += runner->queued_bytes();
+    const hot::SpilledStats spilled = runner->store().spilled();
+    state.spilled_chunks += spilled.chunks;
+    state.spilled_bytes += spilled.bytes;
+  }
+  state.used_bytes = state.row_bytes + state.backlog_bytes + state.queued_bytes;
+  state.refused_writes = router->refused_by_memory();
+  state.pressure = pressure->stats();
+  return state;
 }
 
 HistoryState Node::Impl::History() const {
@@ -370,6 +415,8 @@ NodeState Node::State() const {
       const hot::TableStats stats = runner->store().StatsOf(schema->id);
       table.stats.rows += stats.rows;
       table.stats.bytes += stats.bytes;
+      table.stats.spilled_chunks += stats.spilled_chunks;
+      table.stats.spilled_bytes += stats.spilled_bytes;
       table.stats.series += stats.series;
       table.stats.overlay_rows += stats.overlay_rows;
       table.stats.max_ts = std::max(table.stats.max_ts, stats.max_ts);
@@ -382,6 +429,7 @@ NodeState Node::State() const {
     state.tables.push_back(std::move(table));
   }
   state.history = impl_->History();
+  state.memory = impl_->Memory();
   state.resident_bytes = ResidentBytes();
   if (const auto keys = Keys(); !keys.empty()) state.key = keys.back().id;
   state.problems = impl_->Problems();

@@ -16,6 +16,7 @@
 #include "proxist/hot/store.h"
 #include "proxist/query/engine.h"
 #include "proxist/security/data_keys.h"
+#include "proxist/server/pressure_loop.h"
 #include "proxist/shard/flusher.h"
 #include "proxist/shard/ingest_router.h"
 #include "proxist/shard/shard.h"
@@ -34,6 +35,7 @@ struct NodeOptions {
   uint64_t snapshot_log_bytes = 256ull << 20;  // per shard: log above the last snapshot, then one
   Duration snapshot_interval = Duration::Seconds(300);
   uint64_t max_backlog_bytes = 4ull << 30;  // of the node, divided among its shards
+  uint64_t memory_limit_bytes = 0;          // of rows, backlogs and queues; 0: none
   Duration flush_min_interval = Duration::Millis(5);
   Duration flush_max_interval = Duration::Millis(50);
   uint64_t flush_max_rows = 500'000;  // of one round
@@ -57,12 +59,24 @@ struct TableState {
   hot::TableStats stats;        // summed over shards
   Timestamp persisted_through;  // the least of the shards
 };
+struct MemoryState {
+  uint64_t limit_bytes = 0;  // 0: none
+  uint64_t used_bytes = 0;   // by the three below
+  uint64_t row_bytes = 0;
+  uint64_t backlog_bytes = 0;
+  uint64_t queued_bytes = 0;
+  uint64_t spilled_bytes = 0;  // in chunk files, of rows that are read from there
+  uint64_t spilled_chunks = 0;
+  uint64_t refused_writes = 0;
+  PressureLoop::Stats pressure;
+};
 struct NodeState {
   std::string incarnation;
   Timestamp started_at;
   std::vector<TableState> tables;
   std::vector<std::pair<ShardId, shard::ShardStats>> shards;
   HistoryState history;
+  MemoryState memory;
   uint64_t resident_bytes = 0;
   KeyId key;  // that new files are encrypted under; 0: they are not encrypted
   /// What an operator should look at, in plain sentences; empty: healthy.

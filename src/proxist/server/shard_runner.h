@@ -41,6 +41,10 @@ class ShardRunner final : public shard::ShardPort,
   [[nodiscard]] size_t queued() const override;
   [[nodiscard]] uint64_t queued_bytes() const override;
   [[nodiscard]] uint64_t backlog_bytes() const override { return shard_->Stats().backlog_bytes; }
+  [[nodiscard]] uint64_t memory_bytes() const override { return shard_->store().bytes(); }
+  [[nodiscard]] uint64_t memory_bytes(TableId table) const override {
+    return shard_->store().StatsOf(table).bytes;
+  }
   [[nodiscard]] std::vector<std::pair<std::string, BatchNumber>> LastBatches() const override {
     return shard_->LastBatches();
   }

@@ -16,7 +16,11 @@ constexpr Duration kRetryAfter = Duration::Seconds(10);
 
 SnapshotLoop::SnapshotLoop(const env::Clock* clock, std::vector<ShardRunner*> runners,
                            const Options& options)
-    : clock_(clock), runners_(std::move(runners)), options_(options), errors_(runners_.size()) {}
+    : clock_(clock),
+      runners_(std::move(runners)),
+      options_(options),
+      requested_(runners_.size()),
+      errors_(runners_.size()) {}
 
 SnapshotLoop::~SnapshotLoop() { Stop(); }
 
@@ -60,13 +64,30 @@ void SnapshotLoop::Loop() {
     for (size_t i = 0; i < runners_.size(); ++i) {
       const Duration now = clock_->Monotonic();
       if (Failed(i) && now.ns() - last[i].ns() < kRetryAfter.ns()) continue;
-      if (!Due(*runners_[i], now, last[i])) continue;
+      if (!TakeRequest(i) && !Due(*runners_[i], now, last[i])) continue;
       last[i] = now;
       Take(i);
     }
     MutexLock lock(&mutex_);
-    if (wake_.wait_for(lock, kLookEvery, [this]() PX_REQUIRES(mutex_) { return stop_; })) return;
+    wake_.wait_for(lock, kLookEvery, [this]() PX_REQUIRES(mutex_) { return stop_ || asked_; });
+    asked_ = false;
+    if (stop_) return;
   }
+}
+
+void SnapshotLoop::Request(size_t shard) {
+  {
+    MutexLock lock(&mutex_);
+    requested_[shard] = asked_ = true;
+  }
+  wake_.notify_all();
+}
+
+bool SnapshotLoop::TakeRequest(size_t shard) {
+  MutexLock lock(&mutex_);
+  const bool requested = requested_[shard];
+  requested_[shard] = false;
+  return requested;
 }
 
 bool SnapshotLoop::Failed(size_t shard) const {

@@ -25,6 +25,8 @@ class SnapshotLoop {
   void Start();
   /// Gives up a snapshot that is under way; the ones before stay.
   void Stop();
+  /// The next snapshot of the shard at this place starts as soon as one can.
+  void Request(size_t shard);
   /// Why the last snapshots of shards failed; empty: they did not.
   [[nodiscard]] std::string last_error() const;
 
@@ -32,6 +34,8 @@ class SnapshotLoop {
   void Loop();
   [[nodiscard]] bool Due(const ShardRunner& runner, Duration now, Duration last) const;
   void Take(size_t shard);
+  /// Whether one was requested since this was asked.
+  bool TakeRequest(size_t shard);
   [[nodiscard]] bool Failed(size_t shard) const;
   [[nodiscard]] bool stopping() const;
 
@@ -41,6 +45,8 @@ class SnapshotLoop {
   mutable Mutex mutex_;
   CondVar wake_;
   bool stop_ PX_GUARDED_BY(mutex_) = false;
+  std::vector<bool> requested_ PX_GUARDED_BY(mutex_);      // by shard
+  bool asked_ PX_GUARDED_BY(mutex_) = false;               // since the loop looked
   std::vector<std::string> errors_ PX_GUARDED_BY(mutex_);  // of each shard's last snapshot
   std::thread thread_;
 };

@@ -78,6 +78,8 @@ void IngestRouter::Submit(WriteCall call, std::function<void(WriteResult)> done)
         InvalidArgument("producer '{}': batch numbers start at 1, got 0", call.producer);
   }
   if (!refused.status.ok()) return done(std::move(refused));
+  const uint64_t bytes = column::SizeBytes(call.batch);
+  const column::SchemaPtr schema = call.batch.schema;
   std::vector<std::vector<uint32_t>> rows;
   if (shards_.size() > 1) rows = RowsByShard(call.batch);
   std::vector<std::pair<ShardQueue*, column::Batch>> parts;
@@ -91,7 +93,7 @@ void IngestRouter::Submit(WriteCall call, std::function<void(WriteResult)> done)
   auto join = std::make_shared<Join>(parts.size(), done);
   {
     MutexLock lock(&mutex_);
-    refused.status = Admit(call);
+    refused.status = Admit(call, *schema, bytes);
     if (refused.status.ok()) {
       for (auto& [shard, batch] : parts) {
         Write write;
@@ -107,7 +109,39 @@ void IngestRouter::Submit(WriteCall call, std::function<void(WriteResult)> done)
   done(std::move(refused));
 }
 
-Status IngestRouter::Admit(const WriteCall& call) {
+uint64_t IngestRouter::memory_bytes() const {
+  uint64_t bytes = 0;
+  for (const ShardQueue* shard : shards_) {
+    bytes += shard->memory_bytes() + shard->backlog_bytes() + shard->queued_bytes();
+  }
+  return bytes;
+}
+
+Status IngestRouter::AdmitMemory(const column::TableSchema& table, uint64_t bytes) {
+  if (table.hot_memory_bytes > 0) {
+    uint64_t used = 0;
+    for (const ShardQueue* shard : shards_) used += shard->memory_bytes(table.id);
+    if (used + bytes > table.hot_memory_bytes) {
+      refused_by_memory_.fetch_add(1);
+      return ResourceExhausted(
+          "table '{}': its rows use {} bytes of memory and the batch has {}, its limit is {}: "
+          "retry "
+          "after 1 s; if it stays so, mend history or the disk, or raise the table's hot memory",
+          table.name, used, bytes, table.hot_memory_bytes);
+    }
+  }
+  if (limits_.max_memory_bytes == 0) return OkStatus();
+  const uint64_t used = memory_bytes();
+  if (used + bytes <= limits_.max_memory_bytes) return OkStatus();
+  refused_by_memory_.fetch_add(1);
+  return ResourceExhausted(
+      "rows, backlog and queues use {} bytes of memory and the batch has {}, the limit is {}: "
+      "retry after 1 s; if it stays so, mend history or the disk, or raise --memory-limit-mb",
+      used, bytes, limits_.max_memory_bytes);
+}
+
+Status IngestRouter::Admit(const WriteCall& call, const column::TableSchema& table,
+                           uint64_t bytes) {
   for (const ShardQueue* shard : shards_) {
     if (shard->queued() >= limits_.max_queued_batches) {
       return ResourceExhausted(
@@ -121,6 +155,7 @@ Status IngestRouter::Admit(const WriteCall& call) {
           shard->id().value(), backlog, limits_.max_backlog_bytes);
     }
   }
+  PX_RETURN_IF_ERROR(AdmitMemory(table, bytes));
   if (call.producer.empty()) return OkStatus();
   auto next = next_.find(call.producer);
   if (next == next_.end()) {

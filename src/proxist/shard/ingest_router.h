@@ -1,6 +1,8 @@
 // From a producer's batch to the shards: admission, order, splitting, and the joined answer.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -39,6 +41,9 @@ class ShardQueue {
   [[nodiscard]] virtual uint64_t queued_bytes() const = 0;
   /// Of rows that history does not have yet.
   [[nodiscard]] virtual uint64_t backlog_bytes() const = 0;
+  /// Of rows in memory, without the backlog.
+  [[nodiscard]] virtual uint64_t memory_bytes() const = 0;
+  [[nodiscard]] virtual uint64_t memory_bytes(TableId table) const = 0;  // of one table's
   /// As Shard::LastBatches; only before the first Enqueue.
   [[nodiscard]] virtual std::vector<std::pair<std::string, BatchNumber>> LastBatches() const = 0;
   virtual void Enqueue(Write write) = 0;
@@ -63,6 +68,7 @@ class IngestRouter {
     size_t max_queued_batches;   // per shard
     uint64_t max_backlog_bytes;  // per shard, queue included
     uint64_t max_producers = 1u << 20;
+    uint64_t max_memory_bytes = 0;  // of all shards, backlogs and queues included; 0: no bound
   };
   /// `shards` are in order of id and have no writes yet.
   IngestRouter(std::vector<ShardQueue*> shards, SlotMap slots, Limits limits);
@@ -71,14 +77,21 @@ class IngestRouter {
   /// caller's. A gap in the producer's numbers is FAILED_PRECONDITION and changes nothing. Writes
   /// of one producer are applied in the order of their calls.
   void Submit(WriteCall call, std::function<void(WriteResult)> done);
+  /// Memory of rows, backlogs and queues: what max_memory_bytes bounds.
+  [[nodiscard]] uint64_t memory_bytes() const;
+  /// Calls refused because of it.
+  [[nodiscard]] uint64_t refused_by_memory() const { return refused_by_memory_.load(); }
 
  private:
-  Status Admit(const WriteCall& call) PX_REQUIRES(mutex_);
+  Status Admit(const WriteCall& call, const column::TableSchema& table, uint64_t bytes)
+      PX_REQUIRES(mutex_);
+  Status AdmitMemory(const column::TableSchema& table, uint64_t bytes);
   [[nodiscard]] std::vector<std::vector<uint32_t>> RowsByShard(const column::Batch& batch) const;
 
   const std::vector<ShardQueue*> shards_;
   const SlotMap slots_;
   const Limits limits_;
+  std::atomic<uint64_t> refused_by_memory_{0};
   /// Held while a batch is queued, so that batches of one producer stand in one order everywhere.
   Mutex mutex_;
   std::map<std::string, BatchNumber, std::less<>> next_ PX_GUARDED_BY(mutex_);  // expected numbers

@@ -186,11 +186,17 @@ Status Shard::Impl::Load(Lsn cut, RecoveryReport* report) {
   const auto restore_series = [this] { return registry.Load(ports.metadata, &store); };
   if (cut.value() == 0) return restore_series();
   report->snapshot_rows = 0;
-  internal::RestoreTarget target{
-      &store, &producers, &backlog, Lsn(persisted), ports.keys, restore_series, [&](uint64_t rows) {
-        report->snapshot_rows = rows;
-        ReportProgress(*report);
-      }};
+  internal::RestoreTarget target{&store,
+                                 &producers,
+                                 &backlog,
+                                 Lsn(persisted),
+                                 ports.keys,
+                                 restore_series,
+                                 [&](uint64_t rows) {
+                                   report->snapshot_rows = rows;
+                                   ReportProgress(*report);
+                                 },
+                                 options.recovery_memory_bytes};
   PX_ASSIGN_OR_RETURN(restored, internal::RestoreSnapshot(ports.files, SnapshotDirectory(), cut,
                                                           Identity(), target));
   TakeSnapshot(restored.index);
@@ -700,6 +706,15 @@ Status Shard::FinishSnapshot(std::unique_ptr<SnapshotJob> job) {
   self.group.clear();
   self.UpdateStats();
   return recycled;
+}
+
+SpillSource Shard::Spilling() const {
+  const Impl& self = *impl_;
+  return {self.ports.files, self.SnapshotDirectory(), self.Identity(), self.snapshot};
+}
+
+hot::SpillResult Shard::Spill(hot::SpillBatch batch) {
+  return impl_->store.Spill(std::move(batch));
 }
 
 std::vector<std::pair<std::string, BatchNumber>> Shard::LastBatches() const {

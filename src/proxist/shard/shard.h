@@ -22,6 +22,7 @@
 #include "proxist/meta/catalog.h"
 #include "proxist/meta/store.h"
 #include "proxist/shard/snapshot_job.h"
+#include "proxist/shard/spill.h"
 
 namespace proxist::shard {
 
@@ -39,6 +40,8 @@ struct ShardOptions {
   bool keep_backlog = true;                      // false: there is no history to flush to
   uint64_t incarnation = 0;
   std::string snapshot_directory;  // empty: wal_directory/snapshots
+  /// Of rows, beyond which recovery leaves a snapshot's chunks in their files; 0: it never does.
+  uint64_t recovery_memory_bytes = 0;
   hot::StoreOptions store;
 };
 
@@ -170,6 +173,11 @@ class Shard {
   /// Ends a job that was stepped to its end or failed: after success, the next recovery starts from
   /// it. The job's error, or that of recycling the log.
   Status FinishSnapshot(std::unique_ptr<SnapshotJob> job);
+
+  /// Where the last snapshot placed the store's chunks.
+  [[nodiscard]] SpillSource Spilling() const;
+  /// Reads chunks from files instead of from memory.
+  hot::SpillResult Spill(hot::SpillBatch batch);
 
   /// The last batch number applied for each producer.
   [[nodiscard]] std::vector<std::pair<std::string, BatchNumber>> LastBatches() const;

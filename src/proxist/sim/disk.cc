@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "proxist/base/check.h"
+#include "proxist/env/copied_file.h"
 
 namespace proxist::sim {
 namespace {
@@ -421,6 +422,13 @@ StatusOr<std::vector<std::byte>> Disk::ReadAll(const std::string& path, uint64_t
                              found->second->cache.size(), max_bytes);
   }
   return found->second->cache;
+}
+
+StatusOr<std::shared_ptr<const env::MappedFile>> Disk::Map(const std::string& path) {
+  PX_RETURN_IF_ERROR(Readable(path));
+  const auto found = names_.find(path);
+  if (found == names_.end()) return NotFound("{}: open: No such file or directory", path);
+  return std::make_shared<const env::CopiedFile>(found->second->cache);
 }
 
 StatusOr<std::unique_ptr<env::FileLock>> Disk::Lock(const std::string&) {

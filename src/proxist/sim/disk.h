@@ -60,6 +60,8 @@ class Disk final : public env::FileSystem {
   StatusOr<bool> Exists(const std::string& path) override;
   Status WriteAtomically(const std::string& path, ByteSpan bytes) override;
   StatusOr<std::vector<std::byte>> ReadAll(const std::string& path, uint64_t max_bytes) override;
+  /// A copy: what happens to the disk does not reach it.
+  StatusOr<std::shared_ptr<const env::MappedFile>> Map(const std::string& path) override;
   StatusOr<std::unique_ptr<env::FileLock>> Lock(const std::string& path) override;
 
  private:

@@ -78,6 +78,7 @@ TEST(TableMessage, ComesBackAsItWas) {
   schema.series = {1};
   schema.seq = column::SeqMode::kAssigned;
   schema.hot_retain = Duration::Hours(3);
+  schema.hot_memory_bytes = 5u << 20;
   schema.durability = column::Durability::kProcess;
   v1::Table message;
   EncodeTable(schema, &message);

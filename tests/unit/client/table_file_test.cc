@@ -38,11 +38,12 @@ TEST(TableFile, ReadsTheExample) {
 }
 
 TEST(TableFile, ReadsManyDocumentsAndPassesOverMaps) {
-  const auto tables = ParseTables(std::string(kQuotes) +
-                                      "---\nmap: quotes\ncolumns: {}\n---\n---\nkind: Table\nname: "
-                                      "trades\ncolumns:\n  - {name: price, type: float64}\nseq: "
-                                      "assigned\nhot: {retain: 1h30m}\ndurability: process\n",
-                                  "t.yaml", "default");
+  const auto tables =
+      ParseTables(std::string(kQuotes) +
+                      "---\nmap: quotes\ncolumns: {}\n---\n---\nkind: Table\nname: "
+                      "trades\ncolumns:\n  - {name: price, type: float64}\nseq: "
+                      "assigned\nhot: {retain: 1h30m, memory: 2GiB}\ndurability: process\n",
+                  "t.yaml", "default");
   ASSERT_TRUE(tables.ok()) << tables.status();
   ASSERT_EQ(tables->size(), 2U);
   EXPECT_EQ((*tables)[1].name, "trades");
@@ -50,6 +51,22 @@ TEST(TableFile, ReadsManyDocumentsAndPassesOverMaps) {
   EXPECT_EQ((*tables)[0].durability, column::Durability::kSync);
   EXPECT_EQ((*tables)[1].durability, column::Durability::kProcess);
   EXPECT_EQ((*tables)[1].hot_retain.ns(), Duration::Seconds(5400).ns());
+  EXPECT_EQ((*tables)[0].hot_memory_bytes, 0U);
+  EXPECT_EQ((*tables)[1].hot_memory_bytes, uint64_t{2} << 30);
+}
+
+TEST(TableFile, AMemoryLimitHasAUnit) {
+  const std::string table = "kind: Table\nname: t\ncolumns:\n  - {name: p, type: int64}\n";
+  for (const char* memory : {"1MiB", "1536MiB", "3GiB", "2TiB"}) {
+    const std::string yaml = fmt::format("{}hot: {{memory: {}}}\n", table, memory);
+    const auto tables = ParseTables(yaml, "t.yaml", "desk");
+    ASSERT_TRUE(tables.ok()) << tables.status();
+    EXPECT_THAT(FormatTable(tables->front()), ::testing::HasSubstr(memory));
+  }
+  for (const char* memory : {"1", "0MiB", "1GB", "-1GiB", "1.5GiB", "x", "GiB", "99999999MiB"}) {
+    const std::string yaml = fmt::format("{}hot: {{memory: {}}}\n", table, memory);
+    EXPECT_FALSE(ParseTables(yaml, "t.yaml", "desk").ok()) << memory;
+  }
 }
 
 TEST(TableFile, FormatReadsBack) {

@@ -75,6 +75,14 @@ TEST(ColumnFormat, SchemaBytesAreGolden) {
   EXPECT_EQ(DecodeSchema(AsBytes(golden)).value(), schema);
 }
 
+TEST(ColumnFormat, AMemoryLimitTakesFormatThree) {
+  TableSchema schema = *GoldenSchema();
+  schema.hot_memory_bytes = 0x1122334400000000;
+  ExpectGolden("schema_v3.bin", EncodeSchema(schema));
+  const std::string golden = ReadFile(Root() + "tests/unit/column/golden/schema_v3.bin");
+  EXPECT_EQ(DecodeSchema(AsBytes(golden)).value(), schema);
+}
+
 TEST(ColumnFormat, SchemasOfFormatOneAreSync) {
   const std::string golden = ReadFile(Root() + "tests/unit/column/golden/schema_v1.bin");
   const TableSchema schema = DecodeSchema(AsBytes(golden)).value();

@@ -102,6 +102,9 @@ TEST(ValidateSchema, ColumnsAndSeries) {
   schema.hot_retain = Duration(-1);
   ExpectInvalid(schema, "negative");
   schema = Quotes();
+  schema.hot_memory_bytes = 1000;
+  ExpectInvalid(schema, "least");
+  schema = Quotes();
   schema.seq = static_cast<SeqMode>(3);
   ExpectInvalid(schema, "seq");
   schema = Quotes();
@@ -141,6 +144,10 @@ TEST(Evolve, AddsNullableColumnsAtTheEndAndChangesRetention) {
   const SchemaPtr third = Evolve(second, declared, TableId(9)).value();
   EXPECT_EQ(third->version, SchemaVersion(3));
   EXPECT_EQ(third->hot_retain, Duration::Hours(1));
+  declared.hot_memory_bytes = 64u << 20;
+  const SchemaPtr fourth = Evolve(third, declared, TableId(9)).value();
+  EXPECT_EQ(fourth->version, SchemaVersion(4));
+  EXPECT_EQ(fourth->hot_memory_bytes, 64u << 20);
 }
 
 TEST(Evolve, ChangesDurabilityBothWays) {

@@ -243,5 +243,23 @@ TEST(SystemClockTest, MovesForward) {
   EXPECT_LE(first, clock.Monotonic());
 }
 
+TEST_F(PosixFileSystemTest, AMappingOutlivesItsFile) {
+  FileSystem& files = PosixFileSystem();
+  const auto pattern = Pattern(100'000, 7);
+  ASSERT_TRUE(files.WriteAtomically(Path("a"), pattern).ok());
+  ASSERT_TRUE(files.WriteAtomically(Path("empty"), {}).ok());
+  const auto mapped = files.Map(Path("a"));
+  ASSERT_TRUE(mapped.ok()) << mapped.status();
+  ASSERT_TRUE(files.Remove(Path("a")).ok());
+  EXPECT_TRUE(std::ranges::equal((*mapped)->bytes(), pattern));
+  (*mapped)->Release();
+  EXPECT_TRUE(std::ranges::equal((*mapped)->bytes(), pattern));
+  EXPECT_EQ(reinterpret_cast<uintptr_t>((*mapped)->bytes().data()) % 64, 0U);
+  EXPECT_TRUE(absl::IsNotFound(files.Map(Path("a")).status()));
+  const auto empty = files.Map(Path("empty"));
+  ASSERT_TRUE(empty.ok()) << empty.status();
+  EXPECT_TRUE((*empty)->bytes().empty());
+}
+
 }  // namespace
 }  // namespace proxist::env

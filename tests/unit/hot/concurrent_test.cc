@@ -8,6 +8,7 @@
 
 #include "proxist/hot/store.h"
 #include "tests/unit/hot/rows.h"
+#include "tests/unit/hot/spill_file.h"
 #include "tests/unit/hot/totals_check.h"
 
 namespace proxist::hot {
@@ -29,6 +30,8 @@ Planned PlanOf(uint64_t lsn) {
 }
 
 void WriteAll(Store* store, const column::SchemaPtr& schema) {
+  SpillFiles files;
+  uint64_t spilled = 0;
   uint64_t lsn = 0;
   for (uint64_t batch = 0; batch < kBatches; ++batch) {
     column::BatchBuilder builder(schema);
@@ -43,12 +46,17 @@ void WriteAll(Store* store, const column::SchemaPtr& schema) {
     if (batch % 3 != 1) store->Publish(Lsn(lsn));
     if (batch % 4 == 3) store->SetPersisted(Lsn(store->published().value() - 20));
     store->Maintain();
+    if (batch % 6 == 5) {
+      files.Place(store);
+      spilled += files.Spill(store, [](const SealedChunk& c) { return c.id % 3 != 0; }).chunks;
+    }
     if (batch % 10 == 9) {
       const Timestamp before(static_cast<int64_t>(lsn - 600) * 10);
       if (lsn > 600) store->Evict(kTable, store->PlanEviction(kTable, before, Timestamp::Max()));
     }
   }
   store->Publish(Lsn(lsn));
+  EXPECT_GT(spilled, 0U);
 }
 
 /// ts to the LSN whose row is seen there at `cut`, above `floor`.

@@ -12,6 +12,7 @@
 
 #include "proxist/hot/image.h"
 #include "tests/unit/hot/rows.h"
+#include "tests/unit/hot/spill_file.h"
 #include "tests/unit/hot/totals_check.h"
 
 namespace proxist::hot {
@@ -246,6 +247,13 @@ class ModelTest : public testing::TestWithParam<int> {
     EXPECT_EQ(store_->Evict(kTable, plan).series, plan.size());
   }
 
+  /// Places what is new now and then, and spills some of what is placed.
+  void Spill() {
+    if (OneIn(2)) files_.Place(store_.get());
+    spilled_ += files_.Spill(store_.get(), [&](const SealedChunk&) { return OneIn(2); }).chunks;
+    if (OneIn(4)) files_.Move();
+  }
+
   /// A snapshot's bytes as far as it has been read.
   struct Image {
     std::unique_ptr<StoreImage> reader;
@@ -288,6 +296,7 @@ class ModelTest : public testing::TestWithParam<int> {
     const Timestamp max_ts = image.reader->tables()[0].max_ts;
     const Lsn cut = image.reader->cut();
     store_ = NewStore();
+    files_ = {};  // a chunk made after the image may have another content now
     store_->SetSchema(schema_);
     ImageLoader loader(store_.get());
     ASSERT_TRUE(loader.AddStrings(views).ok());
@@ -305,8 +314,11 @@ class ModelTest : public testing::TestWithParam<int> {
       ASSERT_TRUE(series.ok()) << series.status();
       ASSERT_EQ(in.remaining(), 0U);
       const Status added =
-          loader.AddSeries(*series, cut, [&](const StoredChunk& chunk) -> StatusOr<ByteSpan> {
-            return ByteSpan(image.chunks.at(chunk.id));
+          loader.AddSeries(*series, cut, [&](const StoredChunk& chunk) -> StatusOr<ChunkBytes> {
+            const std::vector<std::byte>& bytes = image.chunks.at(chunk.id);
+            if (OneIn(2)) return ChunkBytes(bytes);
+            const auto file = std::make_shared<const env::CopiedFile>(bytes);
+            return ChunkBytes(file->bytes(), file);
           });
       ASSERT_TRUE(added.ok()) << added;
     }
@@ -342,6 +354,8 @@ class ModelTest : public testing::TestWithParam<int> {
     Timestamp now;
   };
   std::vector<Batch> batches_;  // all of them
+  SpillFiles files_;
+  uint64_t spilled_ = 0;
   uint64_t chunks_known_ = 0;
 };
 
@@ -358,6 +372,7 @@ TEST_P(ModelTest, EveryReaderSeesItsCut) {
       store_->SetPersisted(Lsn(from + random_() % (store_->published().value() - from + 1)));
     }
     if (OneIn(8)) Evict();
+    if (OneIn(8)) Spill();
     if (OneIn(2)) {
       for (int i = 0; i < 100 && store_->Maintain(); ++i) {
       }
@@ -377,6 +392,7 @@ TEST_P(ModelTest, EveryReaderSeesItsCut) {
   }
   EXPECT_GT(known_boundaries_, 100U);
   EXPECT_GT(late_rows_, 0U);
+  EXPECT_GT(spilled_, 0U);
 }
 
 TEST_P(ModelTest, ARestartFromAnImageGoesOnAsIfNothingHadBeen) {
@@ -393,6 +409,7 @@ TEST_P(ModelTest, ARestartFromAnImageGoesOnAsIfNothingHadBeen) {
       store_->SetPersisted(Lsn(from + random_() % (lsn_ - from + 1)));
     }
     if (OneIn(8)) Evict();
+    if (OneIn(8)) Spill();
     for (int i = 0; OneIn(2) && i < 10 && store_->Maintain(); ++i) {
     }
     if (image == nullptr && OneIn(10)) image = BeginImage(whole.get());

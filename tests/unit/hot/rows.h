@@ -104,9 +104,7 @@ inline std::string CheckCell(const RowBlock& block, uint32_t row, size_t column,
   if (!want.valid) return "";
   const std::byte* values = ValuesOf(block, column);
   if (kind == column::TypeKind::kString) {
-    const auto* text = LoadAt<const std::byte*>(values, row);
-    const std::string_view got = AsText({text + 4, LoadAt<uint32_t>(text, 0)});
-    return got == want.text ? "" : "text";
+    return AsText(TextOf(block, column, row)) == want.text ? "" : "text";
   }
   if (kind == column::TypeKind::kSymbol) {
     return dictionary.At(LoadAt<uint32_t>(values, row)) == want.text ? "" : "symbol";

@@ -68,6 +68,21 @@ TEST(CommandLine, StandardsEqualTheStructs) {
   EXPECT_FALSE(line.options->insecure);
 }
 
+TEST(CommandLine, AMemoryLimitIsAShareOfTheMachineOrGivenOrNone) {
+  const auto limit = [](const std::string& text) {
+    const CommandLine line = ParseCommandLine({"--data", "/tmp/x", "--memory-limit-mb", text});
+    EXPECT_TRUE(line.options) << line.text;
+    return line.options->node.memory_limit_bytes;
+  };
+  EXPECT_EQ(limit("100"), 100u << 20);
+  EXPECT_EQ(limit("0"), 0u);
+  EXPECT_GE(limit("auto"), 64u << 20);
+  EXPECT_THAT(UsageError({"--data", "/tmp/x", "--memory-limit-mb", "63"}),
+              HasSubstr("at least 64"));
+  EXPECT_THAT(UsageError({"--data", "/tmp/x", "--memory-limit-mb", "x"}),
+              HasSubstr("not a number"));
+}
+
 TEST(CommandLine, TheFileSetsAndTheCommandLineWins) {
   const ConfigFile file("data: /from/file\nshards: 3\ninsecure: true\ngrpc: '[::1]:9'\n");
   const CommandLine line =

@@ -22,7 +22,8 @@ NodeState MakeState() {
   auto schema = std::make_shared<column::TableSchema>();
   schema->name = "quotes";
   schema->version = SchemaVersion(2);
-  TableState table{schema, {.rows = 10, .bytes = 640, .series = 3, .overlay_rows = 1}, {}};
+  TableState table{
+      schema, {.rows = 10, .bytes = 640, .spilled_bytes = 512, .series = 3, .overlay_rows = 1}, {}};
   table.stats.max_ts = Timestamp(5'000'000'000);
   table.persisted_through = Timestamp(4'500'000'000);
   state.tables.push_back(table);
@@ -42,6 +43,11 @@ NodeState MakeState() {
   state.history.flush.last_error_at = Timestamp(2'000'000'000);
   state.history.flush.inserts = 6;
   state.history.flush_lag = Duration::Millis(1500);
+  state.memory.limit_bytes = 2048;
+  state.memory.used_bytes = 1024;
+  state.memory.spilled_chunks = 5;
+  state.memory.refused_writes = 3;
+  state.memory.pressure.evicted_rows = 77;
   state.resident_bytes = 4096;
   return state;
 }
@@ -62,6 +68,9 @@ TEST(HttpRoutes, Status) {
   EXPECT_EQ(status["shards"][1]["poisoned"], "disk \xef\xbf\xbd gone");
   EXPECT_EQ(status["history"]["last_error"], "refused");
   EXPECT_EQ(status["history"]["flush_lag_ns"], 1'500'000'000);
+  EXPECT_EQ(status["tables"][0]["spilled_bytes"], 512);
+  EXPECT_EQ(status["memory"]["limit_bytes"], 2048);
+  EXPECT_EQ(status["memory"]["evicted_rows"], 77);
   EXPECT_EQ(status["healthy"], true);
 }
 
@@ -91,6 +100,8 @@ TEST(HttpRoutes, MetricsHoldTheState) {
   EXPECT_THAT(text, Not(HasSubstr("proxist_table_persisted_through_seconds{tenant=\"default\","
                                   "table=\"trades\"}")));
   EXPECT_THAT(text, HasSubstr("proxist_history_flush_lag_seconds 1.5\n"));
+  EXPECT_THAT(text, HasSubstr("proxist_memory_used_bytes 1024\n"));
+  EXPECT_THAT(text, HasSubstr("proxist_memory_refused_writes_total 3\n"));
   EXPECT_THAT(text, HasSubstr("proxist_healthy 1\n"));
 }
 
@@ -113,6 +124,9 @@ TEST(StatusMessage, HoldsTheState) {
   EXPECT_EQ(message.history().last_error(), "refused");
   EXPECT_EQ(message.history().inserts(), 6u);
   EXPECT_EQ(message.memory_bytes(), 4096u);
+  EXPECT_EQ(message.tables(0).spilled_bytes(), 512u);
+  EXPECT_EQ(message.memory().used_bytes(), 1024u);
+  EXPECT_EQ(message.memory().spilled_chunks(), 5u);
   EXPECT_TRUE(message.healthy());
 }
 

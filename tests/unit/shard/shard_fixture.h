@@ -66,6 +66,9 @@ class FailingFiles final : public env::FileSystem {
   StatusOr<std::vector<std::byte>> ReadAll(const std::string& path, uint64_t max) override {
     return host_.ReadAll(path, max);
   }
+  StatusOr<std::shared_ptr<const env::MappedFile>> Map(const std::string& path) override {
+    return host_.Map(path);
+  }
   StatusOr<std::unique_ptr<env::FileLock>> Lock(const std::string& path) override {
     return host_.Lock(path);
   }

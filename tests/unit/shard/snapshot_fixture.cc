@@ -16,8 +16,7 @@ std::string CellText(const hot::RowBlock& block, uint32_t row, const column::Tab
     }
     const std::byte* values = hot::ValuesOf(block, c);
     if (schema.columns[c].type.kind == column::TypeKind::kString) {
-      const auto* at = LoadAt<const std::byte*>(values, row);
-      text += fmt::format(" '{}'", AsText({at + 4, LoadAt<uint32_t>(at, 0)}));
+      text += fmt::format(" '{}'", AsText(hot::TextOf(block, c, row)));
     } else if (schema.columns[c].type.kind == column::TypeKind::kSymbol) {
       text += fmt::format(" {}", dictionary.At(LoadAt<uint32_t>(values, row)));
     } else {
@@ -134,6 +133,22 @@ void SnapshotFixture::EvictSome() {
   const auto result =
       shard_->Evict(schema_->id, Timestamp(kStartNs + ms * 1'000'000), Timestamp::Max());
   ASSERT_TRUE(result.ok()) << result.status();
+}
+
+uint64_t SnapshotFixture::SpillAll() {
+  SpillReader reader(&shard_->store());
+  reader.Use(shard_->Spilling());
+  std::vector<hot::SealedChunk> chunks;
+  shard_->store().SealedChunks(&chunks);
+  hot::SpillBatch batch;
+  for (const hot::SealedChunk& chunk : chunks) {
+    if (!reader.Holds(chunk) || (chunk.file != 0 && !reader.Moved(chunk))) continue;
+    const Status added = reader.Add(chunk, &batch);
+    EXPECT_TRUE(added.ok()) << added;
+  }
+  const uint64_t spilled = shard_->Spill(std::move(batch)).chunks;
+  reader.Release();
+  return spilled;
 }
 
 std::string SnapshotFixture::Describe() const {

@@ -26,6 +26,8 @@ class SnapshotFixture : public ShardFixture {
   /// Persists about half of what is not, as a flush does, and notes the rows handed over.
   void FlushSome();
   void EvictSome();
+  /// Spills what the last snapshot holds; how many chunks.
+  uint64_t SpillAll();
   /// Everything that queries, producers and the flush can see, without taking anything.
   std::string Describe() const;
   /// The rows that a flush would send now: LSN to what the row says. Takes them.

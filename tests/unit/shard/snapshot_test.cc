@@ -80,6 +80,7 @@ TEST_F(SnapshotTest, RecoveryFromASnapshotIsRecoveryFromTheWholeLog) {
     WriteRandom();
     if (random_() % 3 == 0) FlushSome();
     if (random_() % 15 == 0) EvictSome();
+    if (random_() % 20 == 0) SpillAll();
     if (step == 200) AddColumn();
     if (job == nullptr && random_() % 8 == 0) {
       auto begun = shard_->BeginSnapshot();

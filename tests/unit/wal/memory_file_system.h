@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "proxist/env/copied_file.h"
 #include "proxist/env/file_system.h"
 
 namespace proxist::env {
@@ -108,6 +109,10 @@ class MemoryFileSystem final : public FileSystem {
   StatusOr<Bytes> ReadAll(const std::string& path, uint64_t) override {
     if (!files_.contains(path)) return NotFound("{}: open: no such file", path);
     return files_[path];
+  }
+  StatusOr<std::shared_ptr<const MappedFile>> Map(const std::string& path) override {
+    if (!files_.contains(path)) return NotFound("{}: open: no such file", path);
+    return std::make_shared<const CopiedFile>(files_[path]);
   }
   StatusOr<std::unique_ptr<FileLock>> Lock(const std::string&) override {
     return std::make_unique<FileLock>();

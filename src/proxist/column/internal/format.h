@@ -7,8 +7,10 @@
 namespace proxist::column {
 
 inline constexpr uint32_t kSchemaMagic = 0x43535850;  // "PXSC"
-/// What is written; 1, which has no durability, is read as well.
-inline constexpr uint16_t kSchemaFormat = 2;
+/// What is written for a table with a memory limit, and for one without. 1, which has no durability
+/// either, is read as well.
+inline constexpr uint16_t kSchemaFormat = 3;
+inline constexpr uint16_t kSchemaFormatWithoutMemory = 2;
 
 inline constexpr uint16_t kBatchFormat = 1;
 inline constexpr size_t kBatchHeaderBytes = 8;

@@ -5,7 +5,6 @@
 #include <tuple>
 
 #include "proxist/base/check.h"
-#include "proxist/hot/internal/text.h"
 
 namespace proxist::hot::internal {
 namespace {
@@ -60,11 +59,12 @@ void EncodeNulls(const RowBlock& block, size_t column, const Selection& rows, st
   }
 }
 
-uint64_t EncodeText(const std::byte* addresses, const Selection& rows, ArrayWriter* arrays) {
+uint64_t EncodeText(const RowBlock& block, size_t column, const Selection& rows,
+                    ArrayWriter* arrays) {
   std::byte* lengths = arrays->Add(rows.rows * sizeof(uint32_t));
   uint64_t total = 0;
   for (uint32_t i = 0; i < rows.rows; ++i) {
-    const ByteSpan text = TextOf(LoadAt<const std::byte*>(addresses, rows.At(i)));
+    const ByteSpan text = block.text(column, rows.At(i));
     const auto length = static_cast<uint32_t>(text.size());
     std::memcpy(lengths + i * sizeof length, &length, sizeof length);
     total += length;
@@ -72,9 +72,9 @@ uint64_t EncodeText(const std::byte* addresses, const Selection& rows, ArrayWrit
   return total;
 }
 
-void CopyText(const std::byte* addresses, const Selection& rows, std::byte* to) {
+void CopyText(const RowBlock& block, size_t column, const Selection& rows, std::byte* to) {
   for (uint32_t i = 0; i < rows.rows; ++i) {
-    const ByteSpan text = TextOf(LoadAt<const std::byte*>(addresses, rows.At(i)));
+    const ByteSpan text = block.text(column, rows.At(i));
     if (!text.empty()) std::memcpy(to, text.data(), text.size());
     to += text.size();
   }
@@ -108,12 +108,12 @@ void BlockCodec::Encode(const RowBlock& block, const Layout& layout, uint32_t ro
     const bool nulls = column.nulls.load(std::memory_order_acquire) != nullptr;
     uint64_t text_bytes = 0;
     if (column.own && text) {
-      text_bytes = EncodeText(column.values, selection, &arrays);
+      text_bytes = EncodeText(block, c, selection, &arrays);
     } else if (column.own) {
       selection.Copy(column.values, shape.width, arrays.Add(size_t{rows} * shape.width));
     }
     if (nulls) EncodeNulls(block, c, selection, arrays.Add((rows + 63) / 64 * sizeof(uint64_t)));
-    if (text_bytes > 0) CopyText(column.values, selection, arrays.Add(text_bytes));
+    if (text_bytes > 0) CopyText(block, c, selection, arrays.Add(text_bytes));
     std::byte* entry = out->data() + start + kBlockHeaderBytes + c * kBlockColumnBytes;
     StoreField(entry, column_field::kKind, static_cast<uint8_t>(shape.kind));
     const int flags = (column.own ? kOwnFlag : 0) | (nulls ? kNullsFlag : 0);
@@ -256,6 +256,8 @@ StatusOr<EncodedBlock> BlockCodec::Decode(ByteSpan bytes, uint32_t strings) {
   const auto kind = LoadField<uint8_t>(header, f::kKind);
   const auto alignment = LoadField<uint8_t>(header, f::kAlignment);
   block.kind = static_cast<BlockKind>(kind);
+  block.alignment = alignment;
+  block.bytes = length;
   block.rows = LoadField<uint32_t>(header, f::kRows);
   block.capacity = LoadField<uint32_t>(header, f::kCapacity);
   block.id = LoadField<uint64_t>(header, f::kId);

@@ -66,14 +66,22 @@ struct EncodedColumn {
 };
 struct EncodedBlock {
   BlockKind kind = BlockKind::kChunk;
+  uint8_t alignment = kInlineAlignment;
   uint32_t rows = 0;
   uint32_t capacity = 0;
   uint64_t id = 0;
   uint64_t lsn_base = 0;
   int64_t last_published = INT64_MIN;
+  uint64_t bytes = 0;  // of the whole block
   ByteSpan ts, seq, lsn, op, published;
   std::vector<EncodedColumn> columns;
 
+  /// Its arrays are aligned as readers of rows need them.
+  [[nodiscard]] bool CanMap() const {
+    return kind == BlockKind::kChunk &&
+           reinterpret_cast<uintptr_t>(ts.data()) % kFileAlignment == 0 &&
+           alignment == kFileAlignment;
+  }
   [[nodiscard]] int64_t ts_at(uint32_t row) const { return LoadAt<int64_t>(ts.data(), row); }
   [[nodiscard]] uint64_t seq_at(uint32_t row) const { return LoadAt<uint64_t>(seq.data(), row); }
   [[nodiscard]] uint64_t lsn_at(uint32_t row) const {

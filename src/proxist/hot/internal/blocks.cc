@@ -88,13 +88,18 @@ RowBlock* Blocks::NewOverlay(const Layout& layout, uint32_t capacity, Account* a
 
 void Blocks::Free(RowBlock* block) {
   block->account_->Add(-static_cast<int64_t>(block->total_bytes_));
-  for (uint32_t c = 0; c < block->column_count_; ++c) {
-    delete[] block->columns_[c].nulls.load(std::memory_order_relaxed);
-  }
-  FreeText(block->text_);
-  delete block->totals_;
+  if (!block->totals_moved_) delete block->totals_;
   const size_t bytes = block->own_bytes_;
-  const bool in_arena = block->lsn_delta_ != nullptr && block->capacity_ == kChunkRows;
+  const bool mapped = block->mapped_ != nullptr;
+  const bool in_arena = !mapped && block->lsn_delta_ != nullptr && block->capacity_ == kChunkRows;
+  if (mapped) {
+    Unmap(block);
+  } else {
+    for (uint32_t c = 0; c < block->column_count_; ++c) {
+      delete[] block->columns_[c].nulls.load(std::memory_order_relaxed);
+    }
+    FreeText(block->text_);
+  }
   block->~RowBlock();
   if (in_arena) {
     arena_.Free(block, bytes);
@@ -185,7 +190,7 @@ void Blocks::FillColumn(RowBlock* block, size_t column, const Layout::Column& sh
     }
     const std::byte* in = from.block->values(column) + size_t{from.row} * shape.width;
     if (text) {
-      SetText(block, column, row, TextOf(LoadAt<const std::byte*>(in, 0)));
+      SetText(block, column, row, from.block->text(column, from.row));
     } else if (shape.width == 8) {
       std::memcpy(out, in, 8);
     } else {

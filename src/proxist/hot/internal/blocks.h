@@ -5,12 +5,15 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
+#include "proxist/base/status.h"
 #include "proxist/column/batch.h"
 #include "proxist/column/dictionary.h"
 #include "proxist/column/schema.h"
+#include "proxist/env/file_system.h"
 #include "proxist/hot/internal/arena.h"
 #include "proxist/hot/internal/totals.h"
 #include "proxist/hot/row_block.h"
@@ -20,14 +23,32 @@ namespace proxist::hot::internal {
 struct EncodedBlock;
 struct EncodedColumn;
 
+/// A chunk file by its mapping and its number.
+struct NumberedFile {
+  std::shared_ptr<const env::MappedFile> mapping;
+  uint64_t number = 0;
+};
+
 /// Bytes held, also by blocks that are retired but still pinned. Changed by the writer, read by
 /// any thread.
 struct Account {
   std::atomic<uint64_t> bytes{0};
-  Account* total = nullptr;  // also counts these
+  std::atomic<uint64_t> mapped_chunks{0};  // whose rows are in mapped files
+  std::atomic<uint64_t> mapped_bytes{0};   // of these rows, in the files
+  std::atomic<uint64_t> retired{0};        // of `bytes`: goes when readers are done with it
+  Account* total = nullptr;                // also counts these
   void Add(int64_t delta) {
     bytes.fetch_add(static_cast<uint64_t>(delta), std::memory_order_relaxed);
     if (total != nullptr) total->Add(delta);
+  }
+  void AddRetired(int64_t delta) {
+    retired.fetch_add(static_cast<uint64_t>(delta), std::memory_order_relaxed);
+    if (total != nullptr) total->AddRetired(delta);
+  }
+  void AddMapped(int64_t chunks, int64_t file_bytes) {
+    mapped_chunks.fetch_add(static_cast<uint64_t>(chunks), std::memory_order_relaxed);
+    mapped_bytes.fetch_add(static_cast<uint64_t>(file_bytes), std::memory_order_relaxed);
+    if (total != nullptr) total->AddMapped(chunks, file_bytes);
   }
 };
 
@@ -42,6 +63,10 @@ struct Layout {
   TotalsLayoutPtr totals;
   explicit Layout(const column::TableSchema& schema);
 };
+
+/// The layout of a block with the encoded columns, the first of `table`'s. DATA_LOSS when they are
+/// not as the table has them.
+StatusOr<Layout> LayoutOf(const EncodedBlock& encoded, const Layout& table);
 
 /// A row by its place.
 struct RowRef {
@@ -92,11 +117,27 @@ class Blocks {
   /// An empty overlay that holds all its columns itself.
   RowBlock* NewOverlay(const Layout& layout, uint32_t capacity, Account* account);
   void Free(RowBlock* block);
+  /// It is unlinked and counts as retired; then FreeRetired.
+  static void Retired(const RowBlock* block) {
+    block->account_->AddRetired(static_cast<int64_t>(block->total_bytes_));
+  }
+  void FreeRetired(RowBlock* block) {
+    block->account_->AddRetired(-static_cast<int64_t>(block->total_bytes_));
+    Free(block);
+  }
 
   /// A block with what `encoded` holds; a chunk keeps its id. `layout` has the encoded columns,
   /// with their kinds; see NewChunk for the rest.
   RowBlock* Restore(const EncodedBlock& encoded, const Layout& layout,
                     std::span<std::byte* const> series_values, Account* account);
+  /// A chunk whose rows stay where `encoded` views them: in `file`'s bytes, checked and aligned
+  /// (CanMap). For the rest see Restore.
+  RowBlock* Map(const EncodedBlock& encoded, const NumberedFile& file, const Layout& layout,
+                std::span<std::byte* const> series_values, Account* account);
+  /// Map of the same chunk that `chunk` is, sealed; takes over its totals, which stay readable in
+  /// `chunk` as long as the new one lives.
+  RowBlock* Remap(const EncodedBlock& encoded, const NumberedFile& file, const Layout& layout,
+                  std::span<std::byte* const> series_values, RowBlock* chunk);
   /// The id of the next new chunk; ids below it are never given again.
   [[nodiscard]] uint64_t next_id() const { return next_id_; }
   /// No new chunk gets an id below `id`.
@@ -122,6 +163,8 @@ class Blocks {
     return block.published_ == nullptr ? LastPublished(block) : block.published_[row];
   }
   static size_t BytesOf(const RowBlock& block) { return block.total_bytes_; }
+  /// The number of the file that its rows are read from; 0: they are in memory. Any thread.
+  static uint64_t FileOf(const RowBlock& block);
   static void PrefetchHeader(const RowBlock& block);
   /// The cache lines that the next row goes to. Reads the header.
   static void PrefetchTail(const RowBlock& block, const Layout& layout);
@@ -142,6 +185,7 @@ class Blocks {
   static void RestoreColumn(RowBlock* block, size_t column, uint32_t rows,
                             const EncodedColumn& encoded);
   static void RaisePublished(RowBlock* block, int64_t published);
+  static void Unmap(RowBlock* block);
   static void Grew(RowBlock* block, size_t bytes);
 
   Arena arena_;

@@ -12,6 +12,7 @@
 #include "proxist/column/dictionary.h"
 #include "proxist/hot/internal/blocks.h"
 #include "proxist/hot/internal/epochs.h"
+#include "proxist/hot/internal/mapped.h"
 #include "proxist/hot/internal/series.h"
 #include "proxist/hot/internal/table.h"
 #include "proxist/hot/store.h"
@@ -64,6 +65,10 @@ struct Store::Impl {
   /// The greatest LSN whose row may leave memory.
   [[nodiscard]] uint64_t MayLeave() const;
   bool EvictSeries(internal::Series* series, int64_t floor, EvictResult* result);
+
+  // Spilling (spill.cc).
+  void SpillSeries(internal::Series* series, std::span<const internal::SpillItem> items,
+                   SpillResult* result);
 
   // Maintenance (compaction.cc, maintain.cc).
   enum class Step { kNothing, kMore, kDone };

@@ -28,9 +28,10 @@ size_t SeriesKeyHash::operator()(const SeriesKey& key) const {
 }
 
 void RetireBlock(RowBlock* block, Epochs* epochs, Blocks* blocks) {
+  Blocks::Retired(block);
   epochs->Retire(
       [](void* context, void* pointer) {
-        static_cast<Blocks*>(context)->Free(static_cast<RowBlock*>(pointer));
+        static_cast<Blocks*>(context)->FreeRetired(static_cast<RowBlock*>(pointer));
       },
       blocks, block);
 }

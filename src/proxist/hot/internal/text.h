@@ -20,9 +20,4 @@ struct TextPlace {
 TextPlace AppendText(TextSlab** head, ByteSpan text);
 void FreeText(TextSlab* head);
 
-/// The string at an address that AppendText gave.
-inline ByteSpan TextOf(const std::byte* address) {
-  return {address + sizeof(uint32_t), LoadAt<uint32_t>(address, 0)};
-}
-
 }  // namespace proxist::hot::internal

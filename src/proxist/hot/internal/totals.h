@@ -68,6 +68,9 @@ class TotalsTree {
   /// `shift` on, a multiple of kFanOut. The writer's, before readers see the tree.
   void Build(const ChunkEntry* entries, uint32_t first, uint32_t sealed, const TotalsTree* before,
              uint32_t shift, uint32_t same);
+  /// The nodes of `before`, whose chunks stand at the same places; made for as many chunks. The
+  /// writer's, before readers see the tree.
+  void Share(const TotalsTree& before) { levels_ = before.levels_; }
   /// Adds chunks [begin, end), sealed and not evicted; calls `rest(chunk)` for each that has to be
   /// read row by row, in order. Any thread.
   template <typename Rest>

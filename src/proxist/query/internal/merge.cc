@@ -100,12 +100,8 @@ void CopyFromMemory(const Piece& piece, size_t column, size_t base, exec::Column
   }
   for (uint32_t i = 0; i < n; ++i) {
     if (!all_valid && !out->IsValid(base + i)) continue;
-    const std::byte* bytes = nullptr;
-    std::memcpy(&bytes, values + (size_t{piece.begin} + i) * sizeof bytes, sizeof bytes);
-    uint32_t size = 0;
-    std::memcpy(&size, bytes, sizeof size);
-    out->data<std::string_view>()[base + i] = {reinterpret_cast<const char*>(bytes) + sizeof size,
-                                               size};
+    out->data<std::string_view>()[base + i] =
+        AsText(hot::TextOf(*piece.block, column, piece.begin + i));
   }
 }
 

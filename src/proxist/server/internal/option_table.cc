@@ -1,6 +1,7 @@
 // The rows of the option table.
 #include "proxist/server/internal/option_table.h"
 
+#include <algorithm>
 #include <charconv>
 #include <type_traits>
 
@@ -50,6 +51,20 @@ Status SetFlag(std::string_view text, DaemonOptions* options) {
 template <auto kMember>
 Status SetAddress(std::string_view text, DaemonOptions* options) {
   PX_ASSIGN_OR_RETURN(kMember(options), ParseListenAddress(text));
+  return OkStatus();
+}
+
+Status SetMemoryLimit(std::string_view text, DaemonOptions* options) {
+  constexpr uint64_t kLeastMiB = 64;
+  if (text == "auto") {
+    options->node.memory_limit_bytes = std::max(StandardMemoryLimit(), kLeastMiB * kMiB);
+    return OkStatus();
+  }
+  PX_ASSIGN_OR_RETURN(const uint64_t mib, ParseCount(text, 0, 1u << 24));
+  if (mib > 0 && mib < kLeastMiB) {
+    return InvalidArgument("\"{}\" is neither auto, 0, nor at least {}", text, kLeastMiB);
+  }
+  options->node.memory_limit_bytes = mib * kMiB;
   return OkStatus();
 }
 
@@ -116,6 +131,12 @@ constexpr OptionRow kOptions[] = {
      "Memory of rows that are published and not yet persisted; beyond it writes are refused "
      "(RESOURCE_EXHAUSTED).",
      &SetCount<PX_FIELD(node.max_backlog_bytes), 1, 1u << 20, kMiB>},
+    {"memory-limit-mb", "MIB", "auto",
+     "Memory of rows, backlogs and queues. From 80 % on rows that history has leave memory, then "
+     "others are read from snapshots' files; at the limit writes are refused "
+     "(RESOURCE_EXHAUSTED). `auto` is 60 % of the machine's memory or of its control group's, 0 is "
+     "no limit.",
+     &SetMemoryLimit},
     {"max-queued-batches", "N", "1024",
      "Batches that wait for a shard; beyond it writes are refused (RESOURCE_EXHAUSTED).",
      &SetCount<PX_FIELD(node.max_queued_batches), 1, 1u << 20>},

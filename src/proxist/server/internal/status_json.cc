@@ -24,6 +24,9 @@ Json TableJson(const TableState& table) {
           {"durability", column::NameOf(table.schema->durability)},
           {"rows_hot", table.stats.rows},
           {"bytes_hot", table.stats.bytes},
+          {"memory_limit_bytes", table.schema->hot_memory_bytes},
+          {"spilled_bytes", table.stats.spilled_bytes},
+          {"spilled_chunks", table.stats.spilled_chunks},
           {"series", table.stats.series},
           {"overlay_rows", table.stats.overlay_rows},
           {"max_ts", TimeJson(table.stats.max_ts)},
@@ -73,6 +76,22 @@ Json HistoryJson(const HistoryState& history) {
           {"last_error_at", last_error_at}};
 }
 
+Json MemoryJson(const MemoryState& memory) {
+  return {{"limit_bytes", memory.limit_bytes},
+          {"used_bytes", memory.used_bytes},
+          {"row_bytes", memory.row_bytes},
+          {"backlog_bytes", memory.backlog_bytes},
+          {"queued_bytes", memory.queued_bytes},
+          {"spilled_bytes", memory.spilled_bytes},
+          {"spilled_chunks", memory.spilled_chunks},
+          {"evicted_rows", memory.pressure.evicted_rows},
+          {"evicted_bytes", memory.pressure.evicted_bytes},
+          {"spills_chunks", memory.pressure.spilled_chunks},
+          {"spills_bytes", memory.pressure.spilled_bytes},
+          {"refused_writes", memory.refused_writes},
+          {"last_error", memory.pressure.last_error}};
+}
+
 /// Error texts may quote bytes that are no UTF-8; those become U+FFFD.
 std::string Dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -92,6 +111,7 @@ std::string StatusJson(const NodeState& state) {
                {"healthy", state.problems.empty()},
                {"problems", state.problems},
                {"memory_bytes", state.resident_bytes},
+               {"memory", MemoryJson(state.memory)},
                {"tables", std::move(tables)},
                {"shards", std::move(shards)},
                {"history", HistoryJson(state.history)}});

@@ -20,6 +20,9 @@ void EncodeTableState(const TableState& table, v1::TableStatus* out) {
   out->set_overlay_rows(table.stats.overlay_rows);
   out->set_persisted_through(table.persisted_through.ns());
   out->set_max_ts(table.stats.max_ts.ns());
+  out->set_spilled_bytes(table.stats.spilled_bytes);
+  out->set_spilled_chunks(table.stats.spilled_chunks);
+  out->set_memory_limit_bytes(table.schema->hot_memory_bytes);
 }
 
 void EncodeShardStats(ShardId id, const shard::ShardStats& stats, v1::ShardStatus* out) {
@@ -47,6 +50,22 @@ void EncodeHistory(const HistoryState& history, v1::HistoryStatus* out) {
   out->set_flush_lag_ns(history.flush_lag.ns());
 }
 
+void EncodeMemory(const MemoryState& memory, v1::MemoryStatus* out) {
+  out->set_limit_bytes(memory.limit_bytes);
+  out->set_used_bytes(memory.used_bytes);
+  out->set_row_bytes(memory.row_bytes);
+  out->set_backlog_bytes(memory.backlog_bytes);
+  out->set_queued_bytes(memory.queued_bytes);
+  out->set_spilled_bytes(memory.spilled_bytes);
+  out->set_spilled_chunks(memory.spilled_chunks);
+  out->set_evicted_rows(memory.pressure.evicted_rows);
+  out->set_evicted_bytes(memory.pressure.evicted_bytes);
+  out->set_spills_chunks(memory.pressure.spilled_chunks);
+  out->set_spills_bytes(memory.pressure.spilled_bytes);
+  out->set_refused_writes(memory.refused_writes);
+  out->set_last_error(memory.pressure.last_error);
+}
+
 }  // namespace
 
 void EncodeStatus(const NodeState& state, v1::StatusResponse* message) {
@@ -57,6 +76,7 @@ void EncodeStatus(const NodeState& state, v1::StatusResponse* message) {
   for (const TableState& table : state.tables) EncodeTableState(table, message->add_tables());
   for (const auto& [id, stats] : state.shards) EncodeShardStats(id, stats, message->add_shards());
   EncodeHistory(state.history, message->mutable_history());
+  EncodeMemory(state.memory, message->mutable_memory());
   message->set_memory_bytes(state.resident_bytes);
   message->set_healthy(state.problems.empty());
   for (const std::string& problem : state.problems) message->add_problems(problem);

@@ -86,10 +86,45 @@ constexpr TableMetric kTableMetrics[] = {
      [](const TableState& t) { return static_cast<double>(t.stats.rows); }},
     {"proxist_table_bytes_hot", "Memory of chunks and overlays.",
      [](const TableState& t) { return static_cast<double>(t.stats.bytes); }},
+    {"proxist_table_memory_limit_bytes", "The table's own limit of bytes_hot; 0: none.",
+     [](const TableState& t) { return static_cast<double>(t.schema->hot_memory_bytes); }},
+    {"proxist_table_spilled_bytes", "Bytes in chunk files of rows that are read from there.",
+     [](const TableState& t) { return static_cast<double>(t.stats.spilled_bytes); }},
     {"proxist_table_series", "Series in memory.",
      [](const TableState& t) { return static_cast<double>(t.stats.series); }},
     {"proxist_table_overlay_rows", "Rows in overlays: out of order, corrected or cancelled.",
      [](const TableState& t) { return static_cast<double>(t.stats.overlay_rows); }},
+};
+
+struct MemoryMetric {
+  const char* name;
+  const char* help;
+  Kind kind;
+  uint64_t (*read)(const MemoryState&);
+};
+constexpr MemoryMetric kMemoryMetrics[] = {
+    {"proxist_memory_limit_bytes", "Limit of rows, backlogs and queues; 0: none.", Kind::kGauge,
+     [](const MemoryState& m) { return m.limit_bytes; }},
+    {"proxist_memory_used_bytes", "Memory of rows, backlogs and queues.", Kind::kGauge,
+     [](const MemoryState& m) { return m.used_bytes; }},
+    {"proxist_memory_row_bytes", "Memory of rows.", Kind::kGauge,
+     [](const MemoryState& m) { return m.row_bytes; }},
+    {"proxist_memory_queued_bytes", "Memory of batches that wait for a shard.", Kind::kGauge,
+     [](const MemoryState& m) { return m.queued_bytes; }},
+    {"proxist_spilled_bytes", "Bytes in chunk files of rows that are read from there.",
+     Kind::kGauge, [](const MemoryState& m) { return m.spilled_bytes; }},
+    {"proxist_spilled_chunks", "Chunks that are read from chunk files.", Kind::kGauge,
+     [](const MemoryState& m) { return m.spilled_chunks; }},
+    {"proxist_memory_evicted_rows_total", "Rows evicted by memory pressure.", Kind::kCounter,
+     [](const MemoryState& m) { return m.pressure.evicted_rows; }},
+    {"proxist_memory_evicted_bytes_total", "Memory that this freed.", Kind::kCounter,
+     [](const MemoryState& m) { return m.pressure.evicted_bytes; }},
+    {"proxist_memory_spills_chunks_total", "Chunks spilled by memory pressure.", Kind::kCounter,
+     [](const MemoryState& m) { return m.pressure.spilled_chunks; }},
+    {"proxist_memory_spills_bytes_total", "Memory that this freed.", Kind::kCounter,
+     [](const MemoryState& m) { return m.pressure.spilled_bytes; }},
+    {"proxist_memory_refused_writes_total", "Writes refused at the memory limit.", Kind::kCounter,
+     [](const MemoryState& m) { return m.refused_writes; }},
 };
 
 void AddHistory(const HistoryState& history, Samples* out) {
@@ -120,6 +155,10 @@ std::vector<Sample> StatusSamples(const NodeState& state) {
           state.problems.empty() ? 1 : 0);
   out.Add("proxist_resident_memory_bytes", "Resident set of the server.", Kind::kGauge, {},
           static_cast<double>(state.resident_bytes));
+  for (const MemoryMetric& metric : kMemoryMetrics) {
+    out.Add(metric.name, metric.help, metric.kind, {},
+            static_cast<double>(metric.read(state.memory)));
+  }
   for (const ShardMetric& metric : kShardMetrics) {
     for (const auto& [id, stats] : state.shards) {
       out.Add(metric.name, metric.help, metric.kind, {{"shard", std::to_string(id.value())}},

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "proxist/hot/spill.h"
+
 namespace proxist::shard::internal {
 namespace {
 
@@ -50,6 +52,9 @@ class Restorer {
     PX_ASSIGN_OR_RETURN(const auto file, files_->Open(path, env::FileSystem::Mode::kRead));
     PX_ASSIGN_OR_RETURN(out_.index->manifest_bytes, file->Size());
     out_.rows = loader_.rows();
+    for (const auto& [number, mapping] : mappings_) {
+      if (mapping != nullptr) mapping->Release();
+    }
     return std::move(out_);
   }
 
@@ -81,7 +86,7 @@ class Restorer {
 
   Status AddSeries(const hot::StoredSeries& series) {
     PX_RETURN_IF_ERROR(loader_.AddSeries(
-        series, out_.cut, [this](const hot::StoredChunk& chunk) { return ReadChunk(chunk); }));
+        series, out_.cut, [this](const hot::StoredChunk& chunk) { return BytesOf(chunk); }));
     for (const hot::StoredChunk& chunk : series.chunks) {
       if (out_.index->chunks.contains(chunk.id)) {
         return DataLoss("chunk {} comes twice", chunk.id);
@@ -90,6 +95,24 @@ class Restorer {
     }
     if (target_.progress) target_.progress(loader_.rows());
     return OkStatus();
+  }
+
+  /// Where memory has no room for the chunk, and its file can be mapped: the bytes there.
+  StatusOr<hot::ChunkBytes> BytesOf(const hot::StoredChunk& chunk) {
+    const bool stays = target_.memory_bytes > 0 && target_.store->bytes() >= target_.memory_bytes;
+    if (!stays) return ReadChunk(chunk);
+    auto known = mappings_.find(chunk.place.file);
+    if (known == mappings_.end()) {
+      const std::string path = directory_ + "/" + hot::ChunkFileName(chunk.place.file);
+      auto mapped = hot::MapChunkFile(files_, path, identity_);
+      // What cannot be mapped has to be in memory.
+      if (absl::IsFailedPrecondition(mapped.status())) mapped = hot::MappedFilePtr();
+      PX_RETURN_IF_ERROR(mapped.status());
+      known = mappings_.emplace(chunk.place.file, *mapped).first;
+    }
+    if (known->second == nullptr) return ReadChunk(chunk);
+    PX_ASSIGN_OR_RETURN(const ByteSpan bytes, hot::BytesAt(*known->second, chunk.place));
+    return hot::ChunkBytes(bytes, known->second);
   }
 
   StatusOr<ByteSpan> ReadChunk(const hot::StoredChunk& chunk) {
@@ -123,6 +146,7 @@ class Restorer {
   Restored out_;
   bool series_restored_ = false;
   std::map<uint64_t, std::unique_ptr<hot::ChunkFileReader>> readers_;
+  std::map<uint64_t, hot::MappedFilePtr> mappings_;  // of files that chunks are left in
 };
 
 }  // namespace

@@ -35,6 +35,7 @@ struct RestoreTarget {
   /// Recreates the series that metadata knows, with their floors; called once.
   std::function<Status()> restore_series;
   std::function<void(uint64_t rows)> progress;  // rows so far; may be empty
+  uint64_t memory_bytes = 0;  // beyond which chunks are left in their files; 0: they never are
 };
 
 /// Loads the snapshot at `cut`. DATA_LOSS: it or a chunk file is damaged; the target must not be
