@@ -63,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   internal::Producers producers;
   internal::Backlog backlog;
   const internal::RestoreTarget target{
-      &store, &producers, &backlog, Lsn(~0u), [] { return OkStatus(); }, {}};
+      &store, &producers, &backlog, Lsn(~0u), nullptr, [] { return OkStatus(); }, {}};
   const auto restored =
       internal::RestoreSnapshot(&files, "snap", header.cut, header.identity, target);
   if (restored.ok()) PX_CHECK(restored->cut == header.cut);
