@@ -255,7 +255,7 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
 }
 
 void Node::Write(WriteCall call, std::function<void(WriteResult)> done) {
-  impl_->router->Submit(std::move(call), std::move(done));
+  impl_->router->Submit(std::move(call), done);
 }
 
 query::Engine& Node::engine() { return *impl_->engine; }

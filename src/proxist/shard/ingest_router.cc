@@ -14,7 +14,7 @@ class Join {
     result_.duplicate = true;
   }
 
-  void Add(Ack ack) {
+  void Add(const Ack& ack) {
     {
       MutexLock lock(&mutex_);
       if (!ack.status.ok() && result_.status.ok()) result_.status = ack.status;
@@ -70,7 +70,7 @@ IngestRouter::IngestRouter(std::vector<ShardQueue*> shards, SlotMap slots, Limit
   }
 }
 
-void IngestRouter::Submit(WriteCall call, std::function<void(WriteResult)> done) {
+void IngestRouter::Submit(WriteCall call, const std::function<void(WriteResult)>& done) {
   WriteResult refused;
   refused.status = CheckSize(call.batch);
   if (refused.status.ok() && !call.producer.empty() && call.number.value() == 0) {
@@ -100,7 +100,7 @@ void IngestRouter::Submit(WriteCall call, std::function<void(WriteResult)> done)
         write.producer = call.producer;
         write.number = call.number;
         write.batch = std::move(batch);
-        write.done = [join](Ack ack) { join->Add(std::move(ack)); };
+        write.done = [join](const Ack& ack) { join->Add(ack); };
         shard->Enqueue(std::move(write));
       }
       return;

@@ -76,7 +76,7 @@ class IngestRouter {
   /// Validates, splits by shard and queues. `done` is called once, on a shard's thread or the
   /// caller's. A gap in the producer's numbers is FAILED_PRECONDITION and changes nothing. Writes
   /// of one producer are applied in the order of their calls.
-  void Submit(WriteCall call, std::function<void(WriteResult)> done);
+  void Submit(WriteCall call, const std::function<void(WriteResult)>& done);
   /// Memory of rows, backlogs and queues: what max_memory_bytes bounds.
   [[nodiscard]] uint64_t memory_bytes() const;
   /// Calls refused because of it.
