@@ -62,9 +62,7 @@ void ChunkFileWriter::PutHeader(Epoch epoch, const FileIdentity& identity,
   StoreField(base, f::kShard, identity.shard.value());
   StoreField(base, f::kChecksum, Checksum({base, f::kChecksum.offset}));
   if (cipher_ == nullptr) return;
-  StoreField(base, f::kKey, key.id.value());
-  StoreField(base, f::kSalt, key.salt);
-  StoreField(base, f::kKeyChecksum, Checksum({base, f::kKeyChecksum.offset}));
+  env::StoreFileKey(key, f::kKeyOffset, base);
 }
 
 StatusOr<ChunkPlace> ChunkFileWriter::Add(
@@ -157,14 +155,9 @@ Status ChunkFileReader::ReadHeader(const std::optional<FileIdentity>& identity) 
 Status ChunkFileReader::ReadKey(env::Keyring* keys) {
   if (header_bytes_ == kChunkFileHeaderBytes) return OkStatus();
   PX_ASSIGN_OR_RETURN(const ByteSpan header, Fetch(0, header_bytes_));
-  const std::byte* base = header.data();
-  if (LoadField<uint64_t>(base, f::kKeyChecksum) !=
-      Checksum(header.first(f::kKeyChecksum.offset))) {
-    return Damaged(0, "the checksum of its header's key does not match");
-  }
-  key_.id = KeyId(LoadField<uint32_t>(base, f::kKey));
-  key_.salt = LoadField<decltype(key_.salt)>(base, f::kSalt);
-  if (key_.id == KeyId(0)) return Damaged(0, "its header names no key");
+  const auto key = env::LoadFileKey(header.data(), f::kKeyOffset);
+  if (!key.ok()) return Damaged(0, Message(key.status()));
+  key_ = *key;
   PX_ASSIGN_OR_RETURN(cipher_, env::CipherOf(keys, key_, path_));
   return OkStatus();
 }

@@ -73,11 +73,7 @@ void SnapshotFileWriter::PutHeader(const SnapshotHeader& header, const env::File
   out.Put(chain_);
   if (cipher_ == nullptr) return;
   buffer_.resize(kEncryptedSnapshotHeaderBytes);
-  std::byte* base = buffer_.data();
-  StoreField(base, f::kKey, key.id.value());
-  StoreField(base, f::kSalt, key.salt);
-  chain_ = Checksum({base, f::kKeyChecksum.offset});
-  StoreField(base, f::kKeyChecksum, chain_);
+  chain_ = env::StoreFileKey(key, f::kKeyOffset, buffer_.data());
 }
 
 Status SnapshotFileWriter::Add(SectionKind kind, ByteSpan payload) {

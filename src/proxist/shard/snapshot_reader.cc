@@ -210,15 +210,11 @@ Status Reader::ReadKey(SnapshotHeader* header) {
   at_ = 0;
   PX_RETURN_IF_ERROR(Fetch(kEncryptedSnapshotHeaderBytes, &header_));
   at_ = kEncryptedSnapshotHeaderBytes;
-  chain_ = Checksum(ByteSpan(header_).first(f::kKeyChecksum.offset));
-  if (LoadField<uint64_t>(header_.data(), f::kKeyChecksum) != chain_) {
-    return Damaged(0, "the checksum of its header's key does not match");
-  }
-  env::FileKey key;
-  key.id = header->key = KeyId(LoadField<uint32_t>(header_.data(), f::kKey));
-  key.salt = LoadField<decltype(key.salt)>(header_.data(), f::kSalt);
-  if (key.id == KeyId(0)) return Damaged(0, "its header names no key");
-  PX_ASSIGN_OR_RETURN(cipher_, env::CipherOf(keys_, key, path_));
+  const auto key = env::LoadFileKey(header_.data(), f::kKeyOffset);
+  if (!key.ok()) return Damaged(0, Message(key.status()));
+  header->key = key->id;
+  chain_ = LoadField<uint64_t>(header_.data(), f::kEncrypted.back());
+  PX_ASSIGN_OR_RETURN(cipher_, env::CipherOf(keys_, *key, path_));
   return OkStatus();
 }
 

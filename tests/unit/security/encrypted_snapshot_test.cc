@@ -1,7 +1,4 @@
 // A shard under real encryption: recovery from snapshot and log, keys that change or are missing.
-#include <cstdlib>
-
-#include "tests/unit/format_page.h"
 #include "tests/unit/security/fixed_keys.h"
 #include "tests/unit/shard/snapshot_fixture.h"
 
@@ -108,25 +105,7 @@ TEST_F(EncryptedSnapshotTest, TheVersionsThatAreWrittenStayAsTheyAre) {
   ASSERT_TRUE(OpenOver(&memory_).ok());
   Fill(25);
   ASSERT_TRUE(TakeSnapshot().ok());
-  const std::string described = Describe();
-  for (const char* name : {"snapshot-", ".chunks"}) {
-    const auto file = std::ranges::find_if(memory_.contents(), [&](const auto& one) {
-      return one.first.starts_with("snap/") && one.first.find(name) != std::string::npos;
-    });
-    ASSERT_NE(file, memory_.contents().end());
-    const std::string path = Source(
-        fmt::format("tests/unit/security/golden/v2{}", *name == '.' ? ".chunks" : ".snapshot"));
-    if (std::getenv("PROXIST_WRITE_GOLDEN") != nullptr) {
-      ASSERT_TRUE(env::PosixFileSystem().WriteAtomically(path, file->second).ok());
-    }
-    const auto golden = env::PosixFileSystem().ReadAll(path, 1 << 20);
-    ASSERT_TRUE(golden.ok()) << golden.status();
-    EXPECT_TRUE(*golden == file->second) << "the bytes written differ from " << path;
-    memory_.Put(file->first, *golden);
-  }
-  ASSERT_TRUE(OpenOver(&memory_).ok());
-  EXPECT_GT(report_.snapshot_rows, 0u);
-  EXPECT_EQ(Describe(), described);
+  CompareWithGolden("tests/unit/security/golden/v2");
 }
 
 }  // namespace

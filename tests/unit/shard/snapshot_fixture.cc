@@ -1,7 +1,10 @@
 #include "tests/unit/shard/snapshot_fixture.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
+
+#include "tests/unit/format_page.h"
 
 namespace proxist::shard {
 namespace {
@@ -64,6 +67,28 @@ Status SnapshotFixture::OpenOver(env::MemoryFileSystem* files) {
       shard_,
       Shard::Open(options_, {files, &clock_, metadata_.get(), catalog_.get(), keyring_}, &report_));
   return OkStatus();
+}
+
+void SnapshotFixture::CompareWithGolden(const std::string& stem) {
+  const std::string described = Describe();
+  for (const char* name : {"snapshot-", ".chunks"}) {
+    const auto file = std::ranges::find_if(memory_.contents(), [&](const auto& one) {
+      return one.first.starts_with("snap/") && one.first.find(name) != std::string::npos;
+    });
+    ASSERT_NE(file, memory_.contents().end());
+    const std::string path = Source(stem + (*name == '.' ? ".chunks" : ".snapshot"));
+    if (std::getenv("PROXIST_WRITE_GOLDEN") != nullptr) {
+      ASSERT_TRUE(env::PosixFileSystem().WriteAtomically(path, file->second).ok());
+    }
+    const auto golden = env::PosixFileSystem().ReadAll(path, 1 << 20);
+    ASSERT_TRUE(golden.ok()) << golden.status();
+    EXPECT_TRUE(*golden == file->second) << "the bytes written differ from " << path;
+    memory_.Put(file->first, *golden);
+  }
+  ASSERT_TRUE(OpenOver(&memory_).ok());
+  EXPECT_GT(report_.snapshot_rows, 0u);
+  EXPECT_EQ(report_.rows, 0u);
+  EXPECT_EQ(Describe(), described);
 }
 
 Status SnapshotFixture::TakeSnapshot() {

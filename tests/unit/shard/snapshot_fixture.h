@@ -19,6 +19,9 @@ class SnapshotFixture : public ShardFixture {
 
   /// Opens the shard over `files`; closes the one before.
   Status OpenOver(env::MemoryFileSystem* files);
+  /// The snapshot that was taken and its chunk file are `stem`.snapshot and `stem`.chunks, and a
+  /// shard that recovers from these is as this one. PROXIST_WRITE_GOLDEN writes them.
+  void CompareWithGolden(const std::string& stem);
   /// Begins, runs and finishes a snapshot.
   Status TakeSnapshot();
   /// One batch of symbols S0..S2: mostly in order, some late, corrected, cancelled or repeated.

@@ -1,8 +1,6 @@
 // FORMAT.md says what the code does, and version 1 of a snapshot stays as it is.
 #include "proxist/shard/internal/snapshot_format.h"
 
-#include <cstdlib>
-
 #include <gmock/gmock.h>
 
 #include "tests/unit/format_page.h"
@@ -53,26 +51,7 @@ TEST_F(SnapshotGoldenTest, VersionOneStaysAsItIs) {
     if (i % 7 == 0) FlushSome();
   }
   ASSERT_TRUE(TakeSnapshot().ok());
-  const std::string described = Describe();
-  for (const char* name : {"snapshot-", ".chunks"}) {
-    const auto file = std::ranges::find_if(memory_.contents(), [&](const auto& one) {
-      return one.first.starts_with("snap/") && one.first.find(name) != std::string::npos;
-    });
-    ASSERT_NE(file, memory_.contents().end());
-    const std::string path =
-        Source(fmt::format("tests/unit/shard/golden/v1{}", *name == '.' ? ".chunks" : ".snapshot"));
-    if (std::getenv("PROXIST_WRITE_GOLDEN") != nullptr) {
-      ASSERT_TRUE(env::PosixFileSystem().WriteAtomically(path, file->second).ok());
-    }
-    const auto golden = env::PosixFileSystem().ReadAll(path, 1 << 20);
-    ASSERT_TRUE(golden.ok()) << golden.status();
-    EXPECT_TRUE(*golden == file->second) << "the bytes written differ from " << path;
-    memory_.Put(file->first, *golden);
-  }
-  ASSERT_TRUE(OpenOver(&memory_).ok());
-  EXPECT_GT(report_.snapshot_rows, 0u);
-  EXPECT_EQ(report_.rows, 0u);
-  EXPECT_EQ(Describe(), described);
+  CompareWithGolden("tests/unit/shard/golden/v1");
 }
 
 }  // namespace

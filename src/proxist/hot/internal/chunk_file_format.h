@@ -1,7 +1,7 @@
 // The header of a chunk file. FORMAT.md is the page that describes it.
 #pragma once
 
-#include "proxist/env/cipher.h"
+#include "proxist/env/key_header.h"
 #include "proxist/hot/internal/block_codec.h"
 
 namespace proxist::hot::internal::chunk_file_field {
@@ -17,11 +17,8 @@ inline constexpr Field kChecksum{"checksum", 56, 8};
 inline constexpr std::array kAll{kMagic, kVersion, kEpoch, kIncarnation,
                                  kFile,  kShard,   kZero,  kChecksum};
 /// Behind them in an encrypted file.
-inline constexpr Field kKey{"key", 64, 4};
-inline constexpr Field kKeyZero{"key_zero", 68, 4};
-inline constexpr Field kSalt{"salt", 72, env::kSaltBytes};
-inline constexpr Field kKeyChecksum{"key_checksum", 88, 8};
-inline constexpr std::array kEncrypted{kKey, kKeyZero, kSalt, kKeyChecksum};
+inline constexpr size_t kKeyOffset = 64;
+inline constexpr std::array kEncrypted = env::KeyFields(kKeyOffset);
 
 }  // namespace proxist::hot::internal::chunk_file_field
 

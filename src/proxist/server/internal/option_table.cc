@@ -40,6 +40,12 @@ Status SetMillis(std::string_view text, DaemonOptions* options) {
 }
 
 template <auto kMember>
+Status SetText(std::string_view text, DaemonOptions* options) {
+  kMember(options) = text;
+  return OkStatus();
+}
+
+template <auto kMember>
 Status SetFlag(std::string_view text, DaemonOptions* options) {
   if (text != "true" && text != "false") {
     return InvalidArgument("\"{}\" is neither true nor false", text);
@@ -87,30 +93,18 @@ constexpr OptionRow kOptions[] = {
     {"history", "WHERE", "embedded",
      "`embedded` runs ClickHouse as a child, `none` keeps everything in memory and log, "
      "`http://[user[:password]@]host[:port]` is a ClickHouse server.",
-     [](std::string_view text, DaemonOptions* options) {
-       options->node.history = text;
-       return OkStatus();
-     }},
+     &SetText<PX_FIELD(node.history)>},
     {"master-key", "SOURCE", "",
      "Encrypts log and snapshots (AES-256-GCM) under data keys that this key wraps: `file:PATH`, "
      "`env:NAME` or `command:LINE`, which gives 64 hexadecimal digits or the base64 of 32 bytes.",
-     [](std::string_view text, DaemonOptions* options) {
-       options->node.master_key = text;
-       return OkStatus();
-     }},
+     &SetText<PX_FIELD(node.master_key)>},
     {"previous-master-key", "SOURCE", "",
      "The master key before, in the same forms: data keys that it wraps are wrapped by the new one "
      "from this start on.",
-     [](std::string_view text, DaemonOptions* options) {
-       options->node.previous_master_key = text;
-       return OkStatus();
-     }},
+     &SetText<PX_FIELD(node.previous_master_key)>},
     {"launcher", "PATH", "",
      "The embedded ClickHouse's executable. Without it: proxist-clickhouse beside proxistd.",
-     [](std::string_view text, DaemonOptions* options) {
-       options->node.launcher = text;
-       return OkStatus();
-     }},
+     &SetText<PX_FIELD(node.launcher)>},
     {"shards", "N", "0",
      "Shards; 0 is one per two cores. Fixed when the data directory is created.",
      &SetCount<PX_FIELD(node.shards), 0, 1024>},

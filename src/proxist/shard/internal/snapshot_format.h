@@ -4,7 +4,7 @@
 #include <array>
 
 #include "proxist/base/field.h"
-#include "proxist/env/cipher.h"
+#include "proxist/env/key_header.h"
 
 namespace proxist::shard::internal {
 
@@ -21,11 +21,8 @@ inline constexpr Field kChecksum{"checksum", 56, 8};
 inline constexpr std::array kAll{kMagic, kVersion, kEpoch, kIncarnation, kCut,
                                  kTaken, kShard,   kZero,  kChecksum};
 /// Behind them in an encrypted manifest.
-inline constexpr Field kKey{"key", 64, 4};
-inline constexpr Field kKeyZero{"key_zero", 68, 4};
-inline constexpr Field kSalt{"salt", 72, env::kSaltBytes};
-inline constexpr Field kKeyChecksum{"key_checksum", 88, 8};
-inline constexpr std::array kEncrypted{kKey, kKeyZero, kSalt, kKeyChecksum};
+inline constexpr size_t kKeyOffset = 64;
+inline constexpr std::array kEncrypted = env::KeyFields(kKeyOffset);
 }  // namespace snapshot_field
 
 namespace section_field {

@@ -44,9 +44,7 @@ void EncodeSegmentHeader(SegmentHeader* header, std::byte* block) {
   header->checksum = Checksum({block, f::kChecksum.offset});
   StoreField(block, f::kChecksum, header->checksum);
   if (header->version != kEncryptedVersion) return;
-  StoreField(block, f::kKey, header->key.id.value());
-  StoreField(block, f::kSalt, header->key.salt);
-  StoreField(block, f::kKeyChecksum, Checksum({block, f::kKeyChecksum.offset}));
+  env::StoreFileKey(header->key, f::kKeyOffset, block);
 }
 
 StatusOr<SegmentHeader> DecodeSegmentHeader(ByteSpan block) {
@@ -79,12 +77,7 @@ StatusOr<SegmentHeader> DecodeSegmentHeader(ByteSpan block) {
   header.previous = LoadField<uint64_t>(base, f::kPrevious);
   header.last_lsn = Lsn(LoadField<uint64_t>(base, f::kLastLsn));
   if (header.version != kEncryptedVersion) return header;
-  if (LoadField<uint64_t>(base, f::kKeyChecksum) != Checksum({base, f::kKeyChecksum.offset})) {
-    return DataLoss("the checksum of its segment header's key does not match");
-  }
-  header.key.id = KeyId(LoadField<uint32_t>(base, f::kKey));
-  if (header.key.id == KeyId(0)) return DataLoss("its segment header names no key");
-  header.key.salt = LoadField<decltype(header.key.salt)>(base, f::kSalt);
+  PX_ASSIGN_OR_RETURN(header.key, env::LoadFileKey(base, f::kKeyOffset));
   return header;
 }
 

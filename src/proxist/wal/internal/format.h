@@ -13,6 +13,7 @@
 #include "proxist/base/status.h"
 #include "proxist/env/cipher.h"
 #include "proxist/env/file_system.h"
+#include "proxist/env/key_header.h"
 
 namespace proxist::wal {
 
@@ -45,13 +46,11 @@ inline constexpr Field kPrevious{"previous", 48, 8};
 inline constexpr Field kLastLsn{"last_lsn", 56, 8};
 inline constexpr Field kChecksum{"checksum", 64, 8};
 /// In version 3.
-inline constexpr Field kKey{"key", 72, 4};
-inline constexpr Field kKeyZero{"key_zero", 76, 4};
-inline constexpr Field kSalt{"salt", 80, env::kSaltBytes};
-inline constexpr Field kKeyChecksum{"key_checksum", 96, 8};
-inline constexpr std::array kAll{kMagic, kVersion, kEpoch, kIncarnation, kNumber,  kBytes,
-                                 kShard, kFlags,   kZero,  kPrevious,    kLastLsn, kChecksum,
-                                 kKey,   kKeyZero, kSalt,  kKeyChecksum};
+inline constexpr size_t kKeyOffset = 72;
+inline constexpr std::array kKey = env::KeyFields(kKeyOffset);
+inline constexpr std::array kAll{kMagic,  kVersion, kEpoch,  kIncarnation, kNumber,  kBytes,
+                                 kShard,  kFlags,   kZero,   kPrevious,    kLastLsn, kChecksum,
+                                 kKey[0], kKey[1],  kKey[2], kKey[3]};
 }  // namespace segment_field
 
 namespace frame_field {
