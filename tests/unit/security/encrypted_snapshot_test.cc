@@ -1,4 +1,6 @@
 // A shard under real encryption: recovery from snapshot and log, keys that change or are missing.
+#include <gmock/gmock.h>
+
 #include "tests/unit/security/fixed_keys.h"
 #include "tests/unit/shard/snapshot_fixture.h"
 

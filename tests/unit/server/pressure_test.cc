@@ -150,8 +150,8 @@ TEST_F(PressureTest, ABacklogThatCannotGoIsRefusedWholeAndComesAgain) {
   const uint64_t rows = (number - 1) * kRows;
   EXPECT_EQ(CheckRows(), rows);
   // The refused number is still the next one.
-  EXPECT_TRUE(absl::IsFailedPrecondition(Send(number + 1)) ||
-              absl::IsResourceExhausted(Send(number + 1)));
+  const Status after = Send(number + 1);
+  EXPECT_TRUE(absl::IsFailedPrecondition(after) || absl::IsResourceExhausted(after)) << after;
   const NodeState state = node_->State();
   EXPECT_GT(state.memory.refused_writes, 0u);
   EXPECT_GT(state.memory.backlog_bytes, 0u);
