@@ -1,6 +1,6 @@
 # Precompiled headers of a build tree, one for modules and one for tests, each also with gRPC (which is compiled with
-# -pthread, and a precompiled header must agree with that): a third to a half of compile time. Trees without
-# PROXIST_PCH prove that every file includes what it uses.
+# -pthread, and a precompiled header must agree with that): a third to a half of compile time. The dev tree has
+# none, nor has clang-tidy, so that every file is seen to include what it uses.
 function(proxist_precompile target header)
   add_library(${target} OBJECT ${CMAKE_BINARY_DIR}/${target}.cc)
   file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/${target}.cc CONTENT "\n")
