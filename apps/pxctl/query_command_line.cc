@@ -1,6 +1,8 @@
 // Reads the command line of `pxctl query`.
+#include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "command_line.h"
 #include "flag_types.h"
@@ -49,46 +51,40 @@ void AddInterval(CLI::App* sub, QueryFlags* flags) {
   sub->add_option("--to", flags->to, "End, not included")->type_name("TIME");
 }
 
-void AddAggregates(CLI::App* sub, QueryFlags* flags, const std::string& known) {
-  sub->add_option("--aggregates", flags->aggregates, known)->required();
+void AddAggregates(CLI::App* sub, QueryFlags* flags) {
+  sub->add_option("--aggregates", flags->aggregates,
+                  "A,B,... as vwap, quantile(spread, 0.9), sum(price * size) / sum(size) as v")
+      ->required();
   sub->add_option("--price", flags->price, "The column that is the price (default: price)");
   sub->add_option("--size", flags->size, "The column that is the size (default: size)");
 }
 
-void AddAsof(CLI::App* sub, QueryFlags* flags) {
+void AddJoin(CLI::App* sub, QueryFlags* flags) {
   sub->add_option("--left", flags->table, "The table whose rows are asked for")->required();
   sub->add_option("--right", flags->right, "The table that is looked up")->required();
-  sub->add_option("--right-columns", flags->right_columns, "A,B,... (default: all)");
   sub->add_option("--right-where", flags->right_where, "Predicate on the right rows");
+}
+
+void AddAsof(CLI::App* sub, QueryFlags* flags) {
+  AddJoin(sub, flags);
+  sub->add_option("--right-columns", flags->right_columns, "A,B,... (default: all)");
   sub->add_option("--direction", flags->direction, "backward (default) or forward");
   sub->add_flag("--strict", flags->strict, "An equal time does not match");
   sub->add_option("--tolerance", flags->tolerance, "The greatest distance in time")
       ->type_name("DURATION");
 }
 
-}  // namespace
+/// Makes a subcommand of `pxctl query` with what all of them take.
+using Add = std::function<std::pair<CLI::App*, QueryFlags*>(const std::string& op,
+                                                            const std::string& help)>;
 
-void AddQueryCommands(CLI::App* app, Options* options) {
-  CLI::App* query = app->add_subcommand("query", "Ask for rows, joins, bars and windows");
-  query->require_subcommand(1);
-  const auto add = [&](const std::string& op, const std::string& help) {
-    CLI::App* sub = query->add_subcommand(op, help);
-    auto command = std::make_shared<QueryCommand>();
-    command->flags.op = op;
-    // `command` lives as long as the callback, and that as long as the flags that point into it.
-    sub->callback([command, options] {
-      const Status usable = client::BuildPlan(command->flags).status();
-      if (!usable.ok()) throw CLI::ValidationError(std::string(Message(usable)));
-      options->command = *command;
-    });
-    AddOutput(sub, command.get());
-    AddSelection(sub, &command->flags);
-    return std::pair<CLI::App*, QueryFlags*>(sub, &command->flags);
-  };
-  for (const std::string op : {"last-by", "first-by"}) {
-    const auto [sub, flags] =
-        add(op, op == "last-by" ? "The last row of each group at or before --at"
-                                : "The first row of each group at or after --at");
+void AddRowQueries(const Add& add) {
+  static constexpr std::pair<const char*, const char*> kNearest[] = {
+      {"last-by", "The last row of each group at or before --at"},
+      {"first-by", "The first row of each group at or after --at"},
+      {"snapshot", "What stands at --at: last-by under another name"}};
+  for (const auto& [op, help] : kNearest) {
+    const auto [sub, flags] = add(op, help);
     AddTable(sub, flags);
     AddColumns(sub, flags);
     sub->add_option("--at", flags->at, "The time (default: now)")->type_name("TIME");
@@ -106,22 +102,90 @@ void AddQueryCommands(CLI::App* app, Options* options) {
     AddColumns(sub, flags);
     AddInterval(sub, flags);
   }
+}
+
+void AddBook(const Add& add) {
+  const auto [sub, flags] = add("book", "The order book, from price levels or order events");
+  AddTable(sub, flags);
+  sub->add_option("--at", flags->at, "The time (default: now)")->type_name("TIME");
+  sub->add_option("--since", flags->since, "Rows before it do not count")->type_name("TIME");
+  sub->add_option("--key", flags->key, "What tells orders apart (default: rows tell of levels)");
+  sub->add_option("--depth", flags->depth, "Levels of each side (default: 10)");
+  sub->add_option("--side", flags->side, "The column that tells bids from asks (default: side)");
+  sub->add_option("--bid", flags->bid, "What it says of bids (default: B)");
+  sub->add_option("--ask", flags->ask, "What it says of asks (default: A)");
+  sub->add_option("--price", flags->price, "The column that is the price (default: price)");
+  sub->add_option("--size", flags->size, "The column that is the size (default: size)");
+  sub->add_option("--remove", flags->remove, "Predicate on rows that take their key away");
+  sub->add_option("--clear", flags->clear, "Predicate on rows that empty the book");
+}
+
+void AddWindowQueries(const Add& add) {
   {
     const auto [sub, flags] = add("bars", "Aggregates of equal intervals");
     AddTable(sub, flags);
     AddInterval(sub, flags);
     sub->add_option("--interval", flags->interval, "Length of a bar, as 1m")->required();
-    sub->add_option("--fill", flags->fill, "Empty bars: none (default) or previous");
-    AddAggregates(sub, flags, "open,high,low,close,volume,count,vwap");
+    sub->add_option("--origin", flags->origin, "A bar begins here (default: the epoch)")
+        ->type_name("TIME");
+    sub->add_option("--zone", flags->zone, "Days follow its clocks, as America/New_York");
+    sub->add_option("--fill", flags->fill,
+                    "Empty bars: none (default), null, zero, previous or linear");
+    AddAggregates(sub, flags);
   }
   {
-    const auto [sub, flags] = add("rolling", "Each row with aggregates of its trailing window");
+    const auto [sub, flags] = add("aggregate", "Aggregates of each group over an interval");
+    AddTable(sub, flags);
+    AddInterval(sub, flags);
+    AddAggregates(sub, flags);
+  }
+  {
+    const auto [sub, flags] =
+        add("window-join", "Rows of one table, each with aggregates of another's around it");
+    AddJoin(sub, flags);
+    AddColumns(sub, flags);
+    AddInterval(sub, flags);
+    sub->add_option("--before", flags->before, "How far the window reaches back; may be negative")
+        ->type_name("DURATION");
+    sub->add_option("--after", flags->after, "How far it reaches ahead; may be negative")
+        ->type_name("DURATION");
+    sub->add_flag("--prevailing", flags->prevailing,
+                  "The window begins with the last row at or before its begin");
+    AddAggregates(sub, flags);
+  }
+  {
+    const auto [sub, flags] = add("rolling", "Each row with aggregates of the window around it");
     AddTable(sub, flags);
     AddColumns(sub, flags);
     AddInterval(sub, flags);
     sub->add_option("--window", flags->window, "5m or 100rows")->required();
-    AddAggregates(sub, flags, "vwap, count, ema(ALPHA), sum|mean|min|max of price or of (COLUMN)");
+    sub->add_flag("--centred", flags->centred, "Half of the window before the row, half after it");
+    AddAggregates(sub, flags);
   }
+}
+
+}  // namespace
+
+void AddQueryCommands(CLI::App* app, Options* options) {
+  CLI::App* query = app->add_subcommand("query", "Ask for rows, joins, bars and windows");
+  query->require_subcommand(1);
+  const Add add = [&](const std::string& op, const std::string& help) {
+    CLI::App* sub = query->add_subcommand(op, help);
+    auto command = std::make_shared<QueryCommand>();
+    command->flags.op = op;
+    // `command` lives as long as the callback, and that as long as the flags that point into it.
+    sub->callback([command, options] {
+      const Status usable = client::BuildPlan(command->flags).status();
+      if (!usable.ok()) throw CLI::ValidationError(std::string(Message(usable)));
+      options->command = *command;
+    });
+    AddOutput(sub, command.get());
+    AddSelection(sub, &command->flags);
+    return std::pair<CLI::App*, QueryFlags*>(sub, &command->flags);
+  };
+  AddRowQueries(add);
+  AddWindowQueries(add);
+  AddBook(add);
 }
 
 }  // namespace proxist::pxctl

@@ -1,4 +1,5 @@
-// Any bytes as a predicate: compiles or is refused with a place, and evaluates within bounds.
+// Any bytes as a predicate, as a value and as an aggregate: compiles or is refused with a place,
+// and evaluates within bounds.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -40,18 +41,41 @@ struct Rows {
   uint32_t symbol = 0;
 };
 
+template <typename Compiled>
+bool Usable(const proxist::StatusOr<Compiled>& compiled) {
+  PX_CHECK(compiled.ok() || compiled.status().code() == absl::StatusCode::kInvalidArgument);
+  return compiled.ok();
+}
+
+void CheckCalls(std::string_view text) {
+  std::vector<proxist::exec::Column> calls;
+  const auto value = proxist::exec::Expression::CompileCalls(
+      text, [&](const proxist::exec::CallSyntax& call) -> proxist::StatusOr<Type> {
+        for (const std::string& argument : call.arguments) {
+          PX_CHECK(argument.size() <= text.size());
+        }
+        PX_CHECK(call.at >= 1 && call.at <= text.size());
+        const auto kind = static_cast<TypeKind>(1 + call.name.size() % 15);
+        calls.emplace_back(Type{kind, 0}).Extend(2);
+        return Type{kind, 0};
+      });
+  if (Usable(value)) PX_CHECK(value->EvaluateCalls(calls, 2).rows() == 2);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static Rows rows;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const proxist::exec::PredicateInput input{&rows.frame, rows.symbol, &rows.symbols, rows.slots};
   const auto predicate = proxist::exec::Predicate::Compile(text, rows.columns);
-  if (!predicate.ok()) {
-    PX_CHECK(predicate.status().code() == absl::StatusCode::kInvalidArgument);
-    return 0;
+  if (Usable(predicate)) {
+    std::vector<uint32_t> selected;
+    predicate->Select(input, &selected);
+    for (const uint32_t row : selected) PX_CHECK(row < 3);
   }
-  std::vector<uint32_t> selected;
-  predicate->Select({&rows.frame, rows.symbol, &rows.symbols, rows.slots}, &selected);
-  for (const uint32_t row : selected) PX_CHECK(row < 3);
+  const auto value = proxist::exec::Expression::Compile(text, rows.columns);
+  if (Usable(value)) PX_CHECK(value->Evaluate(input).rows() == 3);
+  CheckCalls(text);
   return 0;
 }

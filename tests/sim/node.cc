@@ -50,6 +50,7 @@ StatusOr<std::unique_ptr<SimNode>> SimNode::Open(
     options.prepare_segments = false;
     options.incarnation = kIncarnation;
     options.recovery_memory_bytes = swarm.recovery_memory_bytes;
+    options.store.chunk_rows = swarm.chunk_rows;
     options.store.overlay_compact_rows = swarm.overlay_rows;
     options.store.huge_pages = false;
     shard::RecoveryReport report;

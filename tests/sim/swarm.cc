@@ -53,6 +53,7 @@ Swarm DrawSwarm(Random* random) {
   swarm.batches = 10 + static_cast<uint32_t>(random->Below(60));
   swarm.window = 1 + static_cast<uint32_t>(random->Below(4));
   swarm.batch_rows = random->OneOf({1U, 4U, 12U, 40U});
+  swarm.chunk_rows = random->OneOf({2U, 4U, 16U, 512U});
   swarm.overlay_rows = random->OneOf({1U, 3U, 16U, 2048U});
   swarm.segment_bytes = random->OneOf({16U << 10, 32U << 10, 64U << 10, 256U << 10});
   swarm.tick_ns =

@@ -41,6 +41,7 @@ struct Swarm {
   uint32_t window = 1;   // batches that a producer sends without waiting
   uint32_t batch_rows = 1;
   uint32_t overlay_rows = 2048;  // before compaction
+  uint32_t chunk_rows = 512;
   uint64_t segment_bytes = 0;
   int64_t tick_ns = 1;
   bool time_goes_on = true;  // later batches have later rows

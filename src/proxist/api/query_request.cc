@@ -94,15 +94,43 @@ StatusOr<query::Asof> Decode(const v1::Asof& message) {
 StatusOr<query::Bars> Decode(const v1::Bars& message) {
   query::Bars op;
   PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "bars"));
-  if (message.interval_ns() <= 0) {
-    return InvalidArgument("bars: an interval of {} ns is not above 0", message.interval_ns());
+  if (message.has_interval_ns()) {
+    if (message.interval_ns() <= 0) {
+      return InvalidArgument("bars: an interval of {} ns is not above 0", message.interval_ns());
+    }
+    op.interval = Duration(message.interval_ns());
   }
   DecodeSpan(message, &op);
   DecodePriceAndSize(message, &op);
-  op.interval = Duration(message.interval_ns());
+  if (message.has_origin()) op.origin = Timestamp(message.origin());
+  op.zone = message.zone();
   op.aggregates = Strings(message.aggregates());
   op.by = Strings(message.by());
-  op.fill_previous = message.fill_previous();
+  if (!v1::Fill_IsValid(message.fill())) {
+    return InvalidArgument("bars: a fill of {} is not known", static_cast<int>(message.fill()));
+  }
+  op.fill = static_cast<query::Fill>(message.fill());
+  return op;
+}
+
+StatusOr<query::WindowJoin> Decode(const v1::WindowJoin& message) {
+  query::WindowJoin op;
+  PX_ASSIGN_OR_RETURN(op.left, DecodeSelection(message.left(), "window_join, left"));
+  PX_ASSIGN_OR_RETURN(op.right, DecodeSelection(message.right(), "window_join, right"));
+  DecodeSpan(message, &op);
+  DecodePriceAndSize(message, &op);
+  op.columns = Strings(message.columns());
+  op.by = Strings(message.by());
+  constexpr int64_t kMost = Duration::Days(36'500).ns();
+  for (const int64_t ns : {message.before_ns(), message.after_ns()}) {
+    if (ns < -kMost || ns > kMost) {
+      return InvalidArgument("window_join: a window of {} ns is too long", ns);
+    }
+  }
+  op.before = Duration(message.before_ns());
+  op.after = Duration(message.after_ns());
+  op.prevailing = message.prevailing();
+  op.aggregates = Strings(message.aggregates());
   return op;
 }
 
@@ -126,6 +154,23 @@ StatusOr<query::Rolling> Decode(const v1::Rolling& message) {
   op.aggregates = Strings(message.aggregates());
   op.columns = Strings(message.columns());
   op.by = Strings(message.by());
+  op.centred = message.centred();
+  return op;
+}
+
+StatusOr<query::Book> Decode(const v1::Book& message) {
+  query::Book op;
+  PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "book"));
+  if (message.has_since()) op.since = Timestamp(message.since());
+  if (message.has_at()) op.at = Timestamp(message.at());
+  op.key = Strings(message.key());
+  if (!message.side().empty()) op.side = message.side();
+  if (!message.bid().empty()) op.bid = message.bid();
+  if (!message.ask().empty()) op.ask = message.ask();
+  DecodePriceAndSize(message, &op);
+  op.remove = message.remove();
+  op.clear = message.clear();
+  if (message.has_depth()) op.depth = message.depth();
   return op;
 }
 
@@ -162,12 +207,14 @@ struct PlanEncoder {
     v1::Bars* out = request->mutable_bars();
     EncodeSelection(op.from, out->mutable_from());
     EncodeSpan(op, out);
-    out->set_interval_ns(op.interval.ns());
+    if (op.interval) out->set_interval_ns(op.interval->ns());
+    if (op.origin) out->set_origin(op.origin->ns());
+    out->set_zone(op.zone);
     SetStrings(op.aggregates, out->mutable_aggregates());
     SetStrings(op.by, out->mutable_by());
     out->set_price(op.price);
     out->set_size(op.size);
-    out->set_fill_previous(op.fill_previous);
+    out->set_fill(static_cast<v1::Fill>(op.fill));
   }
   void operator()(const query::Rolling& op) const {
     v1::Rolling* out = request->mutable_rolling();
@@ -180,6 +227,36 @@ struct PlanEncoder {
     SetStrings(op.by, out->mutable_by());
     out->set_price(op.price);
     out->set_size(op.size);
+    out->set_centred(op.centred);
+  }
+  void operator()(const query::WindowJoin& op) const {
+    v1::WindowJoin* out = request->mutable_window_join();
+    EncodeSelection(op.left, out->mutable_left());
+    EncodeSelection(op.right, out->mutable_right());
+    EncodeSpan(op, out);
+    SetStrings(op.columns, out->mutable_columns());
+    SetStrings(op.by, out->mutable_by());
+    out->set_before_ns(op.before.ns());
+    out->set_after_ns(op.after.ns());
+    out->set_prevailing(op.prevailing);
+    SetStrings(op.aggregates, out->mutable_aggregates());
+    out->set_price(op.price);
+    out->set_size(op.size);
+  }
+  void operator()(const query::Book& op) const {
+    v1::Book* out = request->mutable_book();
+    EncodeSelection(op.from, out->mutable_from());
+    if (op.since != Timestamp::Min()) out->set_since(op.since.ns());
+    if (op.at != Timestamp::Max()) out->set_at(op.at.ns());
+    SetStrings(op.key, out->mutable_key());
+    out->set_side(op.side);
+    out->set_bid(op.bid);
+    out->set_ask(op.ask);
+    out->set_price(op.price);
+    out->set_size(op.size);
+    out->set_remove(op.remove);
+    out->set_clear(op.clear);
+    out->set_depth(op.depth);
   }
 };
 
@@ -211,6 +288,12 @@ StatusOr<query::Plan> DecodePlan(const v1::QueryRequest& request) {
     case v1::QueryRequest::kRolling:
       status = DecodeInto(request.rolling(), &plan);
       break;
+    case v1::QueryRequest::kWindowJoin:
+      status = DecodeInto(request.window_join(), &plan);
+      break;
+    case v1::QueryRequest::kBook:
+      status = DecodeInto(request.book(), &plan);
+      break;
     case v1::QueryRequest::OP_NOT_SET:
       status = InvalidArgument("the query has no operator that this server knows");
   }
@@ -224,7 +307,8 @@ void EncodePlan(const query::Plan& plan, v1::QueryRequest* request) {
 }
 
 std::string_view OperatorName(const query::Plan& plan) {
-  static constexpr std::string_view kNames[] = {"last-by", "range", "asof", "bars", "rolling"};
+  static constexpr std::string_view kNames[] = {"last-by", "range",       "asof", "bars",
+                                                "rolling", "window-join", "book"};
   const auto* last_by = std::get_if<query::LastBy>(&plan.op);
   if (last_by != nullptr && last_by->first) return "first-by";
   return kNames[plan.op.index()];

@@ -17,7 +17,7 @@ StatusOr<query::Plan> DecodePlan(const v1::QueryRequest& request);
 /// Sets the operator and limit of `request`.
 void EncodePlan(const query::Plan& plan, v1::QueryRequest* request);
 
-/// "last-by", "first-by", "range", "asof", "bars", "rolling".
+/// "last-by", "first-by", "range", "asof", "bars", "rolling", "window-join", "book".
 std::string_view OperatorName(const query::Plan& plan);
 /// The tables that the plan reads, for logs: "trades" or "trades,quotes".
 std::string TablesOf(const query::Plan& plan);

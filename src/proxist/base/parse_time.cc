@@ -3,10 +3,8 @@
 #include <charconv>
 #include <chrono>
 
-#include <absl/time/civil_time.h>
-#include <absl/time/time.h>
-
 #include "proxist/base/time.h"
+#include "proxist/base/time_zone.h"
 
 namespace proxist {
 namespace {
@@ -101,29 +99,35 @@ bool ScanIso8601(std::string_view text, WrittenTime* out) {
   return ScanOffset(&in, out);
 }
 
+Status DoesNotFit(std::string_view text) {
+  return InvalidArgument(
+      "time '{}' does not fit 64 bits of nanoseconds since 1970: years 1678 "
+      "to 2261 do",
+      text);
+}
+
 StatusOr<Timestamp> FromSeconds(int64_t seconds, int64_t fraction_ns, std::string_view text) {
   const Int128 ns = static_cast<Int128>(seconds) * 1'000'000'000 + fraction_ns;
   if (ns < std::numeric_limits<int64_t>::min() || ns > std::numeric_limits<int64_t>::max()) {
-    return InvalidArgument(
-        "time '{}' does not fit 64 bits of nanoseconds since 1970: years 1678 "
-        "to 2261 do",
-        text);
+    return DoesNotFit(text);
   }
   return Timestamp(static_cast<int64_t>(ns));
+}
+
+/// Days since 1970-01-01, and seconds since midnight.
+int64_t WrittenDay(const WrittenTime& written) {
+  const std::chrono::sys_days date{std::chrono::year_month_day{std::chrono::year{written.year},
+                                                               std::chrono::month{written.month},
+                                                               std::chrono::day{written.day}}};
+  return date.time_since_epoch().count();
+}
+int64_t SecondOf(const WrittenTime& written) {
+  return written.hour * 3600 + written.minute * 60 + written.second;
 }
 
 bool IsInteger(std::string_view text) {
   if (!text.empty() && text.front() == '-') text.remove_prefix(1);
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
-}
-
-/// The zone database is a tree of files: only plain names may reach it, never other paths.
-bool IsZoneName(std::string_view zone) {
-  if (zone.empty() || zone.size() > 64 || zone.front() == '/' || zone == "localtime") return false;
-  return std::ranges::all_of(zone, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '+' || c == '-' || c == '/';
-  });
 }
 
 }  // namespace
@@ -145,11 +149,7 @@ StatusOr<Timestamp> ParseTimestamp(std::string_view text) {
         "a date, integer nanoseconds since 1970, 'now'",
         text);
   }
-  const std::chrono::sys_days date{std::chrono::year_month_day{std::chrono::year{written.year},
-                                                               std::chrono::month{written.month},
-                                                               std::chrono::day{written.day}}};
-  const int64_t seconds = int64_t{date.time_since_epoch().count()} * 86400 + written.hour * 3600 +
-                          written.minute * 60 + written.second - written.offset_seconds;
+  const int64_t seconds = WrittenDay(written) * 86400 + SecondOf(written) - written.offset_seconds;
   return FromSeconds(seconds, written.fraction_ns, text);
 }
 
@@ -159,18 +159,10 @@ StatusOr<Timestamp> LocalToUtc(std::string_view local_iso8601, std::string_view 
     return InvalidArgument(
         "local time '{}' is not ISO-8601 without an offset, as 2013-10-09T10:00:00", local_iso8601);
   }
-  absl::TimeZone loaded;
-  if (!IsZoneName(zone) ||
-      !absl::LoadTimeZone(absl::string_view(zone.data(), zone.size()), &loaded)) {
-    return InvalidArgument(
-        "time zone '{}' is not in this machine's zone files; expected an IANA "
-        "name as America/New_York",
-        zone);
-  }
-  const absl::CivilSecond civil(written.year, written.month, written.day, written.hour,
-                                written.minute, written.second);
-  // `pre` takes the offset before the change, both for skipped and for repeated times.
-  return FromSeconds(absl::ToUnixSeconds(loaded.At(civil).pre), written.fraction_ns, local_iso8601);
+  PX_ASSIGN_OR_RETURN(const TimeZone loaded, TimeZone::Load(zone));
+  const Timestamp second = loaded.At(WrittenDay(written), Duration::Seconds(SecondOf(written)));
+  if (second == Timestamp::Min() || second == Timestamp::Max()) return DoesNotFit(local_iso8601);
+  return second.Plus(Duration(written.fraction_ns));
 }
 
 }  // namespace proxist

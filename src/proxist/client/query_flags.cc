@@ -1,7 +1,9 @@
 // The flags of `pxctl query` as a plan.
 #include "proxist/client/query_flags.h"
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 #include "proxist/client/internal/fixed_point.h"
@@ -69,17 +71,32 @@ StatusOr<query::Range> BuildRange(const QueryFlags& flags) {
   return op;
 }
 
+template <typename Op>
+Status SetJoin(const QueryFlags& flags, Op* op) {
+  PX_RETURN_IF_ERROR(SetSelection(flags, &op->left));
+  PX_RETURN_IF_ERROR(SetInterval(flags, op));
+  op->right.tenant = flags.tenant;
+  op->right.table = flags.right;
+  op->right.where = flags.right_where;
+  op->right.symbols = op->left.symbols;
+  PX_ASSIGN_OR_RETURN(op->columns, ListFlag("--columns", flags.columns));
+  PX_ASSIGN_OR_RETURN(op->by, ListFlag("--by", flags.by));
+  return OkStatus();
+}
+
+template <typename Op>
+Status SetAggregates(const QueryFlags& flags, Op* op) {
+  PX_ASSIGN_OR_RETURN(op->aggregates, ListFlag("--aggregates", flags.aggregates));
+  PX_ASSIGN_OR_RETURN(op->by, ListFlag("--by", flags.by));
+  if (!flags.price.empty()) op->price = flags.price;
+  if (!flags.size.empty()) op->size = flags.size;
+  return OkStatus();
+}
+
 StatusOr<query::Asof> BuildAsof(const QueryFlags& flags) {
   query::Asof op;
-  PX_RETURN_IF_ERROR(SetSelection(flags, &op.left));
-  PX_RETURN_IF_ERROR(SetInterval(flags, &op));
-  op.right.tenant = flags.tenant;
-  op.right.table = flags.right;
-  op.right.where = flags.right_where;
-  op.right.symbols = op.left.symbols;
-  PX_ASSIGN_OR_RETURN(op.columns, ListFlag("--columns", flags.columns));
+  PX_RETURN_IF_ERROR(SetJoin(flags, &op));
   PX_ASSIGN_OR_RETURN(op.right_columns, ListFlag("--right-columns", flags.right_columns));
-  PX_ASSIGN_OR_RETURN(op.by, ListFlag("--by", flags.by));
   op.forward = flags.direction == "forward";
   if (!op.forward && !flags.direction.empty() && flags.direction != "backward") {
     return InvalidArgument("--direction: {} is not backward or forward", Quoted(flags.direction));
@@ -91,20 +108,45 @@ StatusOr<query::Asof> BuildAsof(const QueryFlags& flags) {
   return op;
 }
 
+/// A duration that may have a minus in front; empty: 0.
+StatusOr<Duration> SignedDurationFlag(std::string_view flag, const std::string& text) {
+  if (text.empty()) return Duration();
+  const bool negative = text.starts_with("-");
+  PX_ASSIGN_OR_RETURN(const Duration size, DurationFlag(flag, negative ? text.substr(1) : text));
+  return negative ? Duration(-size.ns()) : size;
+}
+
+StatusOr<query::WindowJoin> BuildWindowJoin(const QueryFlags& flags) {
+  query::WindowJoin op;
+  PX_RETURN_IF_ERROR(SetJoin(flags, &op));
+  PX_RETURN_IF_ERROR(SetAggregates(flags, &op));
+  PX_ASSIGN_OR_RETURN(op.before, SignedDurationFlag("--before", flags.before));
+  PX_ASSIGN_OR_RETURN(op.after, SignedDurationFlag("--after", flags.after));
+  op.prevailing = flags.prevailing;
+  return op;
+}
+
+StatusOr<query::Fill> FillFlag(const std::string& text) {
+  static constexpr std::string_view kFills[] = {"none", "null", "zero", "previous", "linear"};
+  const auto* at = std::ranges::find(kFills, text.empty() ? "none" : text);
+  if (at != std::end(kFills)) return static_cast<query::Fill>(at - kFills);
+  return InvalidArgument("--fill: {} is not none, null, zero, previous or linear", Quoted(text));
+}
+
 StatusOr<query::Bars> BuildBars(const QueryFlags& flags) {
   query::Bars op;
   PX_RETURN_IF_ERROR(SetSelection(flags, &op.from));
   PX_RETURN_IF_ERROR(SetInterval(flags, &op));
+  PX_RETURN_IF_ERROR(SetAggregates(flags, &op));
+  if (flags.op == "aggregate") return op;
   PX_ASSIGN_OR_RETURN(op.interval, DurationFlag("--interval", flags.interval));
-  if (op.interval <= Duration()) return InvalidArgument("--interval: it must be above zero");
-  PX_ASSIGN_OR_RETURN(op.aggregates, ListFlag("--aggregates", flags.aggregates));
-  PX_ASSIGN_OR_RETURN(op.by, ListFlag("--by", flags.by));
-  if (!flags.price.empty()) op.price = flags.price;
-  if (!flags.size.empty()) op.size = flags.size;
-  op.fill_previous = flags.fill == "previous";
-  if (!op.fill_previous && !flags.fill.empty() && flags.fill != "none") {
-    return InvalidArgument("--fill: {} is not none or previous", Quoted(flags.fill));
+  if (*op.interval <= Duration()) return InvalidArgument("--interval: it must be above zero");
+  if (!flags.origin.empty()) {
+    PX_ASSIGN_OR_RETURN(op.origin, TimeFlag("--origin", flags.origin, Timestamp()));
+    if (*op.origin == Timestamp::Max()) return InvalidArgument("--origin: name a time");
   }
+  op.zone = flags.zone;
+  PX_ASSIGN_OR_RETURN(op.fill, FillFlag(flags.fill));
   return op;
 }
 
@@ -129,11 +171,30 @@ StatusOr<query::Rolling> BuildRolling(const QueryFlags& flags) {
   PX_RETURN_IF_ERROR(SetSelection(flags, &op.from));
   PX_RETURN_IF_ERROR(SetInterval(flags, &op));
   PX_RETURN_IF_ERROR(SetWindow(flags.window, &op));
-  PX_ASSIGN_OR_RETURN(op.aggregates, ListFlag("--aggregates", flags.aggregates));
+  PX_RETURN_IF_ERROR(SetAggregates(flags, &op));
   PX_ASSIGN_OR_RETURN(op.columns, ListFlag("--columns", flags.columns));
-  PX_ASSIGN_OR_RETURN(op.by, ListFlag("--by", flags.by));
-  if (!flags.price.empty()) op.price = flags.price;
-  if (!flags.size.empty()) op.size = flags.size;
+  op.centred = flags.centred;
+  return op;
+}
+
+StatusOr<query::Book> BuildBook(const QueryFlags& flags) {
+  query::Book op;
+  PX_RETURN_IF_ERROR(SetSelection(flags, &op.from));
+  PX_ASSIGN_OR_RETURN(op.since, TimeFlag("--since", flags.since, Timestamp::Min()));
+  PX_ASSIGN_OR_RETURN(op.at, TimeFlag("--at", flags.at, Timestamp::Max()));
+  PX_ASSIGN_OR_RETURN(op.key, ListFlag("--key", flags.key));
+  const auto set = [](const std::string& flag, std::string* field) {
+    if (!flag.empty()) *field = flag;
+  };
+  set(flags.side, &op.side);
+  set(flags.bid, &op.bid);
+  set(flags.ask, &op.ask);
+  set(flags.price, &op.price);
+  set(flags.size, &op.size);
+  op.remove = flags.remove;
+  op.clear = flags.clear;
+  op.depth = flags.depth.value_or(op.depth);
+  if (op.depth == 0) return InvalidArgument("--depth: it must be above zero");
   return op;
 }
 
@@ -150,7 +211,16 @@ StatusOr<std::vector<std::string>> SplitList(std::string_view text) {
   };
   size_t begin = 0;
   int depth = 0;
+  char quote = 0;
   for (size_t i = 0; i < text.size(); ++i) {
+    if (quote != 0 || text[i] == '\'' || text[i] == '"') {
+      if (quote == 0) {
+        quote = text[i];
+      } else if (text[i] == quote) {
+        quote = 0;
+      }
+      continue;
+    }
     if (text[i] == '(') ++depth;
     if (text[i] == ')' && --depth < 0) break;
     if (text[i] != ',' || depth > 0) continue;
@@ -165,19 +235,25 @@ StatusOr<std::vector<std::string>> SplitList(std::string_view text) {
 StatusOr<query::Plan> BuildPlan(const QueryFlags& flags) {
   query::Plan plan;
   plan.limit = flags.limit;
-  if (flags.op == "last-by" || flags.op == "first-by") {
+  if (flags.op == "last-by" || flags.op == "first-by" || flags.op == "snapshot") {
     PX_ASSIGN_OR_RETURN(plan.op, BuildLastBy(flags));
   } else if (flags.op == "range") {
     PX_ASSIGN_OR_RETURN(plan.op, BuildRange(flags));
   } else if (flags.op == "asof") {
     PX_ASSIGN_OR_RETURN(plan.op, BuildAsof(flags));
-  } else if (flags.op == "bars") {
+  } else if (flags.op == "window-join") {
+    PX_ASSIGN_OR_RETURN(plan.op, BuildWindowJoin(flags));
+  } else if (flags.op == "bars" || flags.op == "aggregate") {
     PX_ASSIGN_OR_RETURN(plan.op, BuildBars(flags));
   } else if (flags.op == "rolling") {
     PX_ASSIGN_OR_RETURN(plan.op, BuildRolling(flags));
+  } else if (flags.op == "book") {
+    PX_ASSIGN_OR_RETURN(plan.op, BuildBook(flags));
   } else {
-    return InvalidArgument("{} is not last-by, first-by, asof, bars, rolling or range",
-                           Quoted(flags.op));
+    return InvalidArgument(
+        "{} is not last-by, first-by, snapshot, range, asof, window-join, bars, aggregate, rolling "
+        "or book",
+        Quoted(flags.op));
   }
   return plan;
 }

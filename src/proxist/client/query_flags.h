@@ -14,7 +14,8 @@ namespace proxist::client {
 
 /// Every flag as it was written; empty when it was not given. An operator looks only at its own.
 struct QueryFlags {
-  std::string op;  // last-by, first-by, asof, bars, rolling, range
+  /// last-by, first-by, snapshot, range, asof, window-join, bars, aggregate, rolling, book
+  std::string op;
   std::string tenant{"default"};
   std::string table;  // asof: left
   std::string symbols;
@@ -33,9 +34,23 @@ struct QueryFlags {
   std::string interval;
   std::string aggregates;
   std::string fill;
+  std::string origin;
+  std::string zone;
   std::string window;
+  bool centred = false;
+  std::string before;
+  std::string after;
+  bool prevailing = false;
   std::string price;
   std::string size;
+  std::string since;
+  std::string key;
+  std::string side;
+  std::string bid;
+  std::string ask;
+  std::string remove;
+  std::string clear;
+  std::optional<uint64_t> depth;
   std::optional<uint64_t> limit;
 };
 
@@ -44,8 +59,8 @@ struct QueryFlags {
 StatusOr<query::Plan> BuildPlan(const QueryFlags& flags);
 
 /// The elements of a comma-separated list, without spaces around them; commas inside parentheses
-/// belong to the element. An empty text has no elements. INVALID_ARGUMENT for an empty element and
-/// for parentheses that don't match.
+/// and quotes belong to the element. An empty text has no elements. INVALID_ARGUMENT for an empty
+/// element and for parentheses that don't match.
 StatusOr<std::vector<std::string>> SplitList(std::string_view text);
 
 }  // namespace proxist::client

@@ -1,4 +1,5 @@
-// Sliding kernels: integers add and subtract in 128 bits, floats in an ExactSum.
+// Sliding kernels: integers add and subtract in 128 bits, floats in a PairSum
+// while it is exact, else in an ExactSum.
 #include "proxist/exec/aggregate.h"
 
 #include <cmath>
@@ -8,7 +9,9 @@
 #include "proxist/base/check.h"
 #include "proxist/exec/exact_sum.h"
 #include "proxist/exec/internal/numbers.h"
+#include "proxist/exec/internal/slide.h"
 #include "proxist/exec/internal/visit.h"
+#include "proxist/exec/pair_sum.h"
 
 namespace proxist::exec {
 namespace {
@@ -16,6 +19,7 @@ namespace {
 using column::Type;
 using column::TypeKind;
 using internal::Numbers;
+using internal::Slide;
 
 Column Outputs(Type type, size_t n) {
   Column out(type);
@@ -23,23 +27,7 @@ Column Outputs(Type type, size_t n) {
   return out;
 }
 
-/// Calls enter(row) and leave(row) so that each slice's rows are in when done(k) is called. Rows
-/// that no later slice holds leave first; slices need not overlap.
-template <typename Enter, typename Leave, typename Done>
-void Slide(const Slices& slices, Enter enter, Leave leave, Done done) {
-  size_t in_begin = 0;
-  size_t in_end = 0;
-  for (size_t k = 0; k < slices.size(); ++k) {
-    for (; in_begin < std::min<size_t>(slices.begin[k], in_end); ++in_begin) {
-      leave(slices.order[in_begin]);
-    }
-    if (in_begin < slices.begin[k]) in_begin = in_end = slices.begin[k];
-    for (; in_end < slices.end[k]; ++in_end) enter(slices.order[in_end]);
-    done(k);
-  }
-}
-
-Column PickValue(const Slices& slices, const Column& values, bool first) {
+Column PickValue(const Slices &slices, const Column &values, bool first) {
   std::vector<int64_t> rows(slices.size(), -1);
   for (size_t k = 0; k < slices.size(); ++k) {
     const uint32_t n = slices.end[k] - slices.begin[k];
@@ -56,12 +44,12 @@ Column PickValue(const Slices& slices, const Column& values, bool first) {
 }
 
 /// Takes the bases' extremes into an output of extremes.
-void AddExtremes(std::span<const Base> bases, bool greatest, Column* out) {
+void AddExtremes(std::span<const Base> bases, bool greatest, Column *out) {
   if (bases.empty()) return;
   internal::VisitFixed(out->type().kind, [&]<typename T>(T /*tag*/) {
-    T* values = out->data<T>();
+    T *values = out->data<T>();
     for (size_t k = 0; k < bases.size(); ++k) {
-      const ColumnTotals* total = bases[k].column;
+      const ColumnTotals *total = bases[k].column;
       if (total == nullptr || total->count() == 0) continue;
       T value;
       bool better = !out->IsValid(k);
@@ -81,9 +69,9 @@ void AddExtremes(std::span<const Base> bases, bool greatest, Column* out) {
   });
 }
 
-/// Extremes through a queue of candidates: its front is the extreme, each next one the extreme of
-/// the rows after the one before.
-Column Extreme(const Slices& slices, const Column& values, bool greatest,
+/// Extremes through a queue of candidates: its front is the extreme, each next
+/// one the extreme of the rows after the one before.
+Column Extreme(const Slices &slices, const Column &values, bool greatest,
                std::span<const Base> bases) {
   const Numbers numbers(values);
   const auto better = [&](uint32_t a, uint32_t b) {
@@ -138,7 +126,7 @@ struct Total {
   Int128 integer = 0;
   ExactSum real;
   int64_t count = 0;
-  void Change(const Numbers& numbers, uint32_t row, int sign) {
+  void Change(const Numbers &numbers, uint32_t row, int sign) {
     if (!numbers.IsValid(row)) return;
     count += sign;
     if (!numbers.is_float()) {
@@ -155,8 +143,8 @@ struct Total {
 class BasedTotal {
  public:
   explicit BasedTotal(std::span<const Base> bases) : bases_(bases) {}
-  const Total& At(size_t k, const Total& sliding) {
-    const ColumnTotals* base = bases_.empty() ? nullptr : bases_[k].column;
+  const Total &At(size_t k, const Total &sliding) {
+    const ColumnTotals *base = bases_.empty() ? nullptr : bases_[k].column;
     if (base == nullptr) return sliding;
     sum_ = sliding;
     sum_.count += base->count();
@@ -170,6 +158,44 @@ class BasedTotal {
   Total sum_;
 };
 
+/// Calls done(k, values, sum) for each slice of a float column. False when the
+/// sums may be rounded: everything is to be done again, more slowly.
+template <typename Done>
+bool SlidePairs(const Slices &slices, const Numbers &numbers, Done done) {
+  PairSum sum;
+  int64_t count = 0;
+  Slide(
+      slices,
+      [&](uint32_t row) {
+        if (!numbers.IsValid(row)) return;
+        ++count;
+        sum.Add(numbers.Float(row));
+      },
+      [&](uint32_t row) {
+        if (!numbers.IsValid(row)) return;
+        --count;
+        sum.Subtract(numbers.Float(row));
+      },
+      [&](size_t k) { done(k, count, sum.Value()); });
+  return sum.exact();
+}
+
+/// Sets `out` to average(values, sum) of each slice of a float column where it
+/// can be done fast.
+template <typename Average>
+bool FillFromPairs(const Slices &slices, const Numbers &numbers, Average average, Column *out) {
+  Column fast = Outputs(out->type(), slices.size());
+  const bool exact = SlidePairs(slices, numbers, [&](size_t k, int64_t count, double sum) {
+    if (count == 0) {
+      fast.SetNull(k);
+    } else {
+      fast.data<double>()[k] = average(count, sum);
+    }
+  });
+  if (exact) *out = std::move(fast);
+  return exact;
+}
+
 }  // namespace
 
 Type SumType(Type input) {
@@ -177,7 +203,7 @@ Type SumType(Type input) {
   return {column::IsFloat(input.kind) ? TypeKind::kFloat64 : TypeKind::kInt64, 0};
 }
 
-Column CountRows(const Slices& slices, std::span<const Base> bases) {
+Column CountRows(const Slices &slices, std::span<const Base> bases) {
   Column out = Outputs({TypeKind::kInt64, 0}, slices.size());
   for (size_t k = 0; k < slices.size(); ++k) {
     out.data<int64_t>()[k] = int64_t{slices.end[k]} - int64_t{slices.begin[k]};
@@ -186,24 +212,29 @@ Column CountRows(const Slices& slices, std::span<const Base> bases) {
   return out;
 }
 
-Column FirstValue(const Slices& slices, const Column& values) {
+Column FirstValue(const Slices &slices, const Column &values) {
   return PickValue(slices, values, true);
 }
-Column LastValue(const Slices& slices, const Column& values) {
+Column LastValue(const Slices &slices, const Column &values) {
   return PickValue(slices, values, false);
 }
-Column MinValue(const Slices& slices, const Column& values, std::span<const Base> bases) {
+Column MinValue(const Slices &slices, const Column &values, std::span<const Base> bases) {
   return Extreme(slices, values, false, bases);
 }
-Column MaxValue(const Slices& slices, const Column& values, std::span<const Base> bases) {
+Column MaxValue(const Slices &slices, const Column &values, std::span<const Base> bases) {
   return Extreme(slices, values, true, bases);
 }
 
-StatusOr<Column> Sum(const Slices& slices, const Column& values, std::string_view name,
+StatusOr<Column> Sum(const Slices &slices, const Column &values, std::string_view name,
                      std::span<const Base> bases) {
   const Numbers numbers(values);
   const Type type = SumType(values.type());
   Column out = Outputs(type, slices.size());
+  if (numbers.is_float() && bases.empty() &&
+      FillFromPairs(
+          slices, numbers, [](int64_t, double sum) { return sum; }, &out)) {
+    return out;
+  }
   Total total;
   BasedTotal based(bases);
   bool fits = true;
@@ -211,7 +242,7 @@ StatusOr<Column> Sum(const Slices& slices, const Column& values, std::string_vie
       slices, [&](uint32_t row) { total.Change(numbers, row, 1); },
       [&](uint32_t row) { total.Change(numbers, row, -1); },
       [&](size_t k) {
-        const Total& sum = based.At(k, total);
+        const Total &sum = based.At(k, total);
         if (sum.count == 0) {
           out.SetNull(k);
         } else if (numbers.is_float()) {
@@ -225,17 +256,21 @@ StatusOr<Column> Sum(const Slices& slices, const Column& values, std::string_vie
   return out;
 }
 
-StatusOr<Column> Mean(const Slices& slices, const Column& values, std::string_view /*name*/,
+StatusOr<Column> Mean(const Slices &slices, const Column &values, std::string_view /*name*/,
                       std::span<const Base> bases) {
   const Numbers numbers(values);
   Column out = Outputs({TypeKind::kFloat64, 0}, slices.size());
+  const auto average = [](int64_t count, double sum) { return sum / static_cast<double>(count); };
+  if (numbers.is_float() && bases.empty() && FillFromPairs(slices, numbers, average, &out)) {
+    return out;
+  }
   Total total;
   BasedTotal based(bases);
   Slide(
       slices, [&](uint32_t row) { total.Change(numbers, row, 1); },
       [&](uint32_t row) { total.Change(numbers, row, -1); },
       [&](size_t k) {
-        const Total& sum = based.At(k, total);
+        const Total &sum = based.At(k, total);
         if (sum.count == 0) {
           out.SetNull(k);
         } else if (numbers.is_float()) {
@@ -249,7 +284,7 @@ StatusOr<Column> Mean(const Slices& slices, const Column& values, std::string_vi
 
 namespace {
 
-StatusOr<Column> IntegerVwap(const Slices& slices, const Numbers& price, const Numbers& size,
+StatusOr<Column> IntegerVwap(const Slices &slices, const Numbers &price, const Numbers &size,
                              std::string_view name, std::span<const Base> bases) {
   Column out = Outputs({TypeKind::kFloat64, 0}, slices.size());
   Int128 products = 0;
@@ -268,7 +303,7 @@ StatusOr<Column> IntegerVwap(const Slices& slices, const Numbers& price, const N
       [&](size_t k) {
         Int128 product_sum = products;
         Int128 size_sum = sizes;
-        if (const WeightedTotals* base = bases.empty() ? nullptr : bases[k].weighted) {
+        if (const WeightedTotals *base = bases.empty() ? nullptr : bases[k].weighted) {
           fits = fits && base->fits();
           fits = fits && !__builtin_add_overflow(products, base->products(), &product_sum);
           size_sum += base->weights();
@@ -285,51 +320,94 @@ StatusOr<Column> IntegerVwap(const Slices& slices, const Numbers& price, const N
 
 }  // namespace
 
-StatusOr<Column> Vwap(const Slices& slices, const Column& price_column, const Column& size_column,
+namespace {
+
+/// Price times size and size of each row that has both.
+struct Weighted {
+  Weighted(const Numbers &price, const Numbers &size, size_t rows)
+      : products(rows), weights(rows), valid(rows) {
+    for (size_t row = 0; row < rows; ++row) {
+      valid[row] = static_cast<uint8_t>(price.IsValid(row) && size.IsValid(row));
+      if (valid[row] == 0) continue;
+      weights[row] = size.Real(row);
+      products[row] = price.Real(row) * weights[row];
+    }
+  }
+  std::vector<double> products;
+  std::vector<double> weights;
+  std::vector<uint8_t> valid;
+};
+
+/// What slides over Weighted; `Total` is PairSum or ExactSum.
+template <typename Total>
+struct WeightedSum {
+  explicit WeightedSum(const Weighted &of) : rows(of) {}
+  void Add(uint32_t row) {
+    if (rows.valid[row] == 0) return;
+    ++count;
+    products.Add(rows.products[row]);
+    weights.Add(rows.weights[row]);
+  }
+  void Subtract(uint32_t row) {
+    if (rows.valid[row] == 0) return;
+    --count;
+    products.Subtract(rows.products[row]);
+    weights.Subtract(rows.weights[row]);
+  }
+  const Weighted &rows;
+  Total products;
+  Total weights;
+  int64_t count = 0;
+};
+
+void SetQuotient(int64_t count, double products, double weights, size_t k, Column *out) {
+  if (count == 0 || weights == 0) {
+    out->SetNull(k);
+  } else {
+    out->data<double>()[k] = products / weights;
+  }
+}
+
+}  // namespace
+
+StatusOr<Column> Vwap(const Slices &slices, const Column &price_column, const Column &size_column,
                       std::string_view name, std::span<const Base> bases) {
   const Numbers price(price_column);
   const Numbers size(size_column);
   if (!price.is_float() && !size.is_float()) return IntegerVwap(slices, price, size, name, bases);
+  const Weighted rows(price, size, price_column.rows());
   Column out = Outputs({TypeKind::kFloat64, 0}, slices.size());
-  ExactSum products;
-  ExactSum sizes;
-  ExactSum product_sum;  // with a slice's base
-  ExactSum size_sum;
-  int64_t count = 0;
-  const auto change = [&](uint32_t row, bool add) {
-    if (!price.IsValid(row) || !size.IsValid(row)) return;
-    const double weight = size.Real(row);
-    const double product = price.Real(row) * weight;
-    count += add ? 1 : -1;
-    if (add) {
-      products.Add(product);
-      sizes.Add(weight);
-    } else {
-      products.Subtract(product);
-      sizes.Subtract(weight);
-    }
-  };
+  if (bases.empty()) {
+    WeightedSum<PairSum> sum(rows);
+    Slide(
+        slices, [&](uint32_t row) { sum.Add(row); }, [&](uint32_t row) { sum.Subtract(row); },
+        [&](size_t k) {
+          SetQuotient(sum.count, sum.products.Value(), sum.weights.Value(), k, &out);
+        });
+    if (sum.products.exact() && sum.weights.exact()) return out;
+    out = Outputs({TypeKind::kFloat64, 0}, slices.size());
+  }
+  WeightedSum<ExactSum> sum(rows);
+  ExactSum products;  // with a slice's base
+  ExactSum weights;
   Slide(
-      slices, [&](uint32_t row) { change(row, true); }, [&](uint32_t row) { change(row, false); },
+      slices, [&](uint32_t row) { sum.Add(row); }, [&](uint32_t row) { sum.Subtract(row); },
       [&](size_t k) {
-        const WeightedTotals* base = bases.empty() ? nullptr : bases[k].weighted;
-        if (base != nullptr) {
-          product_sum = products;
-          size_sum = sizes;
-          product_sum.Add(base->real_products());
-          size_sum.Add(base->real_weights());
+        const WeightedTotals *base = bases.empty() ? nullptr : bases[k].weighted;
+        if (base == nullptr) {
+          SetQuotient(sum.count, sum.products.Value(), sum.weights.Value(), k, &out);
+          return;
         }
-        const double weight = (base == nullptr ? sizes : size_sum).Value();
-        if (count + (base == nullptr ? 0 : base->count()) == 0 || weight == 0) {
-          out.SetNull(k);
-        } else {
-          out.data<double>()[k] = (base == nullptr ? products : product_sum).Value() / weight;
-        }
+        products = sum.products;
+        weights = sum.weights;
+        products.Add(base->real_products());
+        weights.Add(base->real_weights());
+        SetQuotient(sum.count + base->count(), products.Value(), weights.Value(), k, &out);
       });
   return out;
 }
 
-Column Ema(const Slices& slices, const Column& values, std::span<const uint32_t> group,
+Column Ema(const Slices &slices, const Column &values, std::span<const uint32_t> group,
            size_t first_row, double alpha) {
   const Numbers numbers(values);
   Column out = Outputs({TypeKind::kFloat64, 0}, slices.size());

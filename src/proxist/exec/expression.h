@@ -1,9 +1,11 @@
-// Predicates: the language of --where and --right-where (grammar: docs/queries.md).
+// The language of predicates, computed columns and aggregates (grammar: docs/queries.md).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +18,8 @@ namespace proxist::exec {
 
 inline constexpr size_t kMaxPredicateBytes = 64 << 10;
 inline constexpr size_t kMaxPredicateDepth = 64;
+/// Arithmetic operators and functions in one expression or comparison.
+inline constexpr size_t kMaxScalarOperations = 1000;
 
 /// A column that a predicate may name.
 struct PredicateColumn {
@@ -60,6 +64,54 @@ class Predicate {
  private:
   Predicate();
   std::unique_ptr<const Node> root_;
+  std::vector<size_t> columns_;
+};
+
+/// A name or a call in an expression, for the caller to resolve.
+struct CallSyntax {
+  std::string name;  // in lower case unless quoted
+  size_t at = 0;     // of its first character, from 1
+  bool has_arguments = false;
+  /// Each argument's text, after as many blanks as stand before it in the whole text, so that
+  /// errors point at its characters.
+  std::vector<std::string> arguments;
+};
+
+/// A compiled value: columns, numbers, + - * /, abs sqrt ln exp. Null when an operand is null, a
+/// divisor is 0, or an integer or decimal does not fit its type. Immutable; any thread.
+class Expression {
+ public:
+  /// Over `columns`, as Predicate::Compile takes them. A trailing "as NAME" names it. Errors as
+  /// there.
+  static StatusOr<Expression> Compile(std::string_view text,
+                                      std::span<const PredicateColumn> columns);
+  using Resolve = std::function<StatusOr<column::Type>(const CallSyntax&)>;
+  /// Over what calls give: `resolve` is asked for the type of each name and of each call that is
+  /// no scalar function, in the order of the text; the k-th of them is frame column k of what
+  /// EvaluateCalls gets.
+  static StatusOr<Expression> CompileCalls(std::string_view text, const Resolve& resolve);
+  ~Expression();
+  Expression(Expression&&) noexcept;
+  Expression& operator=(Expression&&) noexcept;
+
+  /// The name after "as"; else the text without blanks.
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] column::Type type() const;
+  /// Indices into the columns given to Compile that are read, ascending.
+  [[nodiscard]] const std::vector<size_t>& columns() const { return columns_; }
+  /// Which column (of those given to Compile, or call) this is and nothing more.
+  [[nodiscard]] std::optional<size_t> plain() const;
+  /// One value for each row of the input.
+  [[nodiscard]] Column Evaluate(const PredicateInput& input) const;
+  /// One value for each row of `calls`.
+  [[nodiscard]] Column EvaluateCalls(const std::vector<Column>& calls, size_t rows) const;
+
+  struct Scalar;
+
+ private:
+  Expression();
+  std::unique_ptr<const Scalar> root_;
+  std::string name_;
   std::vector<size_t> columns_;
 };
 

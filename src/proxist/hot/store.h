@@ -21,7 +21,8 @@
 
 namespace proxist::hot {
 
-inline constexpr size_t kChunkRows = 512;
+/// Rows of a chunk, at most.
+inline constexpr uint32_t kChunkRows = 512;
 
 /// A row of a series that lies at or below its floor and is not in history yet, or a version of
 /// one.
@@ -162,6 +163,7 @@ struct TableStats {
 };
 
 struct StoreOptions {
+  uint32_t chunk_rows = kChunkRows;    // at most kChunkRows; few make many chunks of little data
   size_t overlay_compact_rows = 2048;  // per series, beyond which the overlay is merged into chunks
   size_t max_readers = 256;            // guards alive at once; Read() waits for a slot beyond it
   bool huge_pages = true;

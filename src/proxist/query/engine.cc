@@ -21,11 +21,21 @@ constexpr uint32_t kMaxAttempts = 5;
 const Selection& MainSelection(const Plan& plan) {
   return std::visit(
       [](const auto& op) -> const Selection& {
-        if constexpr (std::is_same_v<std::decay_t<decltype(op)>, Asof>) {
+        if constexpr (requires { op.left; }) {
           return op.left;
         } else {
           return op.from;
         }
+      },
+      plan.op);
+}
+
+/// Of joins; else null.
+const Selection* RightSelection(const Plan& plan) {
+  return std::visit(
+      [](const auto& op) -> const Selection* {
+        if constexpr (requires { op.right; }) return &op.right;
+        return nullptr;
       },
       plan.op);
 }
@@ -80,8 +90,12 @@ Status RunOperator(const Plan& plan, Side side, std::optional<Side> right,
           return RunBars(op, std::move(side), run);
         } else if constexpr (std::is_same_v<Op, Rolling>) {
           return RunRolling(op, std::move(side), run);
-        } else {
+        } else if constexpr (std::is_same_v<Op, Book>) {
+          return RunBook(op, std::move(side), run);
+        } else if constexpr (std::is_same_v<Op, Asof>) {
           return RunAsof(op, std::move(side), std::move(*right), run);
+        } else {
+          return RunWindowJoin(op, std::move(side), std::move(*right), run);
         }
       },
       plan.op);
@@ -100,8 +114,8 @@ Status Attempt(const Engine::Ports& ports, const Plan& plan, const QueryOptions&
   {
     const internal::Stopwatch watch(budget->clock(), &explain->plan);
     PX_ASSIGN_OR_RETURN(side, Side::Make(context, MainSelection(plan)));
-    if (const auto* asof = std::get_if<Asof>(&plan.op)) {
-      PX_ASSIGN_OR_RETURN(right, Side::Make(context, asof->right));
+    if (const Selection* other = RightSelection(plan)) {
+      PX_ASSIGN_OR_RETURN(right, Side::Make(context, *other));
     }
     FixCuts(ports, MainSelection(plan), side->schema()->id, &cuts);
   }

@@ -47,16 +47,53 @@ struct Asof {
   std::optional<Duration> tolerance;  // greatest distance in time, included
 };
 
+/// For each left row at t, aggregates of the right rows of its group in [t - before, t + after].
+struct WindowJoin {
+  Selection left;
+  Timestamp begin = Timestamp::Min();  // of the left rows
+  Timestamp end = Timestamp::Max();
+  std::vector<std::string> columns;
+  Selection right;  // its symbols are the left's
+  std::vector<std::string> by;
+  Duration before;  // may be negative; the window may not end before it begins
+  Duration after;
+  bool prevailing = false;  // the window begins with the last row at or before its begin
+  std::vector<std::string> aggregates;
+  std::string price = "price";
+  std::string size = "size";
+};
+
+/// What stands in bars without rows between a group's first and last bar.
+enum class Fill : uint8_t { kNone, kNull, kZero, kPrevious, kLinear };
+
 struct Bars {
   Selection from;
   Timestamp begin = Timestamp::Min();
   Timestamp end = Timestamp::Max();
-  Duration interval;
-  std::vector<std::string> aggregates;  // open high low close volume count vwap
+  std::optional<Duration> interval;     // none: one bar of the whole span, without a time
+  std::optional<Timestamp> origin;      // a bar begins here; the epoch
+  std::string zone;                     // whose clocks days follow; empty: days do not matter
+  std::vector<std::string> aggregates;  // empty: open high low close volume count vwap
   std::vector<std::string> by;
   std::string price = "price";
   std::string size = "size";
-  bool fill_previous = false;
+  Fill fill = Fill::kNone;
+};
+
+/// The order book of each symbol: what the last row of each price level, or order, says.
+struct Book {
+  Selection from;
+  Timestamp since = Timestamp::Min();  // rows before it do not count
+  Timestamp at = Timestamp::Max();     // included
+  std::vector<std::string> key;        // of an order; empty: rows tell of price levels
+  std::string side = "side";
+  std::string bid = "B";  // what `side` says of bids, and of asks; other rows are no part of a book
+  std::string ask = "A";
+  std::string price = "price";
+  std::string size = "size";
+  std::string remove;  // a predicate: the row takes its order or level away, as a size of 0 does
+  std::string clear;   // a predicate: rows before it do not count
+  uint64_t depth = 10;
 };
 
 struct Rolling {
@@ -65,8 +102,8 @@ struct Rolling {
   Timestamp end = Timestamp::Max();
   std::optional<Duration> window;       // by time, both ends included, or
   std::optional<uint64_t> window_rows;  // by rows, this one included
-  std::vector<std::string>
-      aggregates;  // vwap, ema(ALPHA), count, sum|mean|min|max of price or of (COLUMN)
+  bool centred = false;                 // half of the window before the row, half after it
+  std::vector<std::string> aggregates;
   std::vector<std::string> columns;
   std::vector<std::string> by;
   std::string price = "price";
@@ -74,7 +111,7 @@ struct Rolling {
 };
 
 struct Plan {
-  std::variant<LastBy, Range, Asof, Bars, Rolling> op;
+  std::variant<LastBy, Range, Asof, Bars, Rolling, WindowJoin, Book> op;
   std::optional<uint64_t> limit;  // of the whole answer
 };
 

@@ -92,25 +92,89 @@ TEST(QueryRequest, BarsAndRolling) {
   bars.interval = Duration::Seconds(60);
   bars.aggregates = {"open", "vwap"};
   bars.price = "px";
-  bars.fill_previous = true;
+  bars.fill = query::Fill::kLinear;
+  bars.origin = Timestamp(5);
+  bars.zone = "America/New_York";
   const query::Plan bars_back = Back({bars, std::nullopt});
   const auto& got = std::get<query::Bars>(bars_back.op);
   EXPECT_EQ(got.interval, Duration::Seconds(60));
   EXPECT_EQ(got.price, "px");
   EXPECT_EQ(got.size, "size");
-  EXPECT_TRUE(got.fill_previous);
+  EXPECT_EQ(got.fill, query::Fill::kLinear);
+  EXPECT_EQ(got.origin, Timestamp(5));
+  EXPECT_EQ(got.zone, "America/New_York");
+  bars.interval.reset();
+  EXPECT_EQ(std::get<query::Bars>(Back({bars, std::nullopt}).op).interval, std::nullopt);
 
   query::Rolling rolling;
   rolling.from.table = "trades";
   rolling.window_rows = 100;
   rolling.aggregates = {"ema(0.1)"};
   rolling.size = "qty";
+  rolling.centred = true;
   const query::Plan rolling_back = Back({rolling, std::nullopt});
   const auto& rows = std::get<query::Rolling>(rolling_back.op);
   EXPECT_EQ(rows.window, std::nullopt);
   EXPECT_EQ(rows.window_rows, 100u);
   EXPECT_EQ(rows.price, "price");
   EXPECT_EQ(rows.size, "qty");
+  EXPECT_TRUE(rows.centred);
+}
+
+TEST(QueryRequest, WindowJoin) {
+  query::WindowJoin op;
+  op.left.table = "trades";
+  op.right.table = "quotes";
+  op.right.where = "bid > 0";
+  op.begin = Timestamp(1);
+  op.columns = {"price"};
+  op.by = {"venue"};
+  op.before = Duration(-5);
+  op.after = Duration(7);
+  op.prevailing = true;
+  op.aggregates = {"max(bid)"};
+  op.price = "bid";
+  const query::Plan back = Back({op, 3});
+  const auto& got = std::get<query::WindowJoin>(back.op);
+  EXPECT_EQ(got.left.table, "trades");
+  EXPECT_EQ(got.right.where, "bid > 0");
+  EXPECT_EQ(got.begin, Timestamp(1));
+  EXPECT_EQ(got.end, Timestamp::Max());
+  EXPECT_THAT(got.columns, ElementsAre("price"));
+  EXPECT_THAT(got.by, ElementsAre("venue"));
+  EXPECT_EQ(got.before, Duration(-5));
+  EXPECT_EQ(got.after, Duration(7));
+  EXPECT_TRUE(got.prevailing);
+  EXPECT_THAT(got.aggregates, ElementsAre("max(bid)"));
+  EXPECT_EQ(got.price, "bid");
+  EXPECT_EQ(got.size, "size");
+  EXPECT_EQ(TablesOf(back), "trades,quotes");
+  EXPECT_EQ(OperatorName(back), "window-join");
+}
+
+TEST(QueryRequest, Book) {
+  query::Book op;
+  op.from.table = "orders";
+  op.since = Timestamp(3);
+  op.at = Timestamp(9);
+  op.key = {"order_id"};
+  op.bid = "buy";
+  op.remove = "action = 'C'";
+  op.clear = "action = 'R'";
+  op.depth = 3;
+  const query::Plan back = Back({op, std::nullopt});
+  const auto& got = std::get<query::Book>(back.op);
+  EXPECT_EQ(got.from.table, "orders");
+  EXPECT_EQ(got.since, Timestamp(3));
+  EXPECT_EQ(got.at, Timestamp(9));
+  EXPECT_THAT(got.key, ElementsAre("order_id"));
+  EXPECT_EQ(got.side, "side");
+  EXPECT_EQ(got.bid, "buy");
+  EXPECT_EQ(got.ask, "A");
+  EXPECT_EQ(got.remove, "action = 'C'");
+  EXPECT_EQ(got.clear, "action = 'R'");
+  EXPECT_EQ(got.depth, 3u);
+  EXPECT_EQ(OperatorName(back), "book");
 }
 
 TEST(QueryRequest, DefectsAreNamed) {
@@ -134,9 +198,11 @@ TEST(QueryRequest, DefectsAreNamed) {
                 asof->set_tolerance_ns(-1);
               }),
               HasSubstr("a tolerance of -1 ns is negative"));
-  EXPECT_THAT(
-      refusal([](v1::QueryRequest* r) { r->mutable_bars()->mutable_from()->set_table("trades"); }),
-      HasSubstr("an interval of 0 ns is not above 0"));
+  EXPECT_THAT(refusal([](v1::QueryRequest* r) {
+                r->mutable_bars()->mutable_from()->set_table("trades");
+                r->mutable_bars()->set_interval_ns(0);
+              }),
+              HasSubstr("an interval of 0 ns is not above 0"));
   const auto rolling = [](v1::QueryRequest* r) {
     r->mutable_rolling()->mutable_from()->set_table("trades");
     return r->mutable_rolling();

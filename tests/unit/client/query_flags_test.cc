@@ -86,11 +86,25 @@ TEST(BuildPlan, BarsAndRolling) {
   ASSERT_TRUE(bars.ok()) << bars.status();
   const auto& bar = std::get<query::Bars>(bars->op);
   EXPECT_EQ(bar.interval, Duration::Seconds(60));
-  EXPECT_TRUE(bar.fill_previous);
+  EXPECT_EQ(bar.fill, query::Fill::kPrevious);
   EXPECT_EQ(bar.price, "px");
   EXPECT_EQ(bar.size, "size");
   EXPECT_EQ(bar.begin, Timestamp::Min());
   EXPECT_EQ(bar.end, Timestamp::Max());
+
+  const auto local = BuildPlan({.op = "bars",
+                                .table = "trades",
+                                .interval = "1d",
+                                .fill = "linear",
+                                .origin = "2013-10-09T17:00:00",
+                                .zone = "America/Chicago"});
+  ASSERT_TRUE(local.ok()) << local.status();
+  EXPECT_EQ(std::get<query::Bars>(local->op).fill, query::Fill::kLinear);
+  EXPECT_EQ(std::get<query::Bars>(local->op).origin, Timestamp(1381338000000000000));
+  EXPECT_EQ(std::get<query::Bars>(local->op).zone, "America/Chicago");
+  const auto whole = BuildPlan({.op = "aggregate", .table = "trades", .aggregates = "vwap as v"});
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  EXPECT_EQ(std::get<query::Bars>(whole->op).interval, std::nullopt);
 
   const auto by_time = BuildPlan(
       {.op = "rolling", .table = "trades", .aggregates = "vwap,ema(0.1)", .window = "5m"});
@@ -103,6 +117,49 @@ TEST(BuildPlan, BarsAndRolling) {
   EXPECT_EQ(std::get<query::Rolling>(by_rows->op).window, std::nullopt);
 }
 
+TEST(BuildPlan, WindowJoin) {
+  const auto plan = BuildPlan({.op = "window-join",
+                               .table = "trades",
+                               .right = "quotes",
+                               .aggregates = "max(bid), quantile(ask, 0.5)",
+                               .before = "-1s",
+                               .after = "5s",
+                               .prevailing = true});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const auto& op = std::get<query::WindowJoin>(plan->op);
+  EXPECT_EQ(op.before, Duration::Seconds(-1));
+  EXPECT_EQ(op.after, Duration::Seconds(5));
+  EXPECT_TRUE(op.prevailing);
+  EXPECT_THAT(op.aggregates, testing::ElementsAre("max(bid)", "quantile(ask, 0.5)"));
+  EXPECT_THAT(std::string(Message(BuildPlan({.op = "window-join", .before = "soon"}).status())),
+              HasSubstr("--before: "));
+}
+
+TEST(BuildPlan, Book) {
+  const auto plan = BuildPlan({.op = "book",
+                               .table = "orders",
+                               .at = "9",
+                               .price = "px",
+                               .key = "order_id",
+                               .ask = "S",
+                               .remove = "action = 'C'",
+                               .depth = 5});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const auto& op = std::get<query::Book>(plan->op);
+  EXPECT_EQ(op.at, Timestamp(9));
+  EXPECT_EQ(op.since, Timestamp::Min());
+  EXPECT_THAT(op.key, testing::ElementsAre("order_id"));
+  EXPECT_EQ(op.bid, "B");
+  EXPECT_EQ(op.ask, "S");
+  EXPECT_EQ(op.price, "px");
+  EXPECT_EQ(op.remove, "action = 'C'");
+  EXPECT_EQ(op.depth, 5u);
+  EXPECT_THAT(std::string(Message(BuildPlan({.op = "book", .depth = 0}).status())),
+              HasSubstr("--depth: "));
+  const auto snapshot = BuildPlan({.op = "snapshot", .table = "quotes", .at = "5"});
+  EXPECT_FALSE(std::get<query::LastBy>(snapshot->op).first);
+}
+
 TEST(BuildPlan, NamesTheFlagThatIsWrong) {
   const auto error = [](QueryFlags flags) {
     return std::string(Message(BuildPlan(flags).status()));
@@ -113,7 +170,7 @@ TEST(BuildPlan, NamesTheFlagThatIsWrong) {
   EXPECT_THAT(error({.op = "asof", .direction = "nearest"}), HasSubstr("--direction: 'nearest'"));
   EXPECT_THAT(error({.op = "asof", .tolerance = "-5s"}), HasSubstr("--tolerance: "));
   EXPECT_THAT(error({.op = "bars", .interval = "0s"}), HasSubstr("--interval: "));
-  EXPECT_THAT(error({.op = "bars", .interval = "1m", .fill = "zero"}), HasSubstr("--fill: "));
+  EXPECT_THAT(error({.op = "bars", .interval = "1m", .fill = "some"}), HasSubstr("--fill: "));
   for (const std::string window : {"", "rows", "0rows", "-1rows", "1.5rows", "x"}) {
     EXPECT_THAT(error({.op = "rolling", .window = window}), HasSubstr("--window: ")) << window;
   }

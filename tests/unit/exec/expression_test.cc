@@ -208,7 +208,7 @@ TEST_F(PredicateTest, PointsAtWhatIsWrong) {
   EXPECT_THAT(Error("price = \x01"), HasSubstr("byte 0x01"));
   EXPECT_THAT(Error("price = 1234567890123456789012345678901234567"), HasSubstr("36 digits"));
   EXPECT_THAT(Error("price = 1e999"), HasSubstr("exponent"));
-  EXPECT_THAT(Error(""), HasSubstr("the predicate ends"));
+  EXPECT_THAT(Error(""), HasSubstr("the text ends"));
   EXPECT_THAT(Error(std::string(100000, ' ')), HasSubstr("bytes"));
   std::string deep(1000, '(');
   EXPECT_THAT(Error(deep), HasSubstr("nested deeper than 64"));

@@ -13,6 +13,7 @@
 #include "proxist/exec/asof.h"
 #include "proxist/exec/exact_sum.h"
 #include "proxist/exec/group.h"
+#include "proxist/exec/pair_sum.h"
 #include "proxist/exec/slices.h"
 
 namespace proxist::exec {
@@ -207,17 +208,17 @@ TEST(AsofTest, AgreesWithEveryPair) {
 TEST(SlicesTest, WindowsHoldBothEnds) {
   const std::vector<int64_t> ts = {0, 5, 5, 10, 11};
   const std::vector<uint32_t> group(5, 0);
-  const Slices slices = RollingSlices(ts, group, 1, {Duration(5), 0});
+  const Slices slices = RollingSlices(ts, group, 1, {.span = Duration(5)});
   EXPECT_THAT(slices.begin, ElementsAre(0, 0, 0, 1, 3));
   EXPECT_THAT(slices.end, ElementsAre(1, 2, 3, 4, 5));
-  const Slices rows = RollingSlices(ts, group, 1, {std::nullopt, 2});
+  const Slices rows = RollingSlices(ts, group, 1, {.rows = 2});
   EXPECT_THAT(rows.begin, ElementsAre(0, 0, 1, 2, 3));
 }
 
 TEST(SlicesTest, BarsStartAtMultiplesOfTheInterval) {
   const std::vector<int64_t> ts = {0, 59, 60, 200};
   const std::vector<uint32_t> group = {0, 1, 0, 0};
-  const BarSlices bars = MakeBarSlices(ts, group, 2, Duration(60));
+  const BarSlices bars = MakeBarSlices(ts, group, 2, BarGrid(Duration(60)));
   EXPECT_THAT(bars.start, ElementsAre(0, 60, 180, 0));
   EXPECT_THAT(bars.group, ElementsAre(0, 0, 0, 1));
   EXPECT_THAT(bars.slices.order, ElementsAre(0, 2, 3, 1));
@@ -286,9 +287,9 @@ struct RandomRows {
 
 /// Rolling by time, rolling by rows, and bars take turns.
 Slices SlicesOfRound(int round, const RandomRows& rows) {
-  if (round % 3 == 2) return MakeBarSlices(rows.ts, rows.group, 2, Duration(4)).slices;
+  if (round % 3 == 2) return MakeBarSlices(rows.ts, rows.group, 2, BarGrid(Duration(4))).slices;
   return RollingSlices(rows.ts, rows.group, 2,
-                       round % 3 == 0 ? Window{Duration(5), 0} : Window{std::nullopt, 4});
+                       round % 3 == 0 ? Window{.span = Duration(5)} : Window{.rows = 4});
 }
 
 /// One slice's aggregates, by looking at each of its rows.
@@ -423,7 +424,7 @@ TEST_P(AggregateTest, TotalsStandForRows) {
   std::mt19937_64 random(5);
   for (int round = 0; round < 400; ++round) {
     const RandomRows rows(type, random);
-    const Slices whole = MakeBarSlices(rows.ts, rows.group, 2, Duration(9)).slices;
+    const Slices whole = MakeBarSlices(rows.ts, rows.group, 2, BarGrid(Duration(9))).slices;
     const SplitBars split(rows, whole, random);
     const Column sum = *Sum(split.listed, rows.values, "sum", split.bases);
     const Column mean = *Mean(split.listed, rows.values, "mean", split.bases);
@@ -478,7 +479,7 @@ TEST(EmaTest, SeedsSkipsAndStartsAnew) {
   values.Append(int64_t{50});
   const std::vector<uint32_t> group = {0, 0, 1, 0, 0, 0};
   const std::vector<int64_t> ts = {0, 1, 2, 3, 4, 5};
-  const Slices slices = RollingSlices(ts, group, 2, {std::nullopt, 1});
+  const Slices slices = RollingSlices(ts, group, 2, {.rows = 1});
   const Column out = Ema(slices, values, group, 1, 0.5);
   // In the order of the slices: rows 0 1 3 4 5 of group 0, then row 2.
   EXPECT_FALSE(out.IsValid(0));
@@ -537,6 +538,37 @@ TEST(ColumnTest, KeepsNullsThroughGatherAndRange) {
   }
   EXPECT_TRUE(b.IsValid(101) && !b.IsValid(102) && !b.IsValid(103) && b.IsValid(104));
   for (size_t i = 105; i < 175; ++i) ASSERT_TRUE(b.IsValid(i) && b.data<int64_t>()[i] == 0);
+}
+
+TEST(PairSumTest, IsTheExactSumOrSaysThatItMayNotBe) {
+  std::mt19937_64 random(11);
+  int exact = 0;
+  int inexact = 0;
+  for (int round = 0; round < 2000; ++round) {
+    PairSum pair;
+    ExactSum sum;
+    std::vector<double> in;
+    const int spread = static_cast<int>(random() % 200);
+    for (int i = 0; i < 60; ++i) {
+      if (!in.empty() && random() % 3 == 0) {
+        pair.Subtract(in.back());
+        sum.Subtract(in.back());
+        in.pop_back();
+        continue;
+      }
+      in.push_back(std::ldexp(static_cast<double>(random() % 200'000) - 100'000,
+                              spread == 0 ? 0 : static_cast<int>(random() % spread) - 40));
+      if (round % 97 == 0) in.back() = std::numeric_limits<double>::infinity();
+      pair.Add(in.back());
+      sum.Add(in.back());
+      if (pair.exact()) {
+        ASSERT_EQ(std::bit_cast<uint64_t>(pair.Value()), std::bit_cast<uint64_t>(sum.Value()));
+      }
+    }
+    ++(pair.exact() ? exact : inexact);
+  }
+  EXPECT_GT(exact, 500);
+  EXPECT_GT(inexact, 500);
 }
 
 }  // namespace

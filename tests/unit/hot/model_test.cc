@@ -336,8 +336,10 @@ class ModelTest : public testing::TestWithParam<int> {
 
   column::SchemaPtr schema_ = EveryType();
   static std::unique_ptr<Store> NewStore() {
-    return std::make_unique<Store>(
-        StoreOptions{.overlay_compact_rows = 6, .max_readers = 8, .huge_pages = false});
+    return std::make_unique<Store>(StoreOptions{.chunk_rows = GetParam() % 2 == 0 ? 5 : kChunkRows,
+                                                .overlay_compact_rows = 6,
+                                                .max_readers = 8,
+                                                .huge_pages = false});
   }
   std::unique_ptr<Store> store_ = NewStore();
   std::map<Name, Rows> model_;

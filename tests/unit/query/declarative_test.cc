@@ -129,7 +129,11 @@ class PlanParser {
       plan.op = ParseRange();
     } else if (op == "asof") {
       plan.op = ParseAsof();
-    } else if (op == "bars") {
+    } else if (op == "book") {
+      plan.op = ParseBook();
+    } else if (op == "window-join") {
+      plan.op = ParseWindowJoin();
+    } else if (op == "bars" || op == "aggregate") {
       plan.op = ParseBars();
     } else {
       plan.op = ParseRolling();
@@ -143,7 +147,8 @@ class PlanParser {
     for (size_t i = 1; i < words_.size(); ++i) {
       if (!words_[i].starts_with("--")) {
         table_ = words_[i];
-      } else if (words_[i] == "--strict") {
+      } else if (words_[i] == "--strict" || words_[i] == "--centred" ||
+                 words_[i] == "--prevailing") {
         options_[words_[i]] = "true";
       } else {
         options_[words_[i]] = words_[i + 1];
@@ -190,11 +195,53 @@ class PlanParser {
     Bars out;
     out.from = From(table_);
     Bounds(&out);
-    out.interval = ParseDuration(options_["--interval"]).value();
+    if (Has("--interval")) out.interval = ParseDuration(options_["--interval"]).value();
+    if (Has("--origin")) out.origin = ParseTimestamp(options_["--origin"]).value();
+    out.zone = options_["--zone"];
     out.aggregates = List("--aggregates");
     out.by = List("--by");
     PriceAndSize(&out);
-    out.fill_previous = options_["--fill"] == "previous";
+    static const std::vector<std::string> kFills = {"none", "null", "zero", "previous", "linear"};
+    const auto fill = std::find(kFills.begin(), kFills.end(), options_["--fill"]);
+    if (fill != kFills.end()) out.fill = static_cast<Fill>(fill - kFills.begin());
+    return out;
+  }
+
+  Book ParseBook() {
+    Book out;
+    out.from = From(table_);
+    if (Has("--at")) out.at = ParseTimestamp(options_["--at"]).value();
+    if (Has("--since")) out.since = ParseTimestamp(options_["--since"]).value();
+    out.key = List("--key");
+    if (Has("--side")) out.side = options_["--side"];
+    if (Has("--bid")) out.bid = options_["--bid"];
+    if (Has("--ask")) out.ask = options_["--ask"];
+    PriceAndSize(&out);
+    out.remove = options_["--remove"];
+    out.clear = options_["--clear"];
+    if (Has("--depth")) out.depth = std::stoull(options_["--depth"]);
+    return out;
+  }
+
+  WindowJoin ParseWindowJoin() {
+    WindowJoin out;
+    out.left = From(options_["--left"]);
+    out.right.table = NameOf(options_["--right"]);
+    out.right.where = options_["--right-where"];
+    Bounds(&out);
+    out.columns = List("--columns");
+    out.by = List("--by");
+    const auto signed_duration = [&](const std::string& name) {
+      const std::string text = options_[name];
+      if (text.empty()) return Duration();
+      if (text[0] != '-') return ParseDuration(text).value();
+      return Duration(-ParseDuration(text.substr(1)).value().ns());
+    };
+    out.before = signed_duration("--before");
+    out.after = signed_duration("--after");
+    out.prevailing = Has("--prevailing");
+    out.aggregates = List("--aggregates");
+    PriceAndSize(&out);
     return out;
   }
 
@@ -211,12 +258,27 @@ class PlanParser {
     out.aggregates = List("--aggregates");
     out.columns = List("--columns");
     out.by = List("--by");
+    out.centred = Has("--centred");
     PriceAndSize(&out);
     return out;
   }
 
   bool Has(const std::string& name) { return options_.contains(name); }
-  std::vector<std::string> List(const std::string& name) { return Split(options_[name], ','); }
+  /// Elements at commas outside parentheses.
+  std::vector<std::string> List(const std::string& name) {
+    std::vector<std::string> out;
+    int depth = 0;
+    for (const std::string& part : Split(options_[name], ',')) {
+      if (depth > 0) {
+        out.back() += "," + part;
+      } else {
+        out.push_back(part);
+      }
+      depth += static_cast<int>(std::count(part.begin(), part.end(), '(')) -
+               static_cast<int>(std::count(part.begin(), part.end(), ')'));
+    }
+    return out;
+  }
   std::string NameOf(const std::string& table) {
     const auto known = script_.tables.find(table);
     return known == script_.tables.end() ? table : known->second->name;

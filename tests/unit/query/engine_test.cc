@@ -159,7 +159,7 @@ TEST_F(EngineTest, KeepsToItsBounds) {
   bars.from.table = Ticks()->name;
   bars.interval = Duration(1);
   bars.aggregates = {"close"};
-  bars.fill_previous = true;
+  bars.fill = Fill::kPrevious;
   EXPECT_EQ(world.Ask({bars, std::nullopt}).status().code(), absl::StatusCode::kResourceExhausted);
 }
 

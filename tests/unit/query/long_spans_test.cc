@@ -131,10 +131,10 @@ class LongWorld {
     if (!OneIn(3)) op.begin = Timestamp(kSecond * Time() / 3);
     if (!OneIn(3)) op.end = Timestamp(clock_ * kSecond - kSecond * Time() / 3);
     // A bar for each repeated close is slow in the model.
-    op.fill_previous = OneIn(2) && op.interval > Duration(kSecond * 100);
+    if (OneIn(2) && *op.interval > Duration(kSecond * 100)) op.fill = Fill::kPrevious;
     PickSome({"open", "high", "low", "close", "volume", "count", "vwap"}, &op);
     description_ +=
-        fmt::format(" interval {} {}..{}", op.interval.ns(), op.begin.ns(), op.end.ns());
+        fmt::format(" interval {} {}..{}", op.interval->ns(), op.begin.ns(), op.end.ns());
     return {.op = std::move(op), .limit = {}};
   }
   Plan MakeRolling() {

@@ -5,21 +5,15 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <optional>
 #include <set>
 #include <tuple>
+
+#include "tests/unit/query/naive_aggregates.h"
 
 namespace proxist::query {
 namespace {
 
 using column::TypeKind;
-__extension__ using Wide = __int128;
-
-bool IsNull(const Cell& cell) { return std::holds_alternative<std::monostate>(cell); }
-
-size_t IndexOf(const column::TableSchema& schema, const std::string& name) {
-  return schema.Find(name).value();
-}
 
 std::vector<std::string> SeriesOf(const column::TableSchema& schema, const ModelRow& row) {
   std::vector<std::string> out;
@@ -49,197 +43,6 @@ std::vector<std::string> KeyCells(const ModelRow& row) {
 bool Inside(int64_t ts, Timestamp begin, Timestamp end) {
   return Timestamp(ts) >= begin && (end == Timestamp::Max() || Timestamp(ts) < end);
 }
-
-/// Exact sum of doubles, rounded once: the doubles as integers of 2^-1074 in base 2^32.
-double ExactTotal(const std::vector<double>& values) {
-  bool plus = false, minus = false;
-  std::vector<int64_t> digits(80, 0);
-  for (const double v : values) {
-    if (std::isnan(v)) return v;
-    if (std::isinf(v)) {
-      (v > 0 ? plus : minus) = true;
-      continue;
-    }
-    int exponent = 0;
-    const double fraction = std::frexp(v, &exponent);  // v = fraction * 2^exponent
-    auto mantissa = static_cast<int64_t>(std::ldexp(fraction, 53));
-    int shift = exponent - 53 + 1074;
-    while (shift < 0) {
-      mantissa /= 2;
-      ++shift;
-    }
-    const bool negative = mantissa < 0;
-    auto magnitude = static_cast<uint64_t>(negative ? -mantissa : mantissa);
-    for (int bit = 0; bit < 54; ++bit) {
-      if (((magnitude >> bit) & 1) == 0) continue;
-      const int at = shift + bit;
-      digits[static_cast<size_t>(at / 32)] += (negative ? -1 : 1) * (int64_t{1} << (at % 32));
-    }
-  }
-  if (plus && minus) return std::nan("");
-  if (plus || minus) return plus ? HUGE_VAL : -HUGE_VAL;
-  const auto settle = [&] {
-    int64_t carry = 0;
-    for (int64_t& d : digits) {
-      d += carry;
-      carry = d >> 32;
-      d &= 0xffffffff;
-    }
-    return carry < 0;
-  };
-  bool negative = false;
-  if (settle()) {
-    negative = true;
-    for (int64_t& d : digits) d = -d;
-    // The settled form was a complement; its negation settles to the magnitude.
-    settle();
-  }
-  std::vector<int> bits;  // most significant first
-  for (size_t i = digits.size(); i-- > 0;) {
-    for (int b = 31; b >= 0; --b) bits.push_back(static_cast<int>((digits[i] >> b) & 1));
-  }
-  const auto first = static_cast<size_t>(std::find(bits.begin(), bits.end(), 1) - bits.begin());
-  if (first == bits.size()) return 0;
-  uint64_t mantissa = 0;
-  const size_t stop = std::min(bits.size(), first + 53);
-  for (size_t i = first; i < stop; ++i) mantissa = mantissa * 2 + static_cast<uint64_t>(bits[i]);
-  if (stop < bits.size() && bits[stop] == 1) {
-    const bool more = std::find(bits.begin() + static_cast<std::ptrdiff_t>(stop) + 1, bits.end(),
-                                1) != bits.end();
-    if (more || (mantissa & 1) != 0) ++mantissa;
-  }
-  const double out =
-      std::ldexp(static_cast<double>(mantissa), static_cast<int>(bits.size() - stop) - 1074);
-  return negative ? -out : out;
-}
-
-/// Aggregates of a list of rows.
-class Aggregates {
- public:
-  Aggregates(const column::TableSchema& schema, std::vector<const ModelRow*> rows)
-      : schema_(schema), rows_(std::move(rows)) {}
-
-  [[nodiscard]] Cell Count() const { return static_cast<int64_t>(rows_.size()); }
-  [[nodiscard]] Cell First(const std::string& column) const {
-    for (const ModelRow* row : rows_) {
-      if (!IsNull(At(*row, column))) return At(*row, column);
-    }
-    return {};
-  }
-  [[nodiscard]] Cell Last(const std::string& column) const {
-    Cell out;
-    for (const ModelRow* row : rows_) {
-      if (!IsNull(At(*row, column))) out = At(*row, column);
-    }
-    return out;
-  }
-  [[nodiscard]] Cell Extreme(const std::string& column, bool greatest) const {
-    Cell out;
-    for (const ModelRow* row : rows_) {
-      const Cell& cell = At(*row, column);
-      if (IsNull(cell)) continue;
-      const bool is_nan =
-          std::holds_alternative<double>(cell) && std::isnan(std::get<double>(cell));
-      if (IsNull(out)) {
-        out = cell;
-      } else if (!is_nan) {
-        const bool out_nan =
-            std::holds_alternative<double>(out) && std::isnan(std::get<double>(out));
-        if (out_nan || (greatest ? cell > out : cell < out)) out = cell;
-      }
-    }
-    return out;
-  }
-  [[nodiscard]] Cell Sum(const std::string& column) const {
-    if (IsFloat(column)) {
-      const std::vector<double> values = Floats(column);
-      if (values.empty()) return {};
-      return ExactTotal(values);
-    }
-    int64_t total = 0;
-    bool any = false;
-    for (const ModelRow* row : rows_) {
-      if (IsNull(At(*row, column))) continue;
-      total += std::get<int64_t>(At(*row, column));
-      any = true;
-    }
-    return any ? Cell(total) : Cell();
-  }
-  [[nodiscard]] Cell Mean(const std::string& column) const {
-    int64_t n = 0;
-    for (const ModelRow* row : rows_) n += IsNull(At(*row, column)) ? 0 : 1;
-    if (n == 0) return {};
-    if (IsFloat(column)) return ExactTotal(Floats(column)) / static_cast<double>(n);
-    Wide total = 0;
-    for (const ModelRow* row : rows_) {
-      if (!IsNull(At(*row, column))) total += std::get<int64_t>(At(*row, column));
-    }
-    return Ratio(total, n, ScaleOf(column));
-  }
-  [[nodiscard]] Cell Vwap(const std::string& price, const std::string& size) const {
-    std::vector<double> products, weights;
-    Wide product_total = 0, weight_total = 0;
-    for (const ModelRow* row : rows_) {
-      const Cell& p = At(*row, price);
-      const Cell& s = At(*row, size);
-      if (IsNull(p) || IsNull(s)) continue;
-      if (IsFloat(price) || IsFloat(size)) {
-        weights.push_back(Real(s, size));
-        products.push_back(Real(p, price) * Real(s, size));
-      } else {
-        product_total += static_cast<Wide>(std::get<int64_t>(p)) * std::get<int64_t>(s);
-        weight_total += std::get<int64_t>(s);
-      }
-    }
-    if (IsFloat(price) || IsFloat(size)) {
-      const double weight = ExactTotal(weights);
-      if (weights.empty() || weight == 0) return {};
-      return ExactTotal(products) / weight;
-    }
-    if (weight_total == 0) return {};
-    return Ratio(product_total, weight_total, ScaleOf(price));
-  }
-  /// Over rows from `begin` on.
-  [[nodiscard]] Cell Ema(const std::string& column, double alpha, Timestamp begin) const {
-    Cell out;
-    for (const ModelRow* row : rows_) {
-      if (Timestamp(row->ts) < begin || IsNull(At(*row, column))) continue;
-      const double x = Real(At(*row, column), column);
-      out = IsNull(out) ? x : alpha * x + (1 - alpha) * std::get<double>(out);
-    }
-    return out;
-  }
-
- private:
-  [[nodiscard]] const Cell& At(const ModelRow& row, const std::string& column) const {
-    return row.cells[IndexOf(schema_, column)];
-  }
-  [[nodiscard]] bool IsFloat(const std::string& column) const {
-    return column::IsFloat(schema_.columns[IndexOf(schema_, column)].type.kind);
-  }
-  [[nodiscard]] int ScaleOf(const std::string& column) const {
-    return schema_.columns[IndexOf(schema_, column)].type.scale;
-  }
-  static double Ratio(Wide a, Wide b, int scale) {
-    long double power = 1;
-    for (int i = 0; i < scale; ++i) power *= 10;
-    return static_cast<double>(static_cast<long double>(a) / (static_cast<long double>(b) * power));
-  }
-  [[nodiscard]] double Real(const Cell& cell, const std::string& column) const {
-    if (std::holds_alternative<double>(cell)) return std::get<double>(cell);
-    return Ratio(std::get<int64_t>(cell), 1, ScaleOf(column));
-  }
-  [[nodiscard]] std::vector<double> Floats(const std::string& column) const {
-    std::vector<double> out;
-    for (const ModelRow* row : rows_) {
-      if (!IsNull(At(*row, column))) out.push_back(std::get<double>(At(*row, column)));
-    }
-    return out;
-  }
-
-  const column::TableSchema& schema_;
-  std::vector<const ModelRow*> rows_;
-};
 
 }  // namespace
 
@@ -292,6 +95,10 @@ Answer NaiveModel::Run(const Plan& plan, const RowTest& where, const RowTest& ri
   if (const auto* asof = std::get_if<Asof>(&plan.op)) out = Match(*asof, where, right_where);
   if (const auto* bars = std::get_if<Bars>(&plan.op)) out = MakeBars(*bars, where);
   if (const auto* rolling = std::get_if<Rolling>(&plan.op)) out = Roll(*rolling, where);
+  if (const auto* book = std::get_if<Book>(&plan.op)) out = Depth(*book, where);
+  if (const auto* join = std::get_if<WindowJoin>(&plan.op)) {
+    out = JoinWindows(*join, where, right_where);
+  }
   if (plan.limit.has_value() && out.rows.size() > *plan.limit) out.rows.resize(*plan.limit);
   return out;
 }
@@ -381,68 +188,110 @@ Answer NaiveModel::Match(const Asof& op, const RowTest& where, const RowTest& ri
   return out;
 }
 
+namespace {
+
+Cell Interpolated(const Cell& a, const Cell& b, int64_t step, int64_t steps) {
+  if (IsNull(a) || IsNull(b) || std::holds_alternative<std::string>(a)) return {};
+  if (std::holds_alternative<double>(a)) {
+    const double x = std::get<double>(a);
+    const double y = std::get<double>(b);
+    return x + (y - x) * (static_cast<double>(step) / static_cast<double>(steps));
+  }
+  const int64_t x = std::get<int64_t>(a);
+  const int64_t way = (std::get<int64_t>(b) - x) * step;
+  const int64_t whole = std::abs(way) / steps;
+  const int64_t rest = std::abs(way) % steps;
+  const int64_t rounded = whole + (2 * rest >= steps ? 1 : 0);
+  return x + (way < 0 ? -rounded : rounded);
+}
+
+}  // namespace
+
 Answer NaiveModel::MakeBars(const Bars& op, const RowTest& where) const {
   const Table& table = tables_.at(op.from.table);
+  const column::TableSchema& schema = *table.schema;
   const auto rows = Resolved(table, op.from, op.from.symbols, where);
-  // symbol, start, group -> rows
-  std::map<std::tuple<std::string, int64_t, std::vector<Cell>>, std::vector<const ModelRow*>> bars;
-  std::map<std::vector<Cell>, std::pair<int64_t, int64_t>> extent;
+  const int64_t interval = op.interval.value_or(Duration(INT64_MAX)).ns();
+  const int64_t origin = op.origin.value_or(Timestamp(0)).ns();
+  std::map<std::vector<Cell>, std::map<int64_t, Bar>> groups;
   for (const ModelRow& row : rows) {
     if (!Inside(row.ts, op.begin, op.end)) continue;
-    const int64_t start = row.ts / op.interval.ns() * op.interval.ns();
-    const auto group = GroupOf(*table.schema, row, op.by);
-    bars[{row.symbol, start, group}].push_back(&row);
-    const auto [at, added] = extent.try_emplace(group, start, start);
-    at->second.first = std::min(at->second.first, start);
-    at->second.second = std::max(at->second.second, start);
+    int64_t past = (row.ts - origin) % interval;
+    if (past < 0) past += interval;
+    const int64_t start = op.interval.has_value() ? row.ts - past : 0;
+    groups[GroupOf(schema, row, op.by)][start].rows.push_back(&row);
   }
-  if (op.fill_previous) {
-    for (const auto& [group, ends] : extent) {
-      for (int64_t t = ends.first; t < ends.second; t += op.interval.ns()) {
-        bars[{std::get<std::string>(group[0]), t, group}];
+  for (auto& [group, bars] : groups) {
+    for (auto& [start, bar] : bars) {
+      NaiveScope scope{op.price, op.size, op.begin, bar.rows.back()->ts, {}};
+      if (op.interval.has_value()) scope.end = start + interval;
+      if (op.end != Timestamp::Max()) {
+        scope.end = op.interval.has_value() ? std::min(scope.end, op.end.ns()) : op.end.ns();
+      }
+      for (const std::string& text : op.aggregates) {
+        bar.cells.push_back(NaiveAggregate(text, schema, bar.rows, scope));
       }
     }
+    if (op.fill != Fill::kNone) FillBars(op, schema, interval, &bars);
   }
   Answer out;
-  out.names = {"symbol", "ts"};
+  out.names = {"symbol"};
+  if (op.interval.has_value()) out.names.push_back("ts");
   for (const auto& name : op.by) out.names.push_back(name);
   for (const auto& name : op.aggregates) out.names.push_back(name);
-  std::map<std::vector<Cell>, Cell> previous;
-  for (const auto& [key, members] : bars) {
+  std::map<std::tuple<Cell, int64_t, std::vector<Cell>>, const Bar*> lines;
+  for (const auto& [group, bars] : groups) {
+    for (const auto& [start, bar] : bars) lines[{group[0], start, group}] = &bar;
+  }
+  for (const auto& [key, bar] : lines) {
     const auto& [symbol, start, group] = key;
-    const Aggregates of(*table.schema, members);
-    std::vector<std::string> line = {symbol, std::to_string(start)};
+    std::vector<std::string> line = {std::get<std::string>(symbol)};
+    if (op.interval.has_value()) line.push_back(std::to_string(start));
     for (size_t i = 1; i < group.size(); ++i) line.push_back(FormatCell(group[i]));
-    for (const std::string& name : op.aggregates) {
-      Cell cell;
-      if (members.empty()) {
-        const bool zero = name == "volume" || name == "count";
-        const bool is_float =
-            column::IsFloat(table.schema->columns[IndexOf(*table.schema, op.size)].type.kind);
-        if (zero) cell = name == "volume" && is_float ? Cell(0.0) : Cell(int64_t{0});
-        if (!zero && name != "vwap") cell = previous[group];
-      } else if (name == "open") {
-        cell = of.First(op.price);
-      } else if (name == "high") {
-        cell = of.Extreme(op.price, true);
-      } else if (name == "low") {
-        cell = of.Extreme(op.price, false);
-      } else if (name == "close") {
-        cell = of.Last(op.price);
-      } else if (name == "volume") {
-        cell = of.Sum(op.size);
-      } else if (name == "count") {
-        cell = of.Count();
-      } else {
-        cell = of.Vwap(op.price, op.size);
-      }
-      line.push_back(FormatCell(cell));
-    }
-    const Cell close = of.Last(op.price);
-    if (!IsNull(close)) previous[group] = close;
+    for (const Cell& cell : bar->cells) line.push_back(FormatCell(cell));
     out.rows.push_back(line);
   }
   return out;
+}
+
+void NaiveModel::FillBars(const Bars& op, const column::TableSchema& schema, int64_t interval,
+                          std::map<int64_t, Bar>* bars) {
+  const NaiveScope scope{op.price, op.size, op.begin, 0, {}};
+  const auto is_price = [](const std::string& text) {
+    return text == "open" || text == "high" || text == "low" || text == "close";
+  };
+  std::map<int64_t, Bar> filled;
+  for (auto at = bars->begin(); std::next(at) != bars->end(); ++at) {
+    const Bar& next = std::next(at)->second;
+    const int64_t steps = (std::next(at)->first - at->first) / interval;
+    for (int64_t step = 1; step < steps; ++step) {
+      Bar& bar = filled[at->first + step * interval];
+      for (size_t i = 0; i < op.aggregates.size(); ++i) {
+        const std::string& text = op.aggregates[i];
+        const column::Type type = NaiveType(text, schema, scope);
+        const Cell zero = column::IsFloat(type.kind) ? Cell(0.0) : Cell(int64_t{0});
+        const bool adds = text.starts_with("sum") || text == "volume";
+        Cell cell;
+        if (text.starts_with("count") || text.starts_with("distinct")) {
+          cell = zero;
+        } else if (op.fill == Fill::kZero) {
+          if (column::IsNumeric(type.kind)) cell = zero;
+        } else if (op.fill == Fill::kLinear) {
+          cell = Interpolated(at->second.cells[i], next.cells[i], step, steps);
+        } else if (op.fill == Fill::kPrevious && adds) {
+          cell = zero;
+        } else if (op.fill == Fill::kPrevious) {
+          for (auto back = std::next(at); IsNull(cell) && back != bars->begin();) {
+            --back;
+            cell = is_price(text) ? NaiveAggregate("close", schema, back->second.rows, scope)
+                                  : back->second.cells[i];
+          }
+        }
+        bar.cells.push_back(cell);
+      }
+    }
+  }
+  bars->merge(filled);
 }
 
 Answer NaiveModel::Roll(const Rolling& op, const RowTest& where) const {
@@ -452,41 +301,120 @@ Answer NaiveModel::Roll(const Rolling& op, const RowTest& where) const {
   out.names = {"symbol", "ts", "seq"};
   for (const auto& name : Names(*table.schema, op.columns)) out.names.push_back(name);
   for (const auto& name : op.aggregates) out.names.push_back(name);
+  const int64_t count = static_cast<int64_t>(op.window_rows.value_or(1));
+  const int64_t rows_before = op.centred ? count / 2 : count - 1;
+  const int64_t rows_after = op.centred ? (count - 1) / 2 : 0;
   for (size_t i = 0; i < rows.size(); ++i) {
     if (!Inside(rows[i].ts, op.begin, op.end)) continue;
-    std::vector<const ModelRow*> all;  // of the group, up to this row
-    for (size_t j = 0; j <= i; ++j) {
-      if (GroupOf(*table.schema, rows[j], op.by) == GroupOf(*table.schema, rows[i], op.by)) {
-        all.push_back(&rows[j]);
+    std::vector<const ModelRow*> group;
+    int64_t own = 0;  // this row's place in it
+    for (size_t j = 0; j < rows.size(); ++j) {
+      if (GroupOf(*table.schema, rows[j], op.by) != GroupOf(*table.schema, rows[i], op.by)) {
+        continue;
       }
+      if (j == i) own = static_cast<int64_t>(group.size());
+      group.push_back(&rows[j]);
     }
+    NaiveScope scope{op.price, op.size, op.begin, rows[i].ts, {}};
+    scope.all.assign(group.begin(), group.begin() + own + 1);
     std::vector<const ModelRow*> window;
-    for (size_t j = 0; j < all.size(); ++j) {
-      const bool in = op.window.has_value() ? all[j]->ts >= rows[i].ts - op.window->ns()
-                                            : all.size() - j <= op.window_rows.value_or(1);
-      if (in) window.push_back(all[j]);
+    for (int64_t j = 0; j < static_cast<int64_t>(group.size()); ++j) {
+      const int64_t distance = group[static_cast<size_t>(j)]->ts - rows[i].ts;
+      bool in = j >= own - rows_before && j <= own + rows_after;
+      if (op.window.has_value() && op.centred) {
+        in = std::abs(distance) <= op.window->ns() / 2;
+      } else if (op.window.has_value()) {
+        in = j <= own && -distance <= op.window->ns();
+      }
+      if (in) window.push_back(group[static_cast<size_t>(j)]);
     }
-    const Aggregates of(*table.schema, window);
+    if (op.window.has_value() && op.centred) scope.end += op.window->ns() / 2;
+    if (op.window_rows.has_value()) scope.end = window.back()->ts;
     out.rows.push_back(KeyCells(rows[i]));
     for (const auto& name : Names(*table.schema, op.columns)) {
       out.rows.back().push_back(FormatCell(rows[i].cells[IndexOf(*table.schema, name)]));
     }
     for (const std::string& text : op.aggregates) {
-      const size_t open = text.find('(');
-      const std::string name = text.substr(0, open);
-      const std::string argument =
-          open == std::string::npos ? op.price : text.substr(open + 1, text.size() - open - 2);
-      Cell cell;
-      if (name == "sum") cell = of.Sum(argument);
-      if (name == "mean") cell = of.Mean(argument);
-      if (name == "min") cell = of.Extreme(argument, false);
-      if (name == "max") cell = of.Extreme(argument, true);
-      if (name == "count") cell = of.Count();
-      if (name == "vwap") cell = of.Vwap(op.price, op.size);
-      if (name == "ema") {
-        cell = Aggregates(*table.schema, all).Ema(op.price, std::stod(argument), op.begin);
+      out.rows.back().push_back(FormatCell(NaiveAggregate(text, *table.schema, window, scope)));
+    }
+  }
+  return out;
+}
+
+Answer NaiveModel::Depth(const Book& op, const RowTest& where) const {
+  const Table& table = tables_.at(op.from.table);
+  const column::TableSchema& schema = *table.schema;
+  const auto cell = [&](const ModelRow& row, const std::string& name) {
+    return row.cells[IndexOf(schema, name)];
+  };
+  // symbol -> key -> the last row of it
+  std::map<std::string, std::map<std::vector<Cell>, ModelRow>> last;
+  for (const ModelRow& row : Resolved(table, op.from, op.from.symbols, where)) {
+    if (Timestamp(row.ts) < op.since || Timestamp(row.ts) > op.at) continue;
+    std::vector<Cell> key;
+    for (const std::string& name : op.key) key.push_back(cell(row, name));
+    if (op.key.empty()) key = {cell(row, op.side), cell(row, op.price)};
+    last[row.symbol][key] = row;
+  }
+  Answer out;
+  out.names = {"symbol", "side", "level", "price", "size", "orders"};
+  for (const auto& [symbol, rows] : last) {
+    for (const bool asks : {false, true}) {
+      std::map<int64_t, std::pair<int64_t, int64_t>> levels;  // price, turned around for bids
+      for (const auto& [key, row] : rows) {
+        const Cell price = cell(row, op.price);
+        const Cell size = cell(row, op.size);
+        if (cell(row, op.side) != Cell(asks ? op.ask : op.bid) || IsNull(price)) continue;
+        if (IsNull(size) || std::get<int64_t>(size) <= 0) continue;
+        auto& level = levels[std::get<int64_t>(price) * (asks ? 1 : -1)];
+        level.first += std::get<int64_t>(size);
+        ++level.second;
       }
-      out.rows.back().push_back(FormatCell(cell));
+      uint64_t depth = 0;
+      for (const auto& [price, level] : levels) {
+        if (++depth > op.depth) break;
+        out.rows.push_back({symbol, asks ? op.ask : op.bid, std::to_string(depth),
+                            std::to_string(asks ? price : -price), std::to_string(level.first),
+                            std::to_string(level.second)});
+      }
+    }
+  }
+  return out;
+}
+
+Answer NaiveModel::JoinWindows(const WindowJoin& op, const RowTest& where,
+                               const RowTest& right_where) const {
+  const Table& left = tables_.at(op.left.table);
+  const Table& right = tables_.at(op.right.table);
+  const auto right_rows = Resolved(right, op.right, op.left.symbols, right_where);
+  Answer out;
+  out.names = {"symbol", "ts", "seq"};
+  for (const auto& name : Names(*left.schema, op.columns)) out.names.push_back(name);
+  for (std::string name : op.aggregates) {
+    while (std::find(out.names.begin(), out.names.end(), name) != out.names.end()) {
+      name = "right_" + name;
+    }
+    out.names.push_back(name);
+  }
+  for (const ModelRow& row : Resolved(left, op.left, op.left.symbols, where)) {
+    if (!Inside(row.ts, op.begin, op.end)) continue;
+    const int64_t from = row.ts - op.before.ns();
+    const int64_t to = row.ts + op.after.ns();
+    std::vector<const ModelRow*> window;
+    for (const ModelRow& candidate : right_rows) {
+      if (GroupOf(*left.schema, row, op.by) != GroupOf(*right.schema, candidate, op.by)) continue;
+      if (candidate.ts > to) continue;
+      // What prevails at the window's begin takes the place of everything up to there.
+      if (op.prevailing && candidate.ts <= from) window.clear();
+      if (candidate.ts >= from || op.prevailing) window.push_back(&candidate);
+    }
+    const NaiveScope scope{op.price, op.size, op.begin, to, {}};
+    out.rows.push_back(KeyCells(row));
+    for (const auto& name : Names(*left.schema, op.columns)) {
+      out.rows.back().push_back(FormatCell(row.cells[IndexOf(*left.schema, name)]));
+    }
+    for (const std::string& text : op.aggregates) {
+      out.rows.back().push_back(FormatCell(NaiveAggregate(text, *right.schema, window, scope)));
     }
   }
   return out;

@@ -37,6 +37,15 @@ class NaiveModel {
   Answer Match(const Asof& op, const RowTest& where, const RowTest& right_where) const;
   Answer MakeBars(const Bars& op, const RowTest& where) const;
   Answer Roll(const Rolling& op, const RowTest& where) const;
+  Answer Depth(const Book& op, const RowTest& where) const;
+  Answer JoinWindows(const WindowJoin& op, const RowTest& where, const RowTest& right_where) const;
+  /// A bar of a group, or an empty one between two.
+  struct Bar {
+    std::vector<const ModelRow*> rows;
+    std::vector<Cell> cells;
+  };
+  static void FillBars(const Bars& op, const column::TableSchema& schema, int64_t interval,
+                       std::map<int64_t, Bar>* bars);
 
   std::map<std::string, Table> tables_;
 };

@@ -83,7 +83,7 @@ std::vector<ModelRow> RandomPlans::Rows(const column::SchemaPtr& schema, size_t 
 }
 
 Where RandomPlans::QuoteWhere() {
-  switch (Below(6)) {
+  switch (Below(7)) {
     case 0:
       return {"bid > 0.0002", [](const ModelRow& row) {
                 return std::holds_alternative<int64_t>(row.cells[1]) &&
@@ -156,7 +156,7 @@ Plan RandomPlans::MakePlan(Where* where, Where* right_where) {
   Plan plan;
   if (Below(4) == 0) plan.limit = Below(12);
   const Draw draw = MakeDraw();
-  switch (Below(5)) {
+  switch (Below(6)) {
     case 0:
       plan.op = MakeLastBy(draw, where);
       break;
@@ -168,6 +168,12 @@ Plan RandomPlans::MakePlan(Where* where, Where* right_where) {
       break;
     case 3:
       plan.op = MakeBars(draw, where);
+      break;
+    case 4:
+      plan.op = MakeWindowJoin(draw, where, right_where);
+      break;
+    case 5:
+      plan.op = MakeBook(draw, where);
       break;
     default:
       plan.op = MakeRolling(draw, where);
@@ -230,14 +236,21 @@ Bars RandomPlans::MakeBars(const Draw& draw, Where* where) {
   op.from = Of(draw.table, where);
   op.begin = draw.begin;
   op.end = draw.end;
-  op.interval = Duration(range_.unit * static_cast<int64_t>(1 + Below(6)));
+  if (Below(5) > 0) op.interval = Duration(range_.unit * static_cast<int64_t>(1 + Below(6)));
   op.aggregates = SomeOf({"close", "open", "high", "low", "volume", "count", "vwap"});
+  if (Below(2) == 0) op.aggregates = SomeAggregates(draw.table == quotes_);
   if (op.aggregates.empty()) op.aggregates = {"vwap"};
   op.by = SomeOf(draw.by_names);
   PickPriceAndSize(draw, &op);
-  op.fill_previous = Below(2) == 0;
-  description_ = fmt::format("bars {} {} by {} fill {} {}..{}", draw.table->name, op.interval.ns(),
-                             fmt::join(op.by, "+"), op.fill_previous, op.begin.ns(), op.end.ns());
+  if (op.interval.has_value()) {
+    op.fill = static_cast<Fill>(Below(2) == 0 ? 0 : Below(5));
+    if (Below(3) == 0) op.origin = Timestamp(Time());
+  }
+  description_ =
+      fmt::format("bars {} {} from {} by {} fill {} {}..{} of {}", draw.table->name,
+                  op.interval.value_or(Duration()).ns(), op.origin.value_or(Timestamp()).ns(),
+                  fmt::join(op.by, "+"), static_cast<int>(op.fill), op.begin.ns(), op.end.ns(),
+                  fmt::join(op.aggregates, " "));
   return op;
 }
 
@@ -251,17 +264,78 @@ Rolling RandomPlans::MakeRolling(const Draw& draw, Where* where) {
   } else {
     op.window_rows = 1 + Below(5);
   }
+  op.centred = Below(3) == 0;
   op.columns = draw.columns;
   PickPriceAndSize(draw, &op);
   op.aggregates = SomeOf(
       {"sum", "mean", "min", "max", "count", "vwap", "ema(0.25)", "sum(size)", "mean(size)"});
+  if (Below(2) == 0) {
+    op.aggregates = SomeAggregates(draw.table == quotes_);
+    for (const std::string& text : SomeOf({"ema_span(3)", "ema_half_life(2)", "ema(size,0.5)",
+                                           fmt::format("ema_time('{}ns')", 3 * range_.unit)})) {
+      op.aggregates.push_back(text);
+    }
+  }
   if (op.aggregates.empty()) op.aggregates = {"ema(0.5)"};
   op.by = SomeOf(draw.by_names);
   description_ =
-      fmt::format("rolling {} window {} rows {} by {} {}..{} of {}", draw.table->name,
-                  op.window.value_or(Duration(-1)).ns(), op.window_rows.value_or(0),
+      fmt::format("rolling {} window {} rows {} centred {} by {} {}..{} of {}", draw.table->name,
+                  op.window.value_or(Duration(-1)).ns(), op.window_rows.value_or(0), op.centred,
                   fmt::join(op.by, "+"), op.begin.ns(), op.end.ns(), fmt::join(op.aggregates, " "));
   return op;
+}
+
+Book RandomPlans::MakeBook(const Draw& draw, Where* where) {
+  Book op;
+  op.from = Of(trades_, where);
+  if (Below(2) == 0) op.since = draw.begin;
+  op.at = draw.end;
+  op.bid = "buy";
+  op.ask = "sell";
+  if (Below(3) > 0) op.key = {Below(2) == 0 ? "size" : "cond"};
+  op.depth = 1 + Below(4);
+  description_ = fmt::format("book {}..{} of {} depth {}", op.since.ns(), op.at.ns(),
+                             fmt::join(op.key, "+"), op.depth);
+  return op;
+}
+
+WindowJoin RandomPlans::MakeWindowJoin(const Draw& draw, Where* where, Where* right_where) {
+  WindowJoin op;
+  op.left = Of(trades_, where);
+  op.right.table = quotes_->name;
+  *right_where = QuoteWhere();
+  op.right.where = right_where->text;
+  op.begin = draw.begin;
+  op.end = draw.end;
+  op.columns = SomeOf({"price", "size", "venue"});
+  op.by = SomeOf({"venue", "cond"});
+  op.before = Duration((static_cast<int64_t>(Below(8)) - 2) * range_.unit);
+  op.after =
+      Duration(static_cast<int64_t>(Below(6)) * range_.unit - std::min(op.before.ns(), int64_t{0}));
+  op.prevailing = Below(2) == 0;
+  op.price = Below(2) == 0 ? "weight" : "bid";
+  op.aggregates = SomeAggregates(/*quotes=*/true);
+  if (op.aggregates.empty()) op.aggregates = {"last", "count"};
+  description_ = fmt::format("window-join {}..{} prevailing {} by {} {}..{} of {}", op.before.ns(),
+                             op.after.ns(), op.prevailing, fmt::join(op.by, "+"), op.begin.ns(),
+                             op.end.ns(), fmt::join(op.aggregates, " "));
+  return op;
+}
+
+std::vector<std::string> RandomPlans::SomeAggregates(bool quotes) {
+  const std::string column = quotes ? "bid" : "price";
+  std::vector<std::string> all = {"sum",  "mean",           "min",         "max",       "first",
+                                  "last", "twap",           "median",      "distinct",  "count",
+                                  "vwap", "distinct(cond)", "count(cond)", "last(cond)"};
+  for (const std::string name : {"stddev({})", "stddev_pop({})", "var({})", "var_pop({})",
+                                 "quantile({},0.25)", "max({0})-min({0})", "twap({})"}) {
+    all.push_back(fmt::format(fmt::runtime(name), column));
+  }
+  std::vector<std::string> out;
+  for (const std::string& text : all) {
+    if (Below(4) == 0) out.push_back(text);
+  }
+  return out;
 }
 
 }  // namespace proxist::query

@@ -71,6 +71,10 @@ class RandomPlans {
   void PickPriceAndSize(const Draw& draw, Op* op);
   Bars MakeBars(const Draw& draw, Where* where);
   Rolling MakeRolling(const Draw& draw, Where* where);
+  Book MakeBook(const Draw& draw, Where* where);
+  WindowJoin MakeWindowJoin(const Draw& draw, Where* where, Where* right_where);
+  /// Aggregates that stand in every operator.
+  std::vector<std::string> SomeAggregates(bool quotes);
 
   std::mt19937_64& random_;
   const column::SchemaPtr quotes_;

@@ -30,7 +30,10 @@ struct Seen {
 class RandomWorld {
  public:
   explicit RandomWorld(uint64_t seed)
-      : random_(seed), plans_(&random_, Quotes(), Trades()), world_(1 + seed % 2, seed % 3 == 0) {
+      : random_(seed),
+        plans_(&random_, Quotes(), Trades()),
+        world_(1 + seed % 2, seed % 3 == 0, /*with_history=*/true,
+               seed % 4 < 2 ? 3 : hot::kChunkRows) {
     const std::vector<int64_t> units = {1, 7, 1'000'000'000, 3'600'000'000'000,
                                         50LL * 3'600'000'000'000};
     plans_.SetTicks({.unit = units[Below(units.size())]});

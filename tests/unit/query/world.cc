@@ -173,9 +173,10 @@ StatusOr<std::vector<Day>> MemoryHistory::Days(const column::TableSchema& schema
 
 // --- World ---
 
-World::World(size_t shards, bool merged, bool with_history) : history_(merged) {
+World::World(size_t shards, bool merged, bool with_history, uint32_t chunk_rows)
+    : history_(merged) {
   for (size_t i = 0; i < shards; ++i) {
-    shards_.push_back(std::make_unique<FakeShard>(ShardId(static_cast<uint16_t>(i))));
+    shards_.push_back(std::make_unique<FakeShard>(ShardId(static_cast<uint16_t>(i)), chunk_rows));
   }
   Engine::Ports ports;
   ports.catalog = &TestCatalog();

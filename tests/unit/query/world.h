@@ -50,7 +50,8 @@ class MemoryHistory : public history::History {
 
 class FakeShard : public ShardView {
  public:
-  explicit FakeShard(ShardId id) : id_(id), store_({.huge_pages = false}) {}
+  FakeShard(ShardId id, uint32_t chunk_rows)
+      : id_(id), store_({.chunk_rows = chunk_rows, .huge_pages = false}) {}
   ShardId id() const override { return id_; }
   const hot::Store& store() const override { return store_; }
   Lsn RewriteHandedToFlush(TableId) const override { return handed; }
@@ -65,7 +66,8 @@ class FakeShard : public ShardView {
 
 class World {
  public:
-  explicit World(size_t shards = 1, bool merged = false, bool with_history = true);
+  explicit World(size_t shards = 1, bool merged = false, bool with_history = true,
+                 uint32_t chunk_rows = hot::kChunkRows);
 
   void AddTable(const column::SchemaPtr& schema);
   /// Publishes the rows, in their order, as one batch for each shard; their LSNs are given here.

@@ -53,7 +53,7 @@ class Lexer {
         return OkStatus();
       }
     }
-    if (std::string_view("=<>(),-+").find(c) == std::string_view::npos) {
+    if (std::string_view("=<>(),-+*/").find(c) == std::string_view::npos) {
       return ErrorAt(token->at,
                      static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7f
                          ? fmt::format("unexpected '{}'", c)

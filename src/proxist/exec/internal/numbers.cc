@@ -3,10 +3,7 @@
 
 namespace proxist::exec::internal {
 
-double Numbers::Real(size_t row) const {
-  if (is_float_) return floats_[row];
-  return Quotient(Int(row), 1, scale());
-}
+double Numbers::Scaled(size_t row) const { return Quotient(Int(row), 1, scale_); }
 
 int64_t PowerOfTen(uint8_t exponent) {
   int64_t power = 1;

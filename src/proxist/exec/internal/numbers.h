@@ -17,6 +17,7 @@ class Numbers {
   explicit Numbers(const Column& column) : column_(column) {
     is_float_ = column::IsFloat(column.type().kind);
     is_unsigned_ = column.type().kind == column::TypeKind::kUint64;
+    if (column.type().kind == column::TypeKind::kDecimal) scale_ = column.type().scale;
     VisitFixed(column.type().kind, [&]<typename T>(T /*tag*/) {
       const T* values = column.data<T>();
       if constexpr (std::is_floating_point_v<T>) {
@@ -34,16 +35,22 @@ class Numbers {
                         : static_cast<Int128>(bits_[row]);
   }
   [[nodiscard]] double Float(size_t row) const { return floats_[row]; }
-  [[nodiscard]] uint8_t scale() const {
-    return column_.type().kind == column::TypeKind::kDecimal ? column_.type().scale : 0;
-  }
+  [[nodiscard]] uint8_t scale() const { return scale_; }
   /// The value in its own units as float64.
-  [[nodiscard]] double Real(size_t row) const;
+  [[nodiscard]] double Real(size_t row) const {
+    if (is_float_) return floats_[row];
+    if (scale_ != 0) return Scaled(row);
+    return is_unsigned_ ? static_cast<double>(static_cast<uint64_t>(bits_[row]))
+                        : static_cast<double>(bits_[row]);
+  }
 
  private:
+  [[nodiscard]] double Scaled(size_t row) const;
+
   const Column& column_;
   bool is_float_ = false;
   bool is_unsigned_ = false;
+  uint8_t scale_ = 0;
   std::vector<int64_t> bits_;
   std::vector<double> floats_;
 };

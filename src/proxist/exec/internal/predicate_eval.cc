@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <unordered_set>
 
-#include "proxist/base/check.h"
 #include "proxist/exec/internal/numbers.h"
 #include "proxist/exec/internal/predicate_node.h"
 
@@ -20,12 +20,12 @@ constexpr uint8_t kTrue = 2;
 
 uint8_t TruthOf(bool holds) { return holds ? kTrue : kFalse; }
 
-/// A column of the input: its values, and where its nulls are.
+/// One side of a node: a column of the input, or what is computed for it.
 struct View {
   TypeKind kind = TypeKind::kInt64;
   const std::byte* values = nullptr;
-  const Column* column = nullptr;  // nullptr: no nulls
-  std::vector<uint32_t> symbol;    // backs `values` of the symbol column
+  const Column* column = nullptr;
+  std::unique_ptr<Column> own;  // backs `column` when it is not the frame's
 
   template <typename T>
   [[nodiscard]] const T* As() const {
@@ -33,28 +33,23 @@ struct View {
   }
 };
 
-View ViewOf(const PredicateInput& input, size_t column, column::Type type) {
+View ViewOf(const Node& node, const PredicateInput& input, bool other = false) {
   View view;
-  view.kind = type.kind;
-  const Frame& frame = *input.frame;
-  if (column == kSymbolColumn) {
-    view.symbol.assign(frame.rows(), input.symbol);
-    view.values = reinterpret_cast<const std::byte*>(view.symbol.data());
-  } else if (column == kTsColumn) {
-    view.values = reinterpret_cast<const std::byte*>(frame.ts.data());
-  } else if (column == kSeqColumn) {
-    view.values = reinterpret_cast<const std::byte*>(frame.seq.data());
+  const size_t column = other ? node.other : node.column;
+  view.kind = (other ? node.other_type : node.type).kind;
+  view.own = std::make_unique<Column>();
+  if (column == Node::kComputed) {
+    *view.own = EvaluateScalar(other ? node.scalars.back() : node.scalars.front(), input);
+    view.column = view.own.get();
   } else {
-    const int slot = input.slots[column - kFirstTableColumn];
-    PX_CHECK(slot >= 0);
-    view.column = &frame.columns[static_cast<size_t>(slot)];
-    view.values = view.column->data<std::byte>();
+    view.column = &InputColumn(input, column, view.own.get());
   }
+  view.values = view.column->data<std::byte>();
   return view;
 }
 
 void MarkNulls(const View& view, Truth* truth) {
-  if (view.column == nullptr || !view.column->has_nulls()) return;
+  if (!view.column->has_nulls()) return;
   for (size_t row = 0; row < truth->size(); ++row) {
     if (!view.column->IsValid(row)) (*truth)[row] = kUnknown;
   }
@@ -142,7 +137,7 @@ void CompareText(const Node& node, const View& view, const PredicateInput& input
     return;
   }
   for (size_t row = 0; row < truth->size(); ++row) {
-    if (view.column != nullptr && !view.column->IsValid(row)) continue;
+    if (!view.column->IsValid(row)) continue;
     (*truth)[row] =
         TruthOf(Holds<std::string_view>(node.op, input.symbols->Text(codes[row]), text));
   }
@@ -150,7 +145,7 @@ void CompareText(const Node& node, const View& view, const PredicateInput& input
 
 Truth CompareLiteral(const Node& node, const PredicateInput& input) {
   Truth truth(input.frame->rows(), kFalse);
-  const View view = ViewOf(input, node.column, node.type);
+  const View view = ViewOf(node, input);
   if (column::IsText(view.kind)) {
     CompareText(node, view, input, &truth);
   } else {
@@ -171,7 +166,7 @@ Truth CompareLiteral(const Node& node, const PredicateInput& input) {
 
 Truth InLiterals(const Node& node, const PredicateInput& input) {
   Truth truth(input.frame->rows(), kFalse);
-  const View view = ViewOf(input, node.column, node.type);
+  const View view = ViewOf(node, input);
   if (view.kind == TypeKind::kSymbol) {
     std::unordered_set<uint32_t> codes;
     for (const Node::Literal& literal : node.literals) {
@@ -239,11 +234,9 @@ bool NumbersHold(Node::Op op, const Numbers& a, const Numbers& b, size_t row) {
 
 Truth CompareColumns(const Node& node, const PredicateInput& input) {
   Truth truth(input.frame->rows(), kFalse);
-  const View a = ViewOf(input, node.column, node.type);
-  const View b = ViewOf(input, node.other, node.other_type);
-  const auto valid = [](const View& view, size_t row) {
-    return view.column == nullptr || view.column->IsValid(row);
-  };
+  const View a = ViewOf(node, input);
+  const View b = ViewOf(node, input, /*other=*/true);
+  const auto valid = [](const View& view, size_t row) { return view.column->IsValid(row); };
   if (column::IsText(a.kind)) {
     const auto text = [&](const View& view, size_t row) {
       return view.kind == TypeKind::kString ? view.As<std::string_view>()[row]
@@ -255,19 +248,8 @@ Truth CompareColumns(const Node& node, const PredicateInput& input) {
       }
     }
   } else {
-    // ts and seq live outside the frame's columns; they are copied to look alike.
-    const auto as_column = [&](const View& view, column::Type type) {
-      Column copy(type);
-      copy.Extend(truth.size());
-      if (!truth.empty()) {
-        std::copy_n(view.values, truth.size() * copy.stride(), copy.data<std::byte>());
-      }
-      return copy;
-    };
-    const Column a_column = as_column(a, node.type);
-    const Column b_column = as_column(b, node.other_type);
-    const Numbers a_numbers(a_column);
-    const Numbers b_numbers(b_column);
+    const Numbers a_numbers(*a.column);
+    const Numbers b_numbers(*b.column);
     for (size_t row = 0; row < truth.size(); ++row) {
       truth[row] = TruthOf(NumbersHold(node.op, a_numbers, b_numbers, row));
     }
@@ -302,7 +284,7 @@ std::vector<uint8_t> Evaluate(const Predicate::Node& node, const PredicateInput&
       return Truth(input.frame->rows(), TruthOf(node.constant));
     case Node::Kind::kTrueColumn: {
       Truth truth(input.frame->rows(), kFalse);
-      const View view = ViewOf(input, node.column, node.type);
+      const View view = ViewOf(node, input);
       for (size_t row = 0; row < truth.size(); ++row) {
         truth[row] = TruthOf(view.As<uint8_t>()[row] != 0);
       }
@@ -311,8 +293,8 @@ std::vector<uint8_t> Evaluate(const Predicate::Node& node, const PredicateInput&
     }
     case Node::Kind::kIsNull: {
       Truth truth(input.frame->rows(), kFalse);
-      const View view = ViewOf(input, node.column, node.type);
-      for (size_t row = 0; row < truth.size() && view.column != nullptr; ++row) {
+      const View view = ViewOf(node, input);
+      for (size_t row = 0; row < truth.size(); ++row) {
         truth[row] = TruthOf(!view.column->IsValid(row));
       }
       return truth;

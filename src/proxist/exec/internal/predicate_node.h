@@ -1,4 +1,4 @@
-// A compiled predicate as a tree, typed.
+// Compiled predicates and expressions as typed trees.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,30 @@
 #include "proxist/exec/internal/number_literal.h"
 
 namespace proxist::exec {
+
+/// A value of each row.
+struct Expression::Scalar {
+  enum class Kind : uint8_t {
+    kColumn,
+    kInteger,  // a literal: int64, or a decimal
+    kReal,     // a literal
+    kNegate,
+    kAdd,
+    kSubtract,
+    kMultiply,
+    kDivide,
+    kAbs,
+    kSqrt,
+    kLn,
+    kExp,
+  };
+  Kind kind = Kind::kReal;
+  column::Type type;
+  size_t column = 0;
+  int64_t integer = 0;
+  double real = 0;  // of kInteger as well
+  std::vector<Scalar> children;
+};
 
 struct Predicate::Node {
   enum class Kind : uint8_t {
@@ -41,6 +65,9 @@ struct Predicate::Node {
   Op op = Op::kEqual;
   size_t other = 0;
   column::Type other_type;
+  /// Stands in `column` and `other` for the next of `scalars`.
+  static constexpr size_t kComputed = SIZE_MAX;
+  std::vector<Expression::Scalar> scalars;
   std::vector<Literal> literals;
 };
 
@@ -51,8 +78,23 @@ StatusOr<Predicate::Node> ParsePredicate(std::string_view text,
                                          std::span<const PredicateColumn> columns,
                                          std::vector<bool>* used);
 
+/// An expression with its name; `resolve` (may be null) as in Expression::CompileCalls.
+struct NamedScalar {
+  Expression::Scalar root;
+  std::string name;
+};
+StatusOr<NamedScalar> ParseExpression(std::string_view text,
+                                      std::span<const PredicateColumn> columns,
+                                      const Expression::Resolve* resolve, std::vector<bool>* used);
+
 /// 0 false, 1 unknown, 2 true, for each row of the input.
 std::vector<uint8_t> Evaluate(const Predicate::Node& node, const PredicateInput& input);
+
+/// The value of each row.
+Column EvaluateScalar(const Expression::Scalar& scalar, const PredicateInput& input);
+
+/// The input's column of this index, of symbol, ts and seq a copy kept in `copy`.
+const Column& InputColumn(const PredicateInput& input, size_t column, Column* copy);
 
 }  // namespace internal
 }  // namespace proxist::exec

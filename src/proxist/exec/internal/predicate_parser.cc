@@ -1,30 +1,16 @@
 // Recursive descent over the tokens; types are checked as nodes are made.
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <string>
 
 #include "proxist/base/time.h"
-#include "proxist/exec/internal/lexer.h"
-#include "proxist/exec/internal/predicate_node.h"
+#include "proxist/exec/internal/operand_parser.h"
 
 namespace proxist::exec::internal {
 namespace {
 
 using column::TypeKind;
 using Node = Predicate::Node;
-
-constexpr std::array<std::string_view, 9> kKeywords = {"and",     "or",   "not",  "in",   "is",
-                                                       "between", "null", "true", "false"};
-
-/// One side of a comparison: a column or a literal.
-struct Operand {
-  std::optional<size_t> column;
-  TokenKind kind = TokenKind::kEnd;  // of a literal: number, text, or name (true, false)
-  std::string text;
-  bool negative = false;
-  size_t at = 0;
-};
 
 Node::Op Flip(Node::Op op) {
   switch (op) {
@@ -52,11 +38,20 @@ std::optional<Node::Op> ComparisonOf(const Token& token) {
   return std::nullopt;
 }
 
-class Parser {
+/// An operator that can only stand after a value.
+bool FollowsValue(const Token& token) {
+  if (token.kind == TokenKind::kName) {
+    return token.text == "is" || token.text == "in" || token.text == "not" ||
+           token.text == "between";
+  }
+  return ComparisonOf(token).has_value() ||
+         (token.kind == TokenKind::kOperator &&
+          std::string_view("+-*/").find(token.text) != std::string_view::npos);
+}
+
+class PredicateParser : private OperandParser {
  public:
-  Parser(std::vector<Token> tokens, std::span<const PredicateColumn> columns,
-         std::vector<bool>* used)
-      : tokens_(std::move(tokens)), columns_(columns), used_(used) {}
+  using OperandParser::OperandParser;
 
   StatusOr<Node> Run() {
     PX_ASSIGN_OR_RETURN(Node root, Disjunction(0));
@@ -65,31 +60,6 @@ class Parser {
   }
 
  private:
-  [[nodiscard]] const Token& Now() const { return tokens_[next_]; }
-  [[nodiscard]] bool IsWord(std::string_view word) const {
-    return Now().kind == TokenKind::kName && Now().text == word;
-  }
-  [[nodiscard]] bool IsOperator(std::string_view text) const {
-    return Now().kind == TokenKind::kOperator && Now().text == text;
-  }
-  bool TakeWord(std::string_view word) {
-    if (!IsWord(word)) return false;
-    ++next_;
-    return true;
-  }
-  bool TakeOperator(std::string_view text) {
-    if (!IsOperator(text)) return false;
-    ++next_;
-    return true;
-  }
-  [[nodiscard]] Status Expected(std::string_view what) const {
-    const Token& token = Now();
-    if (token.kind == TokenKind::kEnd) {
-      return ErrorAt(token.at, fmt::format("expected {}, but the predicate ends", what));
-    }
-    return ErrorAt(token.at, fmt::format("expected {}, got '{}'", what, token.text));
-  }
-
   StatusOr<Node> Joined(Node::Kind kind, std::string_view word, size_t depth) {
     const auto part = [&] {
       return kind == Node::Kind::kOr ? Joined(Node::Kind::kAnd, "and", depth) : Negation(depth);
@@ -115,12 +85,13 @@ class Parser {
       PX_ASSIGN_OR_RETURN(Node inner, Negation(depth + 1));
       return Not(std::move(inner));
     }
-    if (TakeOperator("(")) {
+    if (IsOperator("(") && !FollowsValue(AfterParenthesis())) {
+      Skip();
       PX_ASSIGN_OR_RETURN(Node inner, Disjunction(depth + 1));
       if (!TakeOperator(")")) return Expected("')'");
       return inner;
     }
-    return Comparison();
+    return Comparison(depth);
   }
 
   static Node Not(Node inner) {
@@ -130,11 +101,11 @@ class Parser {
     return node;
   }
 
-  StatusOr<Node> Comparison() {
-    PX_ASSIGN_OR_RETURN(Operand left, TakeOperand());
+  StatusOr<Node> Comparison(size_t depth) {
+    PX_ASSIGN_OR_RETURN(Operand left, TakeOperand(depth));
     if (const auto op = ComparisonOf(Now()); op.has_value()) {
-      ++next_;
-      PX_ASSIGN_OR_RETURN(Operand right, TakeOperand());
+      Skip();
+      PX_ASSIGN_OR_RETURN(Operand right, TakeOperand(depth));
       return Compare(left, *op, right);
     }
     if (TakeWord("is")) {
@@ -144,15 +115,15 @@ class Parser {
       return negated ? Not(std::move(node)) : std::move(node);
     }
     const bool negated = IsWord("not");
-    if (negated) ++next_;
+    if (negated) Skip();
     if (TakeWord("in")) {
       PX_ASSIGN_OR_RETURN(Node node, InList(left));
       return negated ? Not(std::move(node)) : std::move(node);
     }
     if (TakeWord("between")) {
-      PX_ASSIGN_OR_RETURN(Operand low, TakeOperand());
+      PX_ASSIGN_OR_RETURN(Operand low, TakeOperand(depth));
       if (!TakeWord("and")) return Expected("'and' of between");
-      PX_ASSIGN_OR_RETURN(Operand high, TakeOperand());
+      PX_ASSIGN_OR_RETURN(Operand high, TakeOperand(depth));
       Node node;
       node.kind = Node::Kind::kAnd;
       PX_ASSIGN_OR_RETURN(Node from, Compare(left, Node::Op::kGreaterEqual, low));
@@ -166,123 +137,85 @@ class Parser {
   }
 
   StatusOr<Node> Alone(const Operand& operand) {
-    if (!operand.column.has_value() && operand.kind == TokenKind::kName) {
+    if (!HasValue(operand) && operand.kind == TokenKind::kName) {
       Node node;
       node.constant = operand.text == "true";
       return node;
     }
-    if (operand.column.has_value() && columns_[*operand.column].type.kind == TypeKind::kBool) {
+    if (operand.column.has_value() && Column(*operand.column).type.kind == TypeKind::kBool) {
       return OfColumn(operand, Node::Kind::kTrueColumn);
     }
     return Expected("a comparison (= <> < <= > >=, in, between, is null)");
   }
 
+  /// A column or something computed, not a literal.
+  static bool HasValue(const Operand& operand) {
+    return operand.column.has_value() || operand.scalar.has_value();
+  }
+
   StatusOr<Node> OfColumn(const Operand& operand, Node::Kind kind) {
-    if (!operand.column.has_value()) return ErrorAt(operand.at, "expected a column");
+    if (!HasValue(operand)) return ErrorAt(operand.at, "expected a column");
     Node node;
     node.kind = kind;
-    node.column = *operand.column;
-    node.type = columns_[node.column].type;
+    node.column = operand.column.value_or(Node::kComputed);
+    node.type = TypeOf(operand);
+    if (operand.scalar.has_value()) node.scalars.push_back(*operand.scalar);
     return node;
+  }
+  [[nodiscard]] column::Type TypeOf(const Operand& operand) const {
+    return operand.scalar.has_value() ? operand.scalar->type : Column(*operand.column).type;
+  }
+  /// What errors call the value.
+  [[nodiscard]] std::string NameOf(const Operand& operand) const {
+    return operand.scalar.has_value() ? "this" : Column(*operand.column).name;
   }
 
   StatusOr<Node> InList(const Operand& left) {
+    if (left.scalar.has_value()) return ErrorAt(left.at, "'in' takes a column, nothing computed");
     PX_ASSIGN_OR_RETURN(Node node, OfColumn(left, Node::Kind::kIn));
     if (!TakeOperator("(")) return Expected("'(' after in");
     do {
-      PX_ASSIGN_OR_RETURN(Operand item, TakeOperand());
-      if (item.column.has_value()) return ErrorAt(item.at, "a list holds literals, not columns");
-      PX_ASSIGN_OR_RETURN(Node::Literal literal, LiteralFor(node.column, item));
+      PX_ASSIGN_OR_RETURN(Operand item, TakeOperand(0));
+      if (item.column.has_value() || item.scalar.has_value()) {
+        return ErrorAt(item.at, "a list holds literals, not columns");
+      }
+      PX_ASSIGN_OR_RETURN(Node::Literal literal, LiteralFor(Column(node.column), item));
       node.literals.push_back(std::move(literal));
     } while (TakeOperator(","));
     if (!TakeOperator(")")) return Expected("',' or ')'");
     return node;
   }
 
-  StatusOr<Operand> TakeOperand() {
-    Operand out;
-    out.at = Now().at;
-    bool sign = false;
-    if (IsOperator("-") || IsOperator("+")) {
-      sign = true;
-      out.negative = IsOperator("-");
-      ++next_;
-      if (Now().kind != TokenKind::kNumber) return Expected("a number");
-    }
-    const Token& token = Now();
-    out.kind = token.kind;
-    out.text = token.text;
-    switch (token.kind) {
-      case TokenKind::kNumber:
-      case TokenKind::kText:
-        ++next_;
-        return out;
-      case TokenKind::kName:
-        if (token.text == "null") {
-          return ErrorAt(token.at, "null equals nothing: write 'is null' or 'is not null'");
-        }
-        if (token.text == "true" || token.text == "false") {
-          ++next_;
-          return out;
-        }
-        if (std::find(kKeywords.begin(), kKeywords.end(), token.text) != kKeywords.end()) break;
-        [[fallthrough]];
-      case TokenKind::kQuotedName:
-        for (size_t i = 0; i < columns_.size(); ++i) {
-          if (columns_[i].name != token.text) continue;
-          out.column = i;
-          (*used_)[i] = true;
-          ++next_;
-          return out;
-        }
-        return UnknownColumn(token);
-      default:
-        break;
-    }
-    return Expected(sign ? "a number" : "a column or a literal");
-  }
-
-  [[nodiscard]] Status UnknownColumn(const Token& token) const {
-    std::string names;
-    for (const PredicateColumn& column : columns_) {
-      names += names.empty() ? column.name : ", " + column.name;
-    }
-    return ErrorAt(token.at,
-                   fmt::format("there is no column '{}'; there are {}", token.text, names));
-  }
-
   StatusOr<Node> Compare(const Operand& left, Node::Op op, const Operand& right) {
-    if (!left.column.has_value()) {
-      if (!right.column.has_value()) {
-        return ErrorAt(left.at, "a comparison needs a column on one side");
-      }
+    if (!HasValue(left)) {
+      if (!HasValue(right)) return ErrorAt(left.at, "a comparison needs a column on one side");
       return Compare(right, Flip(op), left);
     }
     PX_ASSIGN_OR_RETURN(Node node, OfColumn(left, Node::Kind::kCompareLiteral));
     node.op = op;
-    if (!right.column.has_value()) {
-      PX_ASSIGN_OR_RETURN(Node::Literal literal, LiteralFor(node.column, right));
+    if (!HasValue(right)) {
+      const PredicateColumn value{NameOf(left), node.type};
+      PX_ASSIGN_OR_RETURN(Node::Literal literal, LiteralFor(value, right));
       node.literals.push_back(std::move(literal));
       return node;
     }
     node.kind = Node::Kind::kCompareColumns;
-    node.other = *right.column;
-    node.other_type = columns_[node.other].type;
+    node.other = right.column.value_or(Node::kComputed);
+    node.other_type = TypeOf(right);
+    if (right.scalar.has_value()) node.scalars.push_back(*right.scalar);
     const TypeKind a = node.type.kind;
     const TypeKind b = node.other_type.kind;
     if (a != b && !(column::IsNumeric(a) && column::IsNumeric(b)) &&
         !(column::IsText(a) && column::IsText(b))) {
-      return ErrorAt(right.at,
-                     fmt::format("cannot compare {} ({}) with {} ({})", columns_[node.column].name,
-                                 column::FormatType(node.type), columns_[node.other].name,
-                                 column::FormatType(node.other_type)));
+      return ErrorAt(right.at, fmt::format("cannot compare {} ({}) with {} ({})", NameOf(left),
+                                           column::FormatType(node.type), NameOf(right),
+                                           column::FormatType(node.other_type)));
     }
     return node;
   }
 
   /// `operand`, a literal, in the form that comparisons with the column need.
-  StatusOr<Node::Literal> LiteralFor(size_t column_index, const Operand& operand) {
-    const PredicateColumn& column = columns_[column_index];
+  static StatusOr<Node::Literal> LiteralFor(const PredicateColumn& column, const Operand& operand) {
     const TypeKind kind = column.type.kind;
     Node::Literal out;
     if (column::IsText(kind) && operand.kind == TokenKind::kText) {
@@ -314,11 +247,29 @@ class Parser {
     return ErrorAt(operand.at, fmt::format("{} is {} and compares with {}, not '{}'", column.name,
                                            column::FormatType(column.type), wanted, operand.text));
   }
+};
 
-  std::vector<Token> tokens_;
-  std::span<const PredicateColumn> columns_;
-  std::vector<bool>* used_;
-  size_t next_ = 0;
+class ExpressionParser : private OperandParser {
+ public:
+  using OperandParser::OperandParser;
+
+  StatusOr<NamedScalar> Run(std::string_view text) {
+    PX_ASSIGN_OR_RETURN(Operand value, TakeOperand(0));
+    NamedScalar out;
+    for (const char c : text) {
+      if (c != ' ' && c != '\t' && c != '\n' && c != '\r') out.name.push_back(c);
+    }
+    if (TakeWord("as")) {
+      if (Now().kind != TokenKind::kName && Now().kind != TokenKind::kQuotedName) {
+        return Expected("a name after 'as'");
+      }
+      out.name = Now().text;
+      Skip();
+    }
+    if (Now().kind != TokenKind::kEnd) return Expected("an operator, 'as' or the end");
+    PX_ASSIGN_OR_RETURN(out.root, ScalarOf(std::move(value)));
+    return out;
+  }
 };
 
 }  // namespace
@@ -327,7 +278,14 @@ StatusOr<Predicate::Node> ParsePredicate(std::string_view text,
                                          std::span<const PredicateColumn> columns,
                                          std::vector<bool>* used) {
   PX_ASSIGN_OR_RETURN(std::vector<Token> tokens, Tokenize(text));
-  return Parser(std::move(tokens), columns, used).Run();
+  return PredicateParser(text, std::move(tokens), columns, nullptr, used).Run();
+}
+
+StatusOr<NamedScalar> ParseExpression(std::string_view text,
+                                      std::span<const PredicateColumn> columns,
+                                      const Expression::Resolve* resolve, std::vector<bool>* used) {
+  PX_ASSIGN_OR_RETURN(std::vector<Token> tokens, Tokenize(text));
+  return ExpressionParser(text, std::move(tokens), columns, resolve, used).Run(text);
 }
 
 }  // namespace proxist::exec::internal

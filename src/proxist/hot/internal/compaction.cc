@@ -22,6 +22,7 @@ namespace {
 
 // Chunks rewritten by one step; bounds what Maintain does in a call.
 constexpr uint32_t kStepChunks = 128;
+constexpr size_t kCapacityUnit = 64;
 // A compaction pays when the overlay has at least one row for so many chunk rows to rewrite.
 constexpr uint64_t kRewriteFactor = 16;
 
@@ -142,8 +143,11 @@ class Planner {
 /// Writes the new chunks and the list that holds them.
 class Rewriter {
  public:
-  Rewriter(Series* series, Blocks* blocks)
-      : series_(series), view_(series->current(), internal::kSeeAll), blocks_(blocks) {}
+  Rewriter(Series* series, size_t chunk_rows, Blocks* blocks)
+      : series_(series),
+        view_(series->current(), internal::kSeeAll),
+        chunk_rows_(chunk_rows),
+        blocks_(blocks) {}
 
   void Run(std::span<const Edit> edits) {
     // Evicted entries stay in front as far as nodes over chunks need, to keep their places.
@@ -204,7 +208,7 @@ class Rewriter {
 
   void Write(std::span<const RowRef> rows, bool at_end) {
     if (at_end) series_->open = nullptr;
-    size_t chunks = (rows.size() + kChunkRows - 1) / kChunkRows;
+    size_t chunks = (rows.size() + chunk_rows_ - 1) / chunk_rows_;
     while (!rows.empty()) {
       // Equal shares leave every chunk room to be split less often.
       size_t take = (rows.size() + chunks - 1) / chunks;
@@ -240,12 +244,14 @@ class Rewriter {
   }
 
   [[nodiscard]] uint32_t CapacityFor(size_t rows, bool open) const {
-    const auto rounded = static_cast<uint32_t>((rows + 63) / 64 * 64);
+    const size_t unit = std::min<size_t>(kCapacityUnit, chunk_rows_);
+    const auto rounded = static_cast<uint32_t>((rows + unit - 1) / unit * unit);
     return open ? std::max(rounded, series_->last_capacity) : rounded;
   }
 
   Series* series_;
   const ChunkView view_;
+  const size_t chunk_rows_;
   Blocks* blocks_;
   std::vector<ChunkEntry> entries_;
   std::vector<RowBlock*> replaced_;
@@ -292,7 +298,7 @@ Store::Impl::Step Store::Impl::Compact(Series* series) {
   }
   Table* table = series->table;
   SeriesState next = state;
-  Rewriter rewriter(series, &blocks);
+  Rewriter rewriter(series, options.chunk_rows, &blocks);
   if (!work.edits.empty()) {
     rewriter.Run(work.edits);
     next.chunks = rewriter.MakeList();

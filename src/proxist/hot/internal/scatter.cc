@@ -255,10 +255,9 @@ void Store::Impl::AppendInOrder(Series* series, BatchSource* source, std::span<c
                         chunk->column_count() == layout.columns.size() &&
                         internal::Blocks::FitsLsn(*chunk, source->lsn(rows.front()));
     if (!usable) {
-      const auto capacity =
-          series->last_capacity == 0
-              ? kFirstChunkRows
-              : std::min<uint32_t>(kChunkRows, series->last_capacity * kChunkGrowth);
+      const uint32_t capacity = std::min(
+          options.chunk_rows,
+          series->last_capacity == 0 ? kFirstChunkRows : series->last_capacity * kChunkGrowth);
       chunk =
           blocks.NewChunk(layout, capacity, source->lsn(rows.front()),
                           series->table->SeriesValues(series, capacity), &series->table->account);

@@ -39,16 +39,8 @@ class AsofJoin {
       return InvalidArgument("asof: a tolerance may not be negative");
     }
     PX_ASSIGN_OR_RETURN(left_slots_, ChosenSlots(&left_, plan_.columns));
-    PX_ASSIGN_OR_RETURN(left_by_, left_.GroupSlots(plan_.by));
-    PX_ASSIGN_OR_RETURN(right_by_, right_.GroupSlots(plan_.by));
-    for (size_t i = 0; i < left_by_.size(); ++i) {
-      const column::Type a = left_.DefOf(left_by_[i]).type;
-      const column::Type b = right_.DefOf(right_by_[i]).type;
-      if (a == b) continue;
-      return InvalidArgument("asof: by column '{}' is {} in {} and {} in {}",
-                             left_.DefOf(left_by_[i]).name, column::FormatType(a),
-                             left_.schema()->name, column::FormatType(b), right_.schema()->name);
-    }
+    PX_ASSIGN_OR_RETURN(std::tie(left_by_, right_by_),
+                        GroupSlotsOfBoth(&left_, &right_, plan_.by, "asof"));
     PX_RETURN_IF_ERROR(ChooseRight());
     AddColumns();
     const Span span = SpanOf(plan_.begin, plan_.end);

@@ -1,22 +1,42 @@
 // Bars: aggregates of the selected rows by interval and group.
 #include <algorithm>
-#include <array>
 #include <numeric>
 
 #include "proxist/exec/aggregate.h"
 #include "proxist/exec/group.h"
 #include "proxist/exec/slices.h"
+#include "proxist/query/internal/aggregates.h"
+#include "proxist/query/internal/bar_fill.h"
 #include "proxist/query/internal/operators.h"
 #include "proxist/query/internal/series_totals.h"
 
 namespace proxist::query::internal {
 namespace {
 
-enum class Aggregate : uint8_t { kOpen, kHigh, kLow, kClose, kVolume, kCount, kVwap };
-constexpr std::array<std::string_view, 7> kNames = {"open",   "high",  "low", "close",
-                                                    "volume", "count", "vwap"};
+const std::vector<std::string>& StandardAggregates() {
+  static const std::vector<std::string> kNames = {"open",   "high",  "low", "close",
+                                                  "volume", "count", "vwap"};
+  return kNames;
+}
 
-bool IsPrice(Aggregate a) { return a <= Aggregate::kClose; }
+StatusOr<exec::BarGrid> GridOf(const Bars& plan) {
+  if (!plan.interval.has_value()) {
+    if (plan.fill == Fill::kNone && plan.zone.empty() && !plan.origin.has_value()) {
+      return exec::BarGrid();
+    }
+    return InvalidArgument("bars: fill, origin and zone need an interval");
+  }
+  if (*plan.interval <= Duration(0)) {
+    return InvalidArgument("bars: the interval must be above 0");
+  }
+  const Timestamp origin = plan.origin.value_or(Timestamp(0));
+  if (plan.zone.empty()) return exec::BarGrid(*plan.interval, origin);
+  StatusOr<TimeZone> zone = TimeZone::Load(plan.zone);
+  if (!zone.ok()) return Annotate(zone.status(), "bars");
+  // Without an origin days begin at midnight, of the zone.
+  return exec::BarGrid(*plan.interval, *zone,
+                       plan.origin.has_value() ? origin : zone->At(0, Duration(0)));
+}
 
 class BarMaker {
  public:
@@ -27,151 +47,51 @@ class BarMaker {
     PX_RETURN_IF_ERROR(Resolve());
     Output& output = *run_.output;
     output.AddColumn("symbol", {column::TypeKind::kSymbol, 0});
-    output.AddColumn("ts", {column::TypeKind::kTimestamp, 0});
+    if (plan_.interval.has_value()) output.AddColumn("ts", {column::TypeKind::kTimestamp, 0});
     for (const size_t slot : by_) output.AddColumn(side_.DefOf(slot).name, side_.DefOf(slot).type);
-    for (const Aggregate aggregate : aggregates_) {
-      output.AddColumn(std::string(kNames[static_cast<size_t>(aggregate)]), TypeOf(aggregate));
+    for (size_t i = 0; i < aggregates_->size(); ++i) {
+      output.AddColumn(aggregates_->name(i), aggregates_->type(i));
     }
+    std::optional<TotalsWish> wish;
+    if (side_.TotalsFit(by_)) {
+      wish = aggregates_->TotalsFor(
+          /*bars=*/true,
+          plan_.fill == Fill::kPrevious && price_.has_value() ? price_->slot() : std::nullopt);
+    }
+    if (wish.has_value()) wish->grid = grid_;
     const Span span = SpanOf(plan_.begin, plan_.end);
     return ForEachSymbol(
         run_, &side_, [&](const SymbolScan&) { return span; },
         [&](SymbolScan& symbol) -> Status {
-          if (!UsesTotals()) {
+          if (!wish.has_value()) {
             PX_ASSIGN_OR_RETURN(const exec::Frame frame, symbol.Read(span, {}));
             return OneSymbol(symbol, frame, nullptr);
           }
-          SeriesTotals totals(side_, Wish());
+          SeriesTotals totals(side_, *wish);
           PX_ASSIGN_OR_RETURN(const exec::Frame frame, symbol.ReadWithTotals(span, &totals));
           return OneSymbol(symbol, frame, &totals);
         });
   }
 
  private:
-  [[nodiscard]] bool Wants(Aggregate aggregate) const {
-    return std::find(aggregates_.begin(), aggregates_.end(), aggregate) != aggregates_.end();
-  }
-
-  /// Totals of products exist for two columns only.
-  [[nodiscard]] bool UsesTotals() const {
-    return side_.TotalsFit(by_) && (!Wants(Aggregate::kVwap) || (plan_.price == hot::kPriceColumn &&
-                                                                 plan_.size == hot::kSizeColumn));
-  }
-
-  [[nodiscard]] TotalsWish Wish() const {
-    TotalsWish wish;
-    wish.interval = plan_.interval;
-    if (Wants(Aggregate::kHigh) || Wants(Aggregate::kLow)) wish.slots.push_back(price_);
-    if (Wants(Aggregate::kVolume) && wish.slots != std::vector<size_t>{size_}) {
-      wish.slots.push_back(size_);
-    }
-    wish.weighted = Wants(Aggregate::kVwap);
-    if (Wants(Aggregate::kOpen) || Wants(Aggregate::kClose) || plan_.fill_previous) {
-      wish.ends = price_;
-    }
-    return wish;
-  }
-
   /// Names to slots; checks that aggregates suit their columns.
   Status Resolve() {
-    if (plan_.interval <= Duration(0)) return InvalidArgument("bars: the interval must be above 0");
-    bool price = false;
-    bool size = false;
-    std::vector<std::string> names = plan_.aggregates;
-    if (names.empty()) names.assign(kNames.begin(), kNames.end());
-    for (const std::string& name : names) {
-      const auto at = std::find(kNames.begin(), kNames.end(), name);
-      if (at == kNames.end()) {
-        return InvalidArgument("bars: unknown aggregate '{}'; there are {}", name,
-                               Joined({kNames.begin(), kNames.end()}));
+    PX_ASSIGN_OR_RETURN(grid_, GridOf(plan_));
+    const AggregateScope scope{"bars", plan_.price, plan_.size};
+    PX_ASSIGN_OR_RETURN(
+        Aggregates aggregates,
+        Aggregates::Make(&side_, scope,
+                         plan_.aggregates.empty() ? StandardAggregates() : plan_.aggregates));
+    aggregates_ = std::move(aggregates);
+    for (size_t i = 0; i < aggregates_->size(); ++i) {
+      if (aggregates_->emptiness(i) == Aggregates::Emptiness::kPrice && !price_.has_value()) {
+        PX_ASSIGN_OR_RETURN(Value price, Value::Make(&side_, plan_.price, "bars"));
+        price_ = std::move(price);
       }
-      const auto aggregate = static_cast<Aggregate>(at - kNames.begin());
-      if (std::find(aggregates_.begin(), aggregates_.end(), aggregate) != aggregates_.end()) {
-        return InvalidArgument("bars: aggregate '{}' is named twice", name);
-      }
-      aggregates_.push_back(aggregate);
-      price = price || IsPrice(aggregate) || aggregate == Aggregate::kVwap;
-      size = size || aggregate == Aggregate::kVolume || aggregate == Aggregate::kVwap;
     }
-    price = price || plan_.fill_previous;
-    if (price) PX_RETURN_IF_ERROR(Numeric(plan_.price, "price", &price_));
-    if (size) PX_RETURN_IF_ERROR(Numeric(plan_.size, "size", &size_));
     PX_ASSIGN_OR_RETURN(by_, side_.GroupSlots(plan_.by));
     return OkStatus();
   }
-
-  Status Numeric(const std::string& name, std::string_view what, size_t* slot) {
-    PX_ASSIGN_OR_RETURN(*slot, side_.Slot(name, fmt::format("bars: {}", what)));
-    const column::Type type = side_.DefOf(*slot).type;
-    if (column::IsNumeric(type.kind)) return OkStatus();
-    return InvalidArgument("bars: {} column '{}' is {}, not a number", what, name,
-                           column::FormatType(type));
-  }
-
-  [[nodiscard]] column::Type TypeOf(Aggregate aggregate) const {
-    if (IsPrice(aggregate)) return side_.DefOf(price_).type;
-    if (aggregate == Aggregate::kVolume) return exec::SumType(side_.DefOf(size_).type);
-    if (aggregate == Aggregate::kVwap) return {column::TypeKind::kFloat64, 0};
-    return {column::TypeKind::kInt64, 0};
-  }
-
-  /// What each bar's aggregates start from; empty when no bar has totals.
-  struct Totals {
-    std::vector<exec::Base> price;
-    std::vector<exec::Base> size;
-  };
-  [[nodiscard]] Totals TotalsOf(const exec::Frame& frame, const exec::BarSlices& bars,
-                                const SeriesTotals& read, const GroupTotals& groups) const {
-    Totals out;
-    if (groups.empty()) return out;
-    const auto base = [&](const hot::SpanTotals& totals, size_t slot, bool wanted) {
-      exec::Base one;
-      one.rows = static_cast<int64_t>(totals.rows);
-      if (wanted) one.column = &totals.columns[read.IndexOf(slot)].total;
-      if (totals.weighted.has_value()) one.weighted = &*totals.weighted;
-      return one;
-    };
-    out.price.resize(bars.start.size());
-    out.size.resize(bars.start.size());
-    for (size_t bar = 0; bar < bars.start.size(); ++bar) {
-      const uint32_t row = bars.slices.order[bars.slices.begin[bar]];
-      const hot::SpanTotals* totals = groups.Find(frame, row, bars.start[bar]);
-      if (totals == nullptr) continue;
-      out.price[bar] = base(*totals, price_, Wants(Aggregate::kHigh) || Wants(Aggregate::kLow));
-      out.size[bar] = base(*totals, size_, Wants(Aggregate::kVolume));
-    }
-    return out;
-  }
-
-  StatusOr<exec::Column> Compute(Aggregate aggregate, const exec::Slices& slices,
-                                 const exec::Frame& frame, const Totals& totals) const {
-    switch (aggregate) {
-      case Aggregate::kOpen:
-        return exec::FirstValue(slices, frame.columns[price_]);
-      case Aggregate::kHigh:
-        return exec::MaxValue(slices, frame.columns[price_], totals.price);
-      case Aggregate::kLow:
-        return exec::MinValue(slices, frame.columns[price_], totals.price);
-      case Aggregate::kClose:
-        return exec::LastValue(slices, frame.columns[price_]);
-      case Aggregate::kVolume:
-        return exec::Sum(slices, frame.columns[size_], "volume", totals.size);
-      case Aggregate::kCount:
-        return exec::CountRows(slices, totals.price);
-      case Aggregate::kVwap:
-        return exec::Vwap(slices, frame.columns[price_], frame.columns[size_], "vwap",
-                          totals.price);
-    }
-    return Internal("bars: unknown aggregate");
-  }
-
-  /// One line of the answer: a bar with rows, or an empty one that repeats the close of `bar`.
-  struct Line {
-    int64_t start;
-    uint32_t rank;  // of the group, by its values
-    size_t bar;     // in the bar slices
-    int64_t close;  // of an empty bar: the bar whose close it repeats, or -1
-    bool empty;
-  };
 
   /// `read`: what stands for rows that the frame does not hold, if anything.
   Status OneSymbol(SymbolScan& symbol, const exec::Frame& frame, const SeriesTotals* read) {
@@ -183,12 +103,34 @@ class BarMaker {
     std::vector<int64_t> ts;
     ts.reserve(rows.size());
     for (const uint32_t row : rows) ts.push_back(frame.ts[row]);
-    exec::BarSlices bars = exec::MakeBarSlices(ts, ids, grouping.size(), plan_.interval);
+    exec::BarSlices bars = exec::MakeBarSlices(ts, ids, grouping.size(), grid_);
     for (uint32_t& row : bars.slices.order) row = rows[row];  // back to rows of the frame
-    PX_ASSIGN_OR_RETURN(const std::vector<Line> lines, Lines(symbol, frame, bars));
-    if (read == nullptr) return Emit(symbol, frame, bars, lines, {});
-    const GroupTotals groups(side_, symbol, by_, *read);
-    return Emit(symbol, frame, bars, lines, TotalsOf(frame, bars, *read, groups));
+    std::vector<const hot::SpanTotals*> totals;
+    std::optional<GroupTotals> groups;  // that `totals` point into
+    if (read != nullptr && !read->parts().empty()) {
+      groups.emplace(side_, symbol, by_, *read);
+      for (size_t bar = 0; bar < bars.start.size(); ++bar) {
+        totals.push_back(
+            groups->Find(frame, bars.slices.order[bars.slices.begin[bar]], bars.start[bar]));
+      }
+    }
+    const std::vector<int64_t> ends = Ends(frame, bars);
+    Aggregates::Rows of{&frame, &symbol, &bars.slices, ends, {}, 0, totals, read};
+    PX_ASSIGN_OR_RETURN(const std::vector<exec::Column> values, aggregates_->Compute(of));
+    PX_ASSIGN_OR_RETURN(const std::vector<BarLine> lines,
+                        LinesOf(bars, RankGroups(symbol, frame, bars)));
+    return Emit(symbol, frame, bars, lines, values);
+  }
+
+  /// When the last value of each bar stops to hold: at the bar's end, at --to, or at its last row.
+  [[nodiscard]] std::vector<int64_t> Ends(const exec::Frame& frame,
+                                          const exec::BarSlices& bars) const {
+    std::vector<int64_t> out(bars.end.size());
+    for (size_t bar = 0; bar < out.size(); ++bar) {
+      out[bar] = std::min(bars.end[bar], plan_.end.ns());
+      if (out[bar] == INT64_MAX) out[bar] = frame.ts[bars.slices.order[bars.slices.end[bar] - 1]];
+    }
+    return out;
   }
 
   /// Where each group stands among the symbol's groups, by the values of the by columns.
@@ -217,81 +159,51 @@ class BarMaker {
     return rank;
   }
 
-  StatusOr<std::vector<Line>> Lines(const SymbolScan& symbol, const exec::Frame& frame,
-                                    const exec::BarSlices& bars) {
-    const std::vector<uint32_t> rank = RankGroups(symbol, frame, bars);
-    std::vector<int64_t> closes;
-    if (plan_.fill_previous) closes = BarsWithClose(frame, bars);
-    std::vector<Line> lines;
+  StatusOr<std::vector<BarLine>> LinesOf(const exec::BarSlices& bars,
+                                         const std::vector<uint32_t>& rank) {
+    const uint64_t line_bytes = sizeof(BarLine) + 16 * (by_.size() + aggregates_->size() + 2);
+    std::vector<BarLine> lines;
     for (size_t bar = 0; bar < bars.start.size(); ++bar) {
       const uint32_t group_rank = rank[bars.group[bar]];
-      if (plan_.fill_previous && bar > 0 && bars.group[bar] == bars.group[bar - 1]) {
-        const int64_t gap = bars.start[bar] - bars.start[bar - 1];
-        const auto missing = static_cast<uint64_t>(gap / plan_.interval.ns()) - 1;
-        PX_RETURN_IF_ERROR(run_.context->budget->Charge(
-            missing * (sizeof(Line) + 16 * (by_.size() + aggregates_.size() + 2))));
-        for (int64_t start = bars.start[bar - 1] + plan_.interval.ns(); start < bars.start[bar];
-             start += plan_.interval.ns()) {
-          lines.push_back({start, group_rank, bar - 1, closes[bar - 1], true});
+      const size_t first = lines.size();
+      if (plan_.fill != Fill::kNone && bar > 0 && bars.group[bar] == bars.group[bar - 1]) {
+        for (int64_t start = bars.end[bar - 1]; start < bars.start[bar];
+             start = grid_.At(Timestamp(start)).end.ns()) {
+          PX_RETURN_IF_ERROR(run_.context->budget->Charge(line_bytes));
+          lines.push_back({start, group_rank, bar - 1, lines.size() - first + 1, 0});
         }
+        for (size_t i = first; i < lines.size(); ++i) lines[i].steps = lines.size() - first + 1;
       }
-      lines.push_back({bars.start[bar], group_rank, bar, -1, false});
+      lines.push_back({bars.start[bar], group_rank, bar, 0, 0});
     }
-    std::sort(lines.begin(), lines.end(), [](const Line& a, const Line& b) {
+    std::sort(lines.begin(), lines.end(), [](const BarLine& a, const BarLine& b) {
       return a.start != b.start ? a.start < b.start : a.rank < b.rank;
     });
     return lines;
   }
 
-  /// For each bar, itself or the last bar of its group before it that has a close; -1 when none.
-  [[nodiscard]] std::vector<int64_t> BarsWithClose(const exec::Frame& frame,
-                                                   const exec::BarSlices& bars) const {
-    const exec::Column close = exec::LastValue(bars.slices, frame.columns[price_]);
-    std::vector<int64_t> out(bars.start.size(), -1);
-    for (size_t bar = 0; bar < out.size(); ++bar) {
-      if (close.IsValid(bar)) {
-        out[bar] = static_cast<int64_t>(bar);
-      } else if (bar > 0 && bars.group[bar] == bars.group[bar - 1]) {
-        out[bar] = out[bar - 1];
-      }
-    }
-    return out;
-  }
-
   Status Emit(SymbolScan& symbol, const exec::Frame& frame, const exec::BarSlices& bars,
-              const std::vector<Line>& lines, const Totals& totals) {
+              const std::vector<BarLine>& lines, const std::vector<exec::Column>& values) {
     std::vector<exec::Column> columns;
-    columns.reserve(2 + by_.size() + aggregates_.size());
+    columns.reserve(2 + by_.size() + values.size());
     exec::Column& symbols = columns.emplace_back(column::Type{column::TypeKind::kSymbol, 0});
-    exec::Column& starts = columns.emplace_back(column::Type{column::TypeKind::kTimestamp, 0});
+    exec::Column starts(column::Type{column::TypeKind::kTimestamp, 0});
     std::vector<int64_t> sample;
-    std::vector<int64_t> own;    // the bar, or -1 where the line is empty
-    std::vector<int64_t> price;  // the bar that a price comes from
-    for (const Line& line : lines) {
+    for (const BarLine& line : lines) {
       symbols.Append(symbol.code());
       starts.Append(line.start);
       sample.push_back(bars.slices.order[bars.slices.begin[line.bar]]);
-      own.push_back(line.empty ? -1 : static_cast<int64_t>(line.bar));
-      price.push_back(line.close);
     }
+    if (plan_.interval.has_value()) columns.push_back(std::move(starts));
     for (const size_t slot : by_) columns.push_back(PickColumn(frame, slot, sample));
+    exec::Column own;
     exec::Column close;
-    if (plan_.fill_previous) close = exec::LastValue(bars.slices, frame.columns[price_]);
-    for (const Aggregate aggregate : aggregates_) {
-      PX_ASSIGN_OR_RETURN(const exec::Column values,
-                          Compute(aggregate, bars.slices, frame, totals));
-      exec::Column& out = columns.emplace_back(values.type());
-      for (size_t i = 0; i < lines.size(); ++i) {
-        if (!lines[i].empty) {
-          out.AppendGather(values, &own[i], 1);
-        } else if (IsPrice(aggregate)) {
-          out.AppendGather(close, &price[i], 1);
-        } else if (aggregate == Aggregate::kVwap) {
-          out.AppendNull();
-        } else {
-          out.Extend(1);  // volume and count: 0
-        }
-      }
+    if (plan_.fill == Fill::kPrevious && price_.has_value()) {
+      close = exec::LastValue(bars.slices, price_->Of(frame, symbol, &own));
+    }
+    for (size_t i = 0; i < values.size(); ++i) {
+      columns.push_back(
+          FillColumn(plan_.fill, aggregates_->emptiness(i), lines, bars, values[i], close));
     }
     return run_.output->Append(std::move(columns), symbol.table().cut().symbols);
   }
@@ -299,10 +211,10 @@ class BarMaker {
   const Bars& plan_;
   Side side_;
   const Run& run_;
-  std::vector<Aggregate> aggregates_;
+  exec::BarGrid grid_;
+  std::optional<Aggregates> aggregates_;
+  std::optional<Value> price_;  // when a bar's price is asked for
   std::vector<size_t> by_;
-  size_t price_ = 0;
-  size_t size_ = 0;
 };
 
 }  // namespace

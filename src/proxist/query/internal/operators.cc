@@ -104,4 +104,19 @@ Status ForEachSymbol(const Run& run, Side* side,
   return OkStatus();
 }
 
+StatusOr<std::pair<std::vector<size_t>, std::vector<size_t>>> GroupSlotsOfBoth(
+    Side* left, Side* right, const std::vector<std::string>& by, std::string_view what) {
+  PX_ASSIGN_OR_RETURN(std::vector<size_t> left_slots, left->GroupSlots(by));
+  PX_ASSIGN_OR_RETURN(std::vector<size_t> right_slots, right->GroupSlots(by));
+  for (size_t i = 0; i < left_slots.size(); ++i) {
+    const column::Type a = left->DefOf(left_slots[i]).type;
+    const column::Type b = right->DefOf(right_slots[i]).type;
+    if (a == b) continue;
+    return InvalidArgument("{}: by column '{}' is {} in {} and {} in {}", what,
+                           left->DefOf(left_slots[i]).name, column::FormatType(a),
+                           left->schema()->name, column::FormatType(b), right->schema()->name);
+  }
+  return std::pair(std::move(left_slots), std::move(right_slots));
+}
+
 }  // namespace proxist::query::internal

@@ -31,6 +31,12 @@ Status RunRange(const Range& plan, Side side, const Run& run);
 Status RunBars(const Bars& plan, Side side, const Run& run);
 Status RunRolling(const Rolling& plan, Side side, const Run& run);
 Status RunAsof(const Asof& plan, Side left, Side right, const Run& run);
+Status RunBook(const Book& plan, Side side, const Run& run);
+Status RunWindowJoin(const WindowJoin& plan, Side left, Side right, const Run& run);
+
+/// The slots of `by` on both sides, which agree in their types.
+StatusOr<std::pair<std::vector<size_t>, std::vector<size_t>>> GroupSlotsOfBoth(
+    Side* left, Side* right, const std::vector<std::string>& by, std::string_view what);
 
 /// The closed span of [begin, end); empty when from > to. `end` of Max has no bound.
 Span SpanOf(Timestamp begin, Timestamp end);

@@ -12,17 +12,12 @@ namespace {
 // A bar of fewer rows than this has about one chunk between its edges: its rows are read.
 constexpr size_t kLongBarRows = 3 * hot::kChunkRows;
 
-/// The start of the next bar; Max when there is none.
-Timestamp BarEnd(Timestamp ts, Duration interval) {
-  return Timestamp(exec::BarStart(ts.ns(), interval)).Plus(interval);
-}
-
 Timestamp LastBefore(Timestamp end) { return end == Timestamp::Max() ? end : Before(end); }
 
 }  // namespace
 
 SeriesTotals::SeriesTotals(const Side& side, TotalsWish wish) : wish_(std::move(wish)) {
-  PX_CHECK(wish_.interval.has_value() != wish_.whole.has_value());
+  PX_CHECK(wish_.grid.has_value() != wish_.whole.has_value());
   const column::TableSchema& schema = *side.schema();
   for (const size_t slot : wish_.slots) {
     blank_.columns.push_back({side.ColumnOf(slot), exec::ColumnTotals(side.DefOf(slot).type)});
@@ -36,7 +31,7 @@ SeriesTotals::SeriesTotals(const Side& side, TotalsWish wish) : wish_(std::move(
 
 void SeriesTotals::Read(const hot::SeriesSnapshot& snapshot, uint32_t series, Timestamp from,
                         Timestamp end, std::vector<hot::RowRun>* runs) {
-  if (wish_.interval.has_value()) {
+  if (wish_.grid.has_value()) {
     ReadBars(snapshot, series, from, end, runs);
     return;
   }
@@ -62,13 +57,13 @@ void SeriesTotals::ReadBars(const hot::SeriesSnapshot& snapshot, uint32_t series
     const std::optional<Timestamp> first = snapshot.StepForward(at, 1);
     const std::optional<Timestamp> far = snapshot.StepForward(at, kLongBarRows);
     if (!far.has_value() || *far >= end) break;
-    const Timestamp bar_end = std::min(end, BarEnd(*first, *wish_.interval));
+    const Timestamp bar_end = std::min(end, wish_.grid->At(*first).end);
     if (*far < bar_end) {
       if (pending < *first) snapshot.Runs(pending, *first, runs);
       ReadBar(snapshot, series, *first, bar_end, runs);
       at = pending = bar_end;
     } else {
-      at = Timestamp(exec::BarStart(far->ns(), *wish_.interval));
+      at = wish_.grid->At(*far).start;
     }
   }
   if (pending < end) snapshot.Runs(pending, end, runs);
@@ -78,7 +73,7 @@ void SeriesTotals::ReadBar(const hot::SeriesSnapshot& snapshot, uint32_t series,
                            Timestamp end, std::vector<hot::RowRun>* runs) {
   // The first and the last row stay rows: they say that the bar is there, and open and close it.
   const std::optional<Timestamp> last = snapshot.StepBack(LastBefore(end), 1);
-  Part part{series, exec::BarStart(from.ns(), *wish_.interval), blank_};
+  Part part{series, wish_.grid->At(from).start.ns(), blank_};
   if (last.has_value() && *last > After(from)) {
     snapshot.Runs(from, After(from), &part.totals.runs);
     snapshot.Totals(After(from), *last, &part.totals);

@@ -8,18 +8,19 @@
 #include <utility>
 #include <vector>
 
+#include "proxist/exec/slices.h"
 #include "proxist/exec/totals.h"
 #include "proxist/hot/store.h"
 #include "proxist/query/internal/side.h"
 
 namespace proxist::query::internal {
 
-/// What totals a read may use, and for what. Exactly one of `interval` and `whole` is set.
+/// What totals a read may use, and for what. Exactly one of `grid` and `whole` is set.
 struct TotalsWish {
   std::vector<size_t> slots;  // columns whose totals are used
   bool weighted = false;      // products of hot::kPriceColumn and hot::kSizeColumn are used
-  /// Bars: totals stay within multiples of this. Each bar keeps rows of its own.
-  std::optional<Duration> interval;
+  /// Bars: totals stay within a bar. Each bar keeps rows of its own.
+  std::optional<exec::BarGrid> grid;
   /// Bars keep the first and the last row that have a value here.
   std::optional<size_t> ends;
   /// A window: totals stand for rows of this span alone.

@@ -21,18 +21,22 @@ std::vector<const exec::Column*> ColumnsAt(const exec::Frame& frame,
   return out;
 }
 
+std::vector<exec::PredicateColumn> PredicateColumns(const column::TableSchema& schema) {
+  using column::TypeKind;
+  std::vector<exec::PredicateColumn> columns = {{"symbol", {TypeKind::kSymbol, 0}},
+                                                {"ts", {TypeKind::kTimestamp, 0}},
+                                                {"seq", {TypeKind::kUint64, 0}}};
+  for (const column::ColumnDef& def : schema.columns) columns.push_back({def.name, def.type});
+  return columns;
+}
+
 StatusOr<Side> Side::Make(const QueryContext& context, const Selection& selection) {
   Side side;
   PX_ASSIGN_OR_RETURN(side.schema_,
                       context.ports->catalog->Find(selection.tenant, selection.table));
   if (selection.where.empty()) return side;
-  using column::TypeKind;
-  std::vector<exec::PredicateColumn> columns = {{"symbol", {TypeKind::kSymbol, 0}},
-                                                {"ts", {TypeKind::kTimestamp, 0}},
-                                                {"seq", {TypeKind::kUint64, 0}}};
-  for (const column::ColumnDef& def : side.schema_->columns)
-    columns.push_back({def.name, def.type});
-  StatusOr<exec::Predicate> where = exec::Predicate::Compile(selection.where, columns);
+  StatusOr<exec::Predicate> where =
+      exec::Predicate::Compile(selection.where, PredicateColumns(*side.schema_));
   if (!where.ok()) {
     return Annotate(where.status(), fmt::format("predicate on {}", selection.table));
   }

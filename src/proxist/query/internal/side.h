@@ -34,6 +34,8 @@ class Side {
     return schema_->columns[columns_[slot]];
   }
   [[nodiscard]] size_t ColumnOf(size_t slot) const { return columns_[slot]; }
+  /// Columns that frames hold.
+  [[nodiscard]] size_t slots() const { return columns_.size(); }
   [[nodiscard]] bool has_where() const { return where_.has_value(); }
 
   /// Appends the rows of `frame` that the predicate selects, or all.
@@ -63,6 +65,9 @@ class Side {
   std::vector<int> where_slots_;
   std::map<ShardCut*, std::unique_ptr<TableScan>> scans_;
 };
+
+/// What predicates and expressions over the table may name.
+std::vector<exec::PredicateColumn> PredicateColumns(const column::TableSchema& schema);
 
 /// "a, b, c" for error texts.
 std::string Joined(const std::vector<std::string>& names);

@@ -1,0 +1,53 @@
+// Zeros, the value before, or a straight line between two bars.
+#include "proxist/query/internal/bar_fill.h"
+
+#include "proxist/exec/interpolate.h"
+
+namespace proxist::query::internal {
+namespace {
+
+/// For each bar, itself or the last one of its group before it that has a value; -1: none.
+std::vector<int64_t> LastValid(const exec::BarSlices& bars, const exec::Column& values) {
+  std::vector<int64_t> out(values.rows(), -1);
+  for (size_t bar = 0; bar < out.size(); ++bar) {
+    if (values.IsValid(bar)) {
+      out[bar] = static_cast<int64_t>(bar);
+    } else if (bar > 0 && bars.group[bar] == bars.group[bar - 1]) {
+      out[bar] = out[bar - 1];
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+exec::Column FillColumn(Fill fill, Aggregates::Emptiness emptiness,
+                        const std::vector<BarLine>& lines, const exec::BarSlices& bars,
+                        const exec::Column& values, const exec::Column& close) {
+  using Emptiness = Aggregates::Emptiness;
+  const bool price = fill == Fill::kPrevious && emptiness == Emptiness::kPrice;
+  const exec::Column& source = price ? close : values;
+  const bool zero = emptiness == Emptiness::kZero ||
+                    (emptiness == Emptiness::kSum && fill == Fill::kPrevious) ||
+                    (fill == Fill::kZero && column::IsNumeric(values.type().kind));
+  std::vector<int64_t> before;
+  if (fill == Fill::kPrevious) before = LastValid(bars, source);
+  exec::Column out(values.type());
+  for (const BarLine& line : lines) {
+    const auto bar = static_cast<int64_t>(line.bar);
+    if (line.step == 0) {
+      out.AppendGather(values, &bar, 1);
+    } else if (zero) {
+      out.Extend(1);
+    } else if (fill == Fill::kPrevious) {
+      out.AppendGather(source, &before[line.bar], 1);
+    } else if (fill == Fill::kLinear) {
+      exec::AppendBetween(values, line.bar, line.bar + 1, line.step, line.steps, &out);
+    } else {
+      out.AppendNull();
+    }
+  }
+  return out;
+}
+
+}  // namespace proxist::query::internal

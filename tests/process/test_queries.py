@@ -1,0 +1,97 @@
+"""Window joins, books, bars of a zone and aggregates over expressions, as a user asks for them, hot and cold."""
+
+import unittest
+
+from proxist_process import CommandFailed, Directory, Server
+
+TABLES = """\
+kind: Table
+name: quotes
+series: [venue]
+columns:
+  - {name: venue, type: symbol}
+  - {name: bid, type: decimal(2), nullable: true}
+  - {name: ask, type: decimal(2), nullable: true}
+seq: producer
+hot: {retain: 24h}
+---
+kind: Table
+name: trades
+columns:
+  - {name: price, type: decimal(2)}
+  - {name: size, type: int64}
+seq: producer
+hot: {retain: 24h}
+---
+kind: Table
+name: levels
+columns:
+  - {name: side, type: symbol}
+  - {name: price, type: decimal(2)}
+  - {name: size, type: int64}
+seq: producer
+hot: {retain: 24h}
+"""
+
+MAPS = {
+    "quotes": "  venue: {column: 3}\n  bid: {column: 4}\n  ask: {column: 5}\n",
+    "trades": "  price: {column: 3}\n  size: {column: 4}\n",
+    "levels": "  side: {column: 3}\n  price: {column: 4}\n  size: {column: 5}\n",
+}
+ROWS = {
+    "quotes": "S,100,P,1.00,1.10\nS,200,Q,1.20,1.30\nS,300,P,1.40,1.60\n",
+    "trades": "S,150,1.05,10\nS,300,1.50,30\nS,310,1.55,20\n",
+    "levels": "S,100,B,1.00,5\nS,110,B,0.90,7\nS,120,A,1.10,4\nS,130,B,1.00,0\n",
+}
+
+QUESTIONS = [
+    (["window-join", "--left", "trades", "--right", "quotes", "--columns", "price", "--before", "60ns", "--after", "0ns",
+      "--prevailing", "--aggregates", "count,last((bid + ask) / 2) as mid"],
+     ["symbol,ts,seq,price,count,mid", "S,150,1,1.05,1,1.05", "S,300,2,1.50,2,1.5", "S,310,3,1.55,2,1.5"]),
+    (["aggregate", "trades", "--aggregates", "sum(price * size) / sum(size) as mine,vwap,max(price)-min(price) as range"],
+     ["symbol,mine,vwap,range", "S,1.4416666666666667,1.4416666666666667,0.50"]),
+    (["bars", "trades", "--interval", "100ns", "--origin", "50", "--fill", "previous", "--aggregates", "close,count,median"],
+     ["symbol,ts,close,count,median", "S,150,1.05,1,1.05", "S,250,1.55,2,1.525"]),
+    (["bars", "trades", "--interval", "1d", "--zone", "America/New_York", "--aggregates", "volume"],
+     ["symbol,ts,volume", "S,-68400000000000,60"]),
+    (["rolling", "trades", "--window", "3rows", "--centred", "--columns", "price", "--aggregates", "mean(price),distinct(size)"],
+     ["symbol,ts,seq,price,mean(price),distinct(size)", "S,150,1,1.05,1.275,2",
+      "S,300,2,1.50,1.3666666666666667,3", "S,310,3,1.55,1.525,2"]),
+    (["book", "levels"], ["symbol,side,level,price,size,orders", "S,B,1,0.90,7,1", "S,A,1,1.10,4,1"]),
+    (["book", "levels", "--at", "125", "--depth", "1"],
+     ["symbol,side,level,price,size,orders", "S,B,1,1.00,5,1", "S,A,1,1.10,4,1"]),
+    (["range", "quotes", "--where", "(ask - bid) * 100 > 10", "--columns", "venue"], ["symbol,ts,seq,venue", "S,300,3,P"]),
+]
+
+
+class Queries(unittest.TestCase):
+    def test_answers_are_the_same_hot_and_cold(self):
+        directory = Directory()
+        server = Server(directory).start()
+        self.addCleanup(directory.remove)
+        self.addCleanup(server.end)
+        server.pxctl("apply", "-f", directory.file("tables.yaml", TABLES))
+        for table, columns in MAPS.items():
+            mapping = f"map: {table}\ncolumns:\n  symbol: {{column: 1}}\n  ts: {{column: 2, unit: ns}}\n  seq: {{line: true}}\n"
+            server.pxctl("import", table, "--file", directory.file(f"{table}.csv", ROWS[table]),
+                         "--map", directory.file(f"{table}.map.yaml", mapping + columns))
+        self.ask_all(server)
+        server.pxctl("flush", "--wait")
+        for table in MAPS:
+            server.pxctl("evict", table, "--before", "201")
+        self.ask_all(server)
+        for table in MAPS:
+            server.pxctl("evict", table, "--before", "1000")
+        self.ask_all(server)
+        with self.assertRaises(CommandFailed) as refused:
+            server.pxctl("query", "aggregate", "trades", "--aggregates", "sum(prize)")
+        self.assertIn("at character 5: there is no column 'prize'", str(refused.exception))
+
+    def ask_all(self, server):
+        for question, expected in QUESTIONS:
+            answer = server.pxctl("query", *question, "--output", "csv", "--time", "ns")
+            self.assertEqual(answer.splitlines(), expected, question)
+
+
+if __name__ == "__main__":
+    unittest.main()
