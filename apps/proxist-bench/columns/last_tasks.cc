@@ -1,7 +1,9 @@
 // snapshot and last_one: the last quote of every symbol at a moment, and of one symbol now.
 #include <algorithm>
+#include <optional>
 
 #include "apps/proxist-bench/columns/task.h"
+#include "proxist/query/lookup.h"
 
 namespace proxist::bench {
 namespace {
@@ -45,18 +47,25 @@ class SnapshotTask final : public Task {
 class LastOneTask final : public Task {
  public:
   explicit LastOneTask(const TaskInput& input) : Task(input) {
-    for (size_t i = 0; i < std::min(kPoints, input.data->keys().ts.size()); ++i) {
-      query::LastBy op;
-      op.from.table = "quotes";
-      op.from.symbols = {input.KeySymbol(i)};
-      op.columns = {"bid"};
-      plans_.push_back({.op = std::move(op), .limit = {}});
-    }
+    for (size_t i = 0; i < questions(); ++i) symbols_.emplace_back(input.KeySymbol(i));
   }
   [[nodiscard]] std::string name() const override { return "last_one"; }
-  [[nodiscard]] size_t questions() const override { return plans_.size(); }
+  [[nodiscard]] size_t questions() const final {
+    return std::min(kPoints, input_.data->keys().ts.size());
+  }
   [[nodiscard]] bool timed_whole() const override { return true; }
-  StatusOr<double> Ask(size_t question) override { return SumOf(plans_[question], "bid"); }
+
+  StatusOr<double> Ask(size_t question) override {
+    if (!lookup_.has_value()) {
+      query::LastBy op;
+      op.from.table = "quotes";
+      op.columns = {"bid"};
+      PX_ASSIGN_OR_RETURN(lookup_, query::Lookup::Make(input_.engine, std::move(op), {}));
+    }
+    PX_ASSIGN_OR_RETURN(const query::ResultBatch* found,
+                        lookup_->Find(&symbols_[question], Timestamp::Max()));
+    return found->rows() == 0 ? 0 : found->columns[3].column.data<double>()[0];
+  }
 
   double Loop(size_t question) override {
     const auto symbol = static_cast<size_t>(input_.data->keys().symbol[question]);
@@ -65,7 +74,8 @@ class LastOneTask final : public Task {
   }
 
  private:
-  std::vector<query::Plan> plans_;
+  std::optional<query::Lookup> lookup_;
+  std::vector<query::Lookup::Symbol> symbols_;
 };
 
 }  // namespace
