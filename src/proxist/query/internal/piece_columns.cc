@@ -100,6 +100,9 @@ PieceRuns::PieceRuns(std::span<const Piece> pieces, std::span<const FixedColumn>
   times_.reserve(pieces.size());
   values_.resize(columns.size() * pieces.size());
   all_valid_.assign(columns.size(), true);
+  for (size_t run = 0; run < std::min(pieces.size(), kHeadersAhead); ++run) {
+    PrefetchHeader(*pieces[run].block);
+  }
   for (size_t run = 0; run < pieces.size(); ++run) {
     if (run + kHeadersAhead < pieces.size()) PrefetchHeader(*pieces[run + kHeadersAhead].block);
     const Piece& piece = pieces[run];
