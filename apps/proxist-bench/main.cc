@@ -9,6 +9,8 @@
 #include <CLI/CLI.hpp>
 #include <unistd.h>
 
+#include "apps/proxist-bench/columns/generate.h"
+#include "apps/proxist-bench/columns/run.h"
 #include "apps/proxist-bench/commands.h"
 #include "proxist/api/rpc_status.h"
 
@@ -22,8 +24,11 @@ struct Options {
   DurabilityOptions durability;
   IngestOptions ingest;
   QueryOptions query;
+  ColumnQueryOptions columns;
+  GenerateOptions generate;
   SnapshotBenchOptions snapshot;
   std::string output = "table";
+  bool agreed = true;  // what was computed twice came out the same
 };
 
 void Print(const Options& options, const std::string& heading, const std::vector<Result>& results) {
@@ -101,6 +106,11 @@ void DeclareMeasurements(CLI::App& app, Options& options) {
   query->add_option("--rows", options.query.rows, "Quotes; a fourth as many trades")
       ->check(CLI::Range(1000, 100'000'000));
   query->add_option("--rounds", options.query.rounds)->check(CLI::Range(10, 1'000'000));
+  query->add_option("--columns", options.columns.columns,
+                    "A directory of raw arrays: asks its tasks instead, beside plain loops");
+  query->add_option("--passes", options.columns.passes, "Over the questions of each task")
+      ->check(CLI::Range(1, 100'000));
+  query->add_option("--only", options.columns.only, "Tasks whose name contains this");
 
   CLI::App* snapshot =
       app.add_subcommand("snapshot", "Acks beside a snapshot, and recovery from log and snapshot");
@@ -110,8 +120,19 @@ void DeclareMeasurements(CLI::App& app, Options& options) {
   snapshot->add_option("--rounds", options.snapshot.rounds)->check(CLI::Range(10, 1'000'000));
 }
 
+void DeclareGenerate(CLI::App& app, Options& options) {
+  CLI::App* gen = app.add_subcommand("gen", "Make a directory for query --columns");
+  gen->add_option("--dir", options.generate.directory, "Where its files go")->required();
+  gen->add_option("--quotes", options.generate.quotes)->check(CLI::Range(0, 1'000'000'000));
+  gen->add_option("--trades", options.generate.trades)->check(CLI::Range(0, 1'000'000'000));
+  gen->add_option("--symbols", options.generate.symbols)->check(CLI::Range(1, 1'000'000));
+  gen->add_option("--keys", options.generate.keys)->check(CLI::Range(0, 1'000'000));
+  gen->add_option("--seed", options.generate.seed, "The same seed makes the same files");
+}
+
 Status Dispatch(const CLI::App& app, Options& options) {
   if (app.got_subcommand("feed")) return RunFeed(options);
+  if (app.got_subcommand("gen")) return Generate(options.generate);
   if (app.got_subcommand("ack")) {
     return Show(options, "durable ack at the shard", MeasureAck(options.ack));
   }
@@ -124,6 +145,11 @@ Status Dispatch(const CLI::App& app, Options& options) {
     Print(options, "snapshot", results.snapshot);
     Print(options, "durable acks beside it", results.acks);
     Print(options, "recovery", results.recovery);
+    return OkStatus();
+  }
+  if (!options.columns.columns.empty()) {
+    options.columns.directory = options.query.directory;
+    PX_ASSIGN_OR_RETURN(options.agreed, RunColumnQueries(options.columns));
     return OkStatus();
   }
   PX_RETURN_IF_ERROR(Show(options, "query latency", MeasureQuery(options.query)));
@@ -147,12 +173,13 @@ int Main(int argc, char** argv) {
   app.fallthrough();
   DeclareFeed(app, options);
   DeclareMeasurements(app, options);
+  DeclareGenerate(app, options);
   CLI11_PARSE(app, argc, argv);
   Status status = Dispatch(app, options);
   if (status.ok()) status = EndOutput();
   if (!status.ok())
     std::fprintf(stderr, "proxist-bench: %s\n", std::string(Message(status)).c_str());
-  return api::ExitCode(status);
+  return status.ok() && !options.agreed ? 1 : api::ExitCode(status);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // One pass over both sides, keeping the candidate of each group.
 #include "proxist/exec/asof.h"
 
+#include <algorithm>
+
 #include "proxist/base/check.h"
 
 namespace proxist::exec {
@@ -49,6 +51,82 @@ std::vector<int64_t> AsofMatch(std::span<const int64_t> left_ts,
     decide(i);
   }
   return match;
+}
+
+namespace {
+
+constexpr uint32_t kNearRows = 64;
+constexpr uint32_t kLineRows = 64 / sizeof(int64_t);
+
+/// The first row of the run from `row` on whose time is after `ts`; its last one is.
+inline uint32_t FirstAfter(TimeRun run, uint32_t row, int64_t ts) {
+  const int64_t* times = run.ts;
+  if (row + kNearRows < run.rows && times[row + kNearRows] <= ts) {
+    const int64_t* begin = times + row + kNearRows;
+    return static_cast<uint32_t>(std::upper_bound(begin, times + run.rows, ts) - times);
+  }
+  while (times[row] <= ts) ++row;
+  return row;
+}
+
+}  // namespace
+
+void AsofPass::NextRun(int64_t ts) {
+  row_ = 0;
+  for (++run_; run_ < right_.size(); ++run_) {
+    const TimeRun& run = right_[run_];
+    if (run.ts[run.rows - 1] > ts) return;
+  }
+}
+
+template <bool kForward>
+void AsofPass::MatchRows(std::span<const int64_t> left_ts, RunRow* out) {
+  // Backward takes the row before the first one that is too late, forward the first one that is not
+  // too early.
+  const int64_t earlier = kForward == rule_.strict ? 0 : 1;
+  size_t i = 0;
+  while (i < left_ts.size() && run_ < right_.size()) {
+    const TimeRun run = right_[run_];
+    const TimeRun next = run_ + 1 < right_.size() ? right_[run_ + 1] : run;
+    __builtin_prefetch(next.ts + next.rows - 1);
+    const int64_t last = run.ts[run.rows - 1];
+    uint32_t row = row_;
+    for (; i < left_ts.size(); ++i) {
+      const int64_t ts = left_ts[i] - (left_ts[i] == INT64_MIN ? 0 : earlier);
+      if (last <= ts) break;
+      row = FirstAfter(run, row, ts);
+      // Runs lie apart, and the processor fetches ahead only within one: so the next run is asked
+      // for as this one is passed, and its end, which is looked at first.
+      __builtin_prefetch(next.ts + std::min(row, next.rows - 1));
+      __builtin_prefetch(next.ts + std::min(row + kLineRows, next.rows - 1));
+      if (kForward || row > 0) {
+        out[i] = {run_, kForward ? row : row - 1};
+      } else {
+        out[i] = run_ > 0 ? RunRow{run_ - 1, right_[run_ - 1].rows - 1} : RunRow{};
+      }
+    }
+    row_ = row;
+    if (i < left_ts.size()) NextRun(left_ts[i] - (left_ts[i] == INT64_MIN ? 0 : earlier));
+  }
+  const auto runs = static_cast<uint32_t>(right_.size());
+  const RunRow beyond =
+      kForward || runs == 0 ? RunRow{} : RunRow{runs - 1, right_[runs - 1].rows - 1};
+  std::fill(out + i, out + left_ts.size(), beyond);
+}
+
+void AsofPass::Match(std::span<const int64_t> left_ts, RunRow* out) {
+  if (rule_.forward) {
+    MatchRows<true>(left_ts, out);
+  } else {
+    MatchRows<false>(left_ts, out);
+  }
+  if (!rule_.tolerance.has_value()) return;
+  for (size_t i = 0; i < left_ts.size(); ++i) {
+    if (out[i].found() &&
+        !AsofAdmits(rule_, Timestamp(left_ts[i]), Timestamp(right_[out[i].run].ts[out[i].row]))) {
+      out[i] = {};
+    }
+  }
 }
 
 }  // namespace proxist::exec

@@ -24,6 +24,10 @@ class Symbols {
   /// The code of `text`: the shard's if it has one, else a local one, added when new.
   uint32_t Code(std::string_view text);
   [[nodiscard]] std::string_view Text(uint32_t code) const;
+  /// False when the shard gave the code later.
+  [[nodiscard]] bool Knows(uint32_t code) const {
+    return (code & kLocalBit) != 0 || code < base_size_;
+  }
 
  private:
   const column::Dictionary* base_;
@@ -44,6 +48,8 @@ class Column {
   /// Bytes of one value here: WidthOf, or sizeof(std::string_view) for strings.
   [[nodiscard]] size_t stride() const;
 
+  /// Makes room for `n` values in all, so that growing up to there moves nothing.
+  void Reserve(size_t n) { bytes_.reserve(n * stride()); }
   /// Grows by `n` values, zeroed and valid; returns the first new value's address.
   std::byte* Extend(size_t n);
   void SetNull(size_t row);

@@ -1,6 +1,7 @@
 // What readers ask: series by symbol, and one series' rows at a cut.
 #include <algorithm>
 
+#include "proxist/hot/internal/last_rows.h"
 #include "proxist/hot/internal/reading.h"
 #include "proxist/hot/internal/store_state.h"
 #include "proxist/hot/store.h"
@@ -44,6 +45,16 @@ void ReadGuard::SeriesOf(TableId id, uint32_t symbol, std::vector<SeriesSnapshot
     snapshot.floor_ = Timestamp(state->floor);
     std::copy(series->key.begin(), series->key.end(), snapshot.key_);
     snapshot.key_count_ = static_cast<uint32_t>(columns);
+  }
+}
+
+void ReadGuard::LastRows(TableId id, std::span<const uint32_t> symbols, Timestamp at,
+                         LastRow* out) const {
+  const internal::Table* table = store_->impl_->Find(id);
+  if (table == nullptr) {
+    std::fill_n(out, symbols.size(), LastRow());
+  } else {
+    internal::LastRowsOf(*table->by_symbol.load(), symbols, cut_.value(), at.ns(), out);
   }
 }
 

@@ -98,6 +98,14 @@ class Store;
 struct SealedChunk;
 struct SpillResult;
 
+/// The last row of a symbol at or before a moment.
+struct LastRow {
+  /// Memory above the floors of the symbol's series decides it; false: look below a floor.
+  bool known = true;
+  RowRun run;                          // of one row; no block: there is none
+  Timestamp floor = Timestamp::Min();  // the greatest of the symbol's series
+};
+
 /// Pins an epoch, so that what a snapshot shows stays in memory, and fixes the cut P. One thread at
 /// a time; short-lived: memory that eviction frees waits for it.
 class ReadGuard {
@@ -109,7 +117,10 @@ class ReadGuard {
   /// All series of `symbol` (a dictionary code) in `table`, ordered by series values' text.
   /// Appends.
   void SeriesOf(TableId table, uint32_t symbol, std::vector<SeriesSnapshot>* out) const;
-  /// Codes of all symbols that have a series in `table`, unordered. Appends.
+  /// The last resolved row of each symbol with ts <= at, in order (ts, seq, series), at the cut.
+  /// `out` has as many places. Valid while the guard lives.
+  void LastRows(TableId table, std::span<const uint32_t> symbols, Timestamp at, LastRow* out) const;
+  /// Codes of all symbols that have a series in `table`, in the order in which they came. Appends.
   void SymbolsOf(TableId table, std::vector<uint32_t>* out) const;
   /// The store's persisted LSN, loaded now. Load it after the snapshots that it is used with: every
   /// row of them with a greater LSN is then still in memory.

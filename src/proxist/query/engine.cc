@@ -2,10 +2,13 @@
 #include "proxist/query/engine.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
+#include "proxist/query/internal/last_hot.h"
 #include "proxist/query/internal/operators.h"
+#include "proxist/query/internal/symbol_order.h"
 
 namespace proxist::query {
 namespace {
@@ -52,17 +55,17 @@ struct Cuts {
   }
 };
 
-void FixCuts(const Engine::Ports& ports, const Selection& selection, TableId table, Cuts* cuts) {
+void FixCuts(const Engine::Ports& ports, const Selection& selection, TableId table,
+             internal::SymbolOrders* orders, Cuts* cuts) {
   if (selection.symbols.empty()) {
-    std::vector<uint32_t> codes;
     for (const ShardView* view : ports.shards) {
       ShardCut* cut = cuts->Of(view);
-      codes.clear();
-      cut->guard.SymbolsOf(table, &codes);
-      for (const uint32_t code : codes) {
+      const auto codes = orders->Of(*cut, table);
+      for (const uint32_t code : *codes) {
         cuts->symbols.push_back({std::string(cut->symbols->Text(code)), cut});
       }
     }
+    if (ports.shards.size() == 1) return;
   } else {
     for (const std::string& symbol : selection.symbols) {
       const ShardView* view = ports.shard_of(column::SlotOf(selection.tenant, symbol));
@@ -75,6 +78,20 @@ void FixCuts(const Engine::Ports& ports, const Selection& selection, TableId tab
       std::unique(cuts->symbols.begin(), cuts->symbols.end(),
                   [](const QuerySymbol& a, const QuerySymbol& b) { return a.text == b.text; });
   cuts->symbols.erase(repeated, cuts->symbols.end());
+}
+
+/// True when every row of the query's symbols is in memory now.
+bool NothingEvicted(std::span<const QuerySymbol> symbols, std::span<const TableId> tables) {
+  std::vector<hot::SeriesSnapshot> series;
+  for (const QuerySymbol& symbol : symbols) {
+    series.clear();
+    const uint32_t code = symbol.cut->symbols->Code(symbol.text);
+    for (const TableId table : tables) symbol.cut->guard.SeriesOf(table, code, &series);
+    for (const hot::SeriesSnapshot& one : series) {
+      if (one.floor() != Timestamp::Min()) return false;
+    }
+  }
+  return true;
 }
 
 Status RunOperator(const Plan& plan, Side side, std::optional<Side> right,
@@ -103,7 +120,8 @@ Status RunOperator(const Plan& plan, Side side, std::optional<Side> right,
 
 /// One attempt at one cut. `retry`: a correction overtook it before anything was shown.
 Status Attempt(const Engine::Ports& ports, const Plan& plan, const QueryOptions& options,
-               const internal::Output::Sink& sink, Budget* budget, Explain* explain, bool* retry) {
+               internal::SymbolOrders* orders, const internal::Output::Sink& sink, Budget* budget,
+               Explain* explain, bool* retry) {
   QueryContext context;
   context.ports = &ports;
   context.budget = budget;
@@ -117,12 +135,18 @@ Status Attempt(const Engine::Ports& ports, const Plan& plan, const QueryOptions&
     if (const Selection* other = RightSelection(plan)) {
       PX_ASSIGN_OR_RETURN(right, Side::Make(context, *other));
     }
-    FixCuts(ports, MainSelection(plan), side->schema()->id, &cuts);
+    FixCuts(ports, MainSelection(plan), side->schema()->id, orders, &cuts);
   }
   std::shared_ptr<exec::Symbols> symbols;
   if (cuts.by_view.size() == 1) symbols = cuts.by_view.begin()->second->symbols;
   internal::Output output(&sink, options.batch_rows, plan.limit, std::move(symbols));
+  const std::array<TableId, 2> tables = {side->schema()->id,
+                                         right.has_value() ? right->schema()->id : TableId{}};
   const internal::Run run{&context, std::move(cuts.symbols), &output};
+  output.StreamIf([&] {
+    return ports.history == nullptr ||
+           NothingEvicted(run.symbols, std::span(tables).first(right.has_value() ? 2 : 1));
+  });
   const Status status = RunOperator(plan, std::move(*side), std::move(right), run);
   *retry = context.overtaken && !output.started();
   if (!status.ok()) return status;
@@ -131,11 +155,16 @@ Status Attempt(const Engine::Ports& ports, const Plan& plan, const QueryOptions&
 
 }  // namespace
 
-Engine::Engine(Ports ports) : ports_(std::move(ports)) {}
+Engine::Engine(Ports ports)
+    : ports_(std::move(ports)), orders_(std::make_unique<internal::SymbolOrders>()) {}
 Engine::~Engine() = default;
 
 Status Engine::Run(const Plan& plan, const QueryOptions& options,
                    const std::function<Status(ResultBatch)>& sink, Explain* explain) {
+  if (explain != nullptr) *explain = Explain{};
+  if (auto batch = internal::LastInMemory(plan, ports_, options, orders_.get(), explain)) {
+    return sink(std::move(*batch));
+  }
   Explain unseen;
   if (explain == nullptr) explain = &unseen;
   Budget budget(ports_.clock, options.deadline, options.memory_bytes);
@@ -144,7 +173,8 @@ Status Engine::Run(const Plan& plan, const QueryOptions& options,
     explain->attempts = attempt;
     budget.ReleaseTo(0);
     bool retry = false;
-    const Status status = Attempt(ports_, plan, options, sink, &budget, explain, &retry);
+    const Status status =
+        Attempt(ports_, plan, options, orders_.get(), sink, &budget, explain, &retry);
     if (status.ok() || !retry) return status;
     if (attempt == kMaxAttempts) {
       return Aborted("{} attempts in a row: {}; ask again", kMaxAttempts, Message(status));

@@ -62,6 +62,10 @@ struct QueryOptions {
   uint64_t batch_rows = 65536;         // at most in one ResultBatch
 };
 
+namespace internal {
+class SymbolOrders;
+}  // namespace internal
+
 /// Thread-safe; Run may be called from many threads at once.
 class Engine {
  public:
@@ -83,7 +87,9 @@ class Engine {
              const std::function<Status(ResultBatch)>& sink, Explain* explain);
 
  private:
+  friend class Lookup;
   Ports ports_;
+  std::unique_ptr<internal::SymbolOrders> orders_;
 };
 
 }  // namespace proxist::query

@@ -157,6 +157,39 @@ class ModelTest : public testing::TestWithParam<int> {
     return out;
   }
 
+  void CheckLastRows(const ReadGuard& guard) {
+    std::vector<uint32_t> symbols;
+    guard.SymbolsOf(kTable, &symbols);
+    const int64_t at =
+        moments_() % 3 == 0
+            ? INT64_MAX
+            : static_cast<int64_t>(moments_() % static_cast<uint64_t>(clock_ + 10)) * kHour;
+    std::vector<LastRow> last(symbols.size());
+    guard.LastRows(kTable, symbols, Timestamp(at), last.data());
+    for (size_t i = 0; i < symbols.size(); ++i) {
+      std::vector<SeriesSnapshot> list;
+      guard.SeriesOf(kTable, symbols[i], &list);
+      bool known = true;
+      std::optional<ModelRow> want;
+      for (const SeriesSnapshot& snapshot : list) {
+        const std::string venue(store_->dictionary().At(snapshot.series_codes()[0]));
+        const Rows rows = Resolve(model_[Name(store_->dictionary().At(symbols[i]), venue)],
+                                  guard.cut().value(), snapshot.floor().ns(), at);
+        if (rows.empty()) {
+          known = known && snapshot.floor() == Timestamp::Min();
+        } else if (!want.has_value() ||
+                   std::tie(rows.back().ts, rows.back().seq) >= std::tie(want->ts, want->seq)) {
+          want = rows.back();
+        }
+      }
+      ASSERT_EQ(last[i].known, known);
+      if (!known) continue;
+      ASSERT_EQ(last[i].run.block != nullptr, want.has_value());
+      if (!want.has_value()) continue;
+      ASSERT_EQ(Flatten({last[i].run}), Rows{*want});
+    }
+  }
+
   Held Hold() {
     ReadGuard guard = store_->Read();
     auto snapshots = Snapshots(guard);
@@ -165,6 +198,8 @@ class ModelTest : public testing::TestWithParam<int> {
   }
 
   void CheckHeld(const Held& held) {
+    CheckLastRows(held.guard);
+    if (HasFatalFailure()) return;
     for (const auto& [name, snapshot] : held.snapshots) {
       CheckSeries(name, snapshot, held.guard.cut().value(), held.persisted.value());
       if (HasFatalFailure()) return;
@@ -345,6 +380,7 @@ class ModelTest : public testing::TestWithParam<int> {
   std::map<Name, Rows> model_;
   Floors floors_;
   std::mt19937_64 random_{static_cast<uint64_t>(GetParam())};
+  std::mt19937_64 moments_;  // to ask about; apart, so that they do not change what happens
   uint64_t lsn_ = 0;
   int64_t clock_ = 0;
   uint64_t known_boundaries_ = 0;

@@ -60,7 +60,13 @@ class RunSink {
     totals_->last = std::max(totals_->last, Timestamp(last.ts()[last.rows() - 1]));
   }
   void AddRows(const ChunkView& view, Position from, Position to) {
+    // Each chunk's header is a cache miss of its own.
+    constexpr uint32_t kAhead = 16;
+    for (uint32_t chunk = from.chunk; chunk < std::min(to.chunk, from.chunk + kAhead); ++chunk) {
+      __builtin_prefetch(&view.Block(chunk));
+    }
     while (from.chunk < to.chunk) {
+      if (from.chunk + kAhead < to.chunk) __builtin_prefetch(&view.Block(from.chunk + kAhead));
       Add(view.Block(from.chunk), from.row, view.Rows(from.chunk));
       from = {from.chunk + 1, 0};
     }
@@ -278,6 +284,47 @@ std::optional<int64_t> StepForward(const SeriesState& state, uint64_t cut, int64
   auto run = runs.begin();
   for (; left > run->end - run->begin; ++run) left -= run->end - run->begin;
   return run->block->ts()[run->begin + left - 1];
+}
+
+namespace {
+
+/// The last row of the chunks with ts <= at, if the cut shows it; else no block.
+RowRun LastChunkRow(const SeriesState& state, uint64_t cut, int64_t at) {
+  if (state.chunks == nullptr) return {};
+  const uint32_t count = state.chunks->count.load(std::memory_order_acquire);
+  if (count == state.first) return {};
+  const ChunkEntry* begin = state.chunks->entries.get() + state.first;
+  const ChunkEntry* entry = state.chunks->entries.get() + count - 1;
+  if (entry->first_ts > at) {
+    entry = std::upper_bound(begin, entry, at,
+                             [](int64_t ts, const ChunkEntry& e) { return ts < e.first_ts; });
+    if (entry == begin) return {};
+    --entry;
+  }
+  const RowBlock& block = *entry->block;
+  const int64_t* ts = block.ts();
+  uint32_t rows = block.rows();
+  if (rows > 0 && ts[rows - 1] > at) {
+    rows = static_cast<uint32_t>(std::upper_bound(ts, ts + rows, at) - ts);
+  }
+  if (rows == 0 || block.lsn(rows - 1) > cut) return {};
+  return {&block, rows - 1, rows};
+}
+
+}  // namespace
+
+RowRun LastRowOf(const SeriesState& state, uint64_t cut, int64_t at) {
+  if (at <= state.floor) return {};
+  if (state.overlay == nullptr) {
+    // No row after it is in the chunks, so the floor alone can hide it.
+    const RowRun run = LastChunkRow(state, cut, at);
+    if (run.block != nullptr) return run.block->ts()[run.begin] > state.floor ? run : RowRun{};
+  }
+  const std::optional<int64_t> low = StepBack(state, cut, at, 1);
+  if (!low.has_value()) return {};
+  std::vector<RowRun> runs;
+  AppendRuns(state, cut, *low, at, &runs);
+  return {runs.back().block, runs.back().end - 1, runs.back().end};
 }
 
 }  // namespace proxist::hot::internal

@@ -69,6 +69,8 @@ void AppendRuns(const SeriesState& state, uint64_t cut, int64_t low, int64_t hig
 /// The same as runs and totals.
 void AppendTotals(const SeriesState& state, uint64_t cut, int64_t low, int64_t high,
                   SpanTotals* out);
+/// The last resolved row with ts <= at above the floor, as a run of one; no block: there is none.
+RowRun LastRowOf(const SeriesState& state, uint64_t cut, int64_t at);
 std::optional<int64_t> StepBack(const SeriesState& state, uint64_t cut, int64_t at, size_t rows);
 std::optional<int64_t> StepForward(const SeriesState& state, uint64_t cut, int64_t at, size_t rows);
 

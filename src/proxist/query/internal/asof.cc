@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "proxist/exec/group.h"
+#include "proxist/query/internal/asof_hot.h"
 #include "proxist/query/internal/cursor.h"
 #include "proxist/query/internal/operators.h"
 
@@ -43,10 +44,13 @@ class AsofJoin {
                         GroupSlotsOfBoth(&left_, &right_, plan_.by, "asof"));
     PX_RETURN_IF_ERROR(ChooseRight());
     AddColumns();
+    ChooseInMemory();
     const Span span = SpanOf(plan_.begin, plan_.end);
     return ForEachSymbol(
         run_, &left_, [&](const SymbolScan&) { return span; },
         [&](SymbolScan& symbol) -> Status {
+          PX_ASSIGN_OR_RETURN(const bool answered, InMemory(symbol, span));
+          if (answered) return OkStatus();
           PX_ASSIGN_OR_RETURN(const exec::Frame frame, symbol.Read(span, {}));
           return OneSymbol(symbol, frame);
         },
@@ -70,6 +74,29 @@ class AsofJoin {
     if (names.empty()) return OkStatus();
     PX_ASSIGN_OR_RETURN(right_slots_, ChosenSlots(&right_, names));
     return OkStatus();
+  }
+
+  /// What AsofInMemory takes, if it can answer such a plan.
+  void ChooseInMemory() {
+    if (left_.has_where() || right_.has_where() || !left_by_.empty()) return;
+    AsofColumns columns;
+    for (const size_t slot : left_slots_) {
+      if (left_.DefOf(slot).type.kind == column::TypeKind::kString) return;
+      columns.left.push_back(left_.ColumnOf(slot));
+    }
+    for (const size_t slot : right_slots_) {
+      const column::TypeKind kind = right_.DefOf(slot).type.kind;
+      if (kind == column::TypeKind::kString) return;
+      columns.right.push_back({right_.ColumnOf(slot), column::WidthOf(kind)});
+    }
+    columns.right_seq = right_seq_;
+    in_memory_ = std::move(columns);
+  }
+
+  StatusOr<bool> InMemory(SymbolScan& symbol, Span span) {
+    if (!in_memory_.has_value()) return false;
+    const Stopwatch watch(run_.context->budget->clock(), &run_.context->explain->hot);
+    return AsofInMemory(symbol, RightOf(symbol), span, rule_, *in_memory_, run_.output);
   }
 
   void AddColumns() {
@@ -302,6 +329,7 @@ class AsofJoin {
   std::vector<size_t> left_slots_;
   std::vector<size_t> right_slots_;
   bool right_seq_ = false;
+  std::optional<AsofColumns> in_memory_;
   std::vector<size_t> left_by_;
   std::vector<size_t> right_by_;
   std::map<std::string, std::unique_ptr<SymbolScan>> open_;  // right sides of the symbols at hand

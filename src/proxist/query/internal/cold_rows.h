@@ -37,6 +37,7 @@ struct Piece {
   [[nodiscard]] const int64_t* ts() const {
     return block != nullptr ? hot::TimestampsOf(*block) : cold->ts.data();
   }
+  [[nodiscard]] int64_t first_ts() const { return ts()[begin]; }
   [[nodiscard]] const uint64_t* seq() const {
     return block != nullptr ? hot::SeqsOf(*block) : cold->seq.data();
   }

@@ -23,6 +23,8 @@ struct ShardCut {
   std::shared_ptr<exec::Symbols> symbols;
 };
 
+class SymbolOrders;
+
 /// What every part of a running query shares. One thread.
 struct QueryContext {
   const Engine::Ports* ports = nullptr;

@@ -29,9 +29,16 @@ void Output::AddColumn(std::string name, column::Type type) {
   names_.emplace_back(std::move(name), type);
 }
 
+std::vector<exec::Column> Output::EmptyColumns() const {
+  std::vector<exec::Column> columns;
+  columns.reserve(names_.size());
+  for (const auto& [name, type] : names_) columns.emplace_back(type);
+  return columns;
+}
+
 void Output::Open() {
   if (!open_.empty()) return;
-  for (const auto& [name, type] : names_) open_.emplace_back(type);
+  open_ = EmptyColumns();
   symbols_ = shared_ != nullptr ? shared_ : std::make_shared<exec::Symbols>(nullptr);
   translated_.clear();
   texts_ = std::make_shared<Texts>();
@@ -57,11 +64,17 @@ void Output::Take(const std::vector<exec::Column>& columns, size_t begin, size_t
       texts_->bytes += bytes;
     } else if (out.type().kind == column::TypeKind::kSymbol && symbols != symbols_.get()) {
       auto* codes = out.data<uint32_t>();
+      std::optional<uint32_t> last;  // neighbours are often of one symbol
+      uint32_t code = 0;
       for (size_t row = base; row < out.rows(); ++row) {
         if (!out.IsValid(row)) continue;
-        const auto [it, added] = translated_.try_emplace({symbols, codes[row]}, 0);
-        if (added) it->second = symbols_->Code(symbols->Text(codes[row]));
-        codes[row] = it->second;
+        if (last != codes[row]) {
+          last = codes[row];
+          const auto [it, added] = translated_.try_emplace({symbols, *last}, 0);
+          if (added) it->second = symbols_->Code(symbols->Text(*last));
+          code = it->second;
+        }
+        codes[row] = code;
       }
     }
   }
@@ -78,10 +91,33 @@ Status Output::Append(std::vector<exec::Column> columns,
     const size_t end = std::min<uint64_t>(rows, begin + batch_rows_ - open_[0].rows());
     Take(columns, begin, end, symbols.get());
     begin = end;
-    if (open_[0].rows() == batch_rows_) PX_RETURN_IF_ERROR(Cut());
+    if (open_[0].rows() == batch_rows_) PX_RETURN_IF_ERROR(CutFull());
   }
   rows_ += rows;
   return OkStatus();
+}
+
+bool Output::WritesInPlace(const std::shared_ptr<exec::Symbols>& symbols) const {
+  return symbols == shared_ && std::none_of(names_.begin(), names_.end(), [](const auto& column) {
+           return column.second.kind == column::TypeKind::kString;
+         });
+}
+
+std::span<exec::Column> Output::InPlace(size_t* rows) {
+  if (open_.empty()) {
+    Open();
+    // After a full batch another one is likely.
+    const uint64_t likely = rows_ >= batch_rows_ ? batch_rows_ : *rows;
+    for (exec::Column& column : open_) column.Reserve(std::min(likely, batch_rows_));
+  }
+  *rows = std::min<uint64_t>(*rows, batch_rows_ - open_[0].rows());
+  if (limit_.has_value()) *rows = std::min<uint64_t>(*rows, *limit_ - rows_);
+  return open_;
+}
+
+Status Output::Wrote(size_t rows) {
+  rows_ += rows;
+  return open_[0].rows() == batch_rows_ ? CutFull() : OkStatus();
 }
 
 Status Output::Cut() {
@@ -95,7 +131,13 @@ Status Output::Cut() {
   batch.keepalive.push_back(texts_);
   held_.push_back(std::move(batch));
   open_.clear();
-  return held_bytes_ > kHeldBytes ? Flush() : OkStatus();
+  return OkStatus();
+}
+
+Status Output::CutFull() {
+  PX_RETURN_IF_ERROR(Cut());
+  if (!streams_.has_value()) streams_ = safe_ != nullptr && safe_();
+  return *streams_ || held_bytes_ > kHeldBytes ? Flush() : OkStatus();
 }
 
 Status Output::Flush() {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,11 +28,23 @@ class Output {
         limit_(limit),
         shared_(std::move(symbols)) {}
 
+  /// `safe` is asked when the first batch is full. True: nothing that the query reads can be
+  /// overtaken, so batches go out as they are filled.
+  void StreamIf(std::function<bool()> safe) { safe_ = std::move(safe); }
   /// Before the first Append. Names are made unique by the caller.
   void AddColumn(std::string name, column::Type type);
   /// Columns in the order of AddColumn, of equal length; symbol codes of `symbols`.
   Status Append(std::vector<exec::Column> columns,
                 const std::shared_ptr<const exec::Symbols>& symbols);
+  /// True when rows of these symbols may be written straight into a batch: they need no
+  /// translation, and no column holds strings.
+  [[nodiscard]] bool WritesInPlace(const std::shared_ptr<exec::Symbols>& symbols) const;
+  /// A column without rows for each one that was added.
+  [[nodiscard]] std::vector<exec::Column> EmptyColumns() const;
+  /// The columns of the batch at hand, for at most `*rows` more rows, which may become fewer. The
+  /// caller extends each of them by that many and says so with Wrote. There is room() for a row.
+  std::span<exec::Column> InPlace(size_t* rows);
+  Status Wrote(size_t rows);
   /// The limit is reached: nothing more is needed.
   [[nodiscard]] bool full() const { return limit_.has_value() && rows_ >= *limit_; }
   /// Rows that may still come out.
@@ -49,6 +62,7 @@ class Output {
   void Take(const std::vector<exec::Column>& columns, size_t begin, size_t end,
             const exec::Symbols* symbols);
   Status Cut();
+  Status CutFull();
   Status Flush();
 
   const Sink* sink_;
@@ -65,6 +79,8 @@ class Output {
   std::vector<ResultBatch> held_;
   uint64_t held_bytes_ = 0;
   bool started_ = false;
+  std::function<bool()> safe_;
+  std::optional<bool> streams_;
 };
 
 /// `name`, with right_ in front until it differs from all of `taken`; it joins them.

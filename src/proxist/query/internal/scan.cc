@@ -183,6 +183,22 @@ void SymbolScan::CollectPieces(uint32_t index, Span span, const ColdPart* cold,
   }
 }
 
+std::optional<std::vector<Piece>> SymbolScan::HotPieces(Span span) {
+  span.from = std::max(span.from, kMinRowTimestamp);
+  if (span.from > span.to) return std::vector<Piece>();
+  if (HistorySpan(span, {}).has_value()) return std::nullopt;
+  if (series_.size() == 1) {
+    std::vector<Piece> pieces;
+    CollectPieces(0, span, nullptr, nullptr, &pieces);
+    return pieces;
+  }
+  std::vector<std::vector<Piece>> by_series(series_.size());
+  for (uint32_t i = 0; i < series_.size(); ++i) {
+    CollectPieces(i, span, nullptr, nullptr, &by_series[i]);
+  }
+  return Merge(by_series);
+}
+
 StatusOr<exec::Frame> SymbolScan::Read(Span span, std::span<const uint32_t> series) {
   return ReadRows(span, series, nullptr);
 }

@@ -64,6 +64,9 @@ class SymbolScan {
   [[nodiscard]] std::optional<Timestamp> LateAfter(Timestamp at,
                                                    std::span<const uint32_t> series) const;
 
+  /// Where the resolved rows of `span` lie in memory, in order, as long as the cut; nothing when
+  /// some of them may lie in history alone. Not empty pieces.
+  std::optional<std::vector<Piece>> HotPieces(Span span);
   /// All resolved rows of `span`, in order, with the columns of the table scan. Reads history when
   /// it must.
   StatusOr<exec::Frame> Read(Span span, std::span<const uint32_t> series);

@@ -1,0 +1,137 @@
+// Goes over both sides once, a block of left rows at a time.
+#include "proxist/query/internal/asof_hot.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+namespace proxist::query::internal {
+namespace {
+
+// Left rows that are matched together; what one block matched is fetched while the next one is.
+constexpr size_t kBlockRows = 128;
+// Matches whose values are asked for together: few, so that matching goes on beside it.
+constexpr size_t kFetchRows = 16;
+
+/// The right rows that the left rows of [first, last] may match; nothing when that is not known
+/// without history.
+std::optional<std::vector<Piece>> RightPieces(SymbolScan& right, Timestamp first, Timestamp last,
+                                              const exec::AsofRule& rule) {
+  if (rule.forward) {
+    const Timestamp from = rule.strict ? After(first) : first;
+    const Timestamp end =
+        right.StepForward(rule.strict ? After(last) : last, 1, {}).value_or(Timestamp::Max());
+    return right.HotPieces({from, end});
+  }
+  const Timestamp to = rule.strict ? Before(last) : last;
+  const std::optional<Timestamp> from = right.StepBack(rule.strict ? Before(first) : first, 1, {});
+  return right.HotPieces({from.value_or(kMinRowTimestamp), to});
+}
+
+class Writer {
+ public:
+  Writer(SymbolScan& left, const PieceRuns& right, const exec::AsofRule& rule,
+         const AsofColumns& columns, Output* output)
+      : left_(left),
+        right_(right),
+        pass_(right.times(), rule),
+        columns_(columns),
+        output_(*output),
+        in_place_(output->WritesInPlace(left.table().cut().symbols)) {}
+
+  Status Write(std::span<const Piece> pieces) {
+    PieceReader reader(pieces);
+    size_t at = 0;
+    for (; !reader.done() && !output_.full(); at = 1 - at) {
+      Rows& now = rows_[at];
+      now.count = reader.Take(kBlockRows, &now.pieces);
+      Match(&now);
+      PX_RETURN_IF_ERROR(Emit(&rows_[1 - at]));
+    }
+    return Emit(&rows_[1 - at]);
+  }
+
+ private:
+  /// Some rows on the left, with their matches.
+  struct Rows {
+    std::vector<Piece> pieces;
+    size_t count = 0;
+    std::array<exec::RunRow, kBlockRows> matches;
+  };
+
+  void Match(Rows* rows) {
+    exec::RunRow* to = rows->matches.data();
+    for (const Piece& piece : rows->pieces) {
+      for (uint32_t row = piece.begin; row < piece.end;) {
+        const size_t n = std::min<size_t>(piece.end - row, kFetchRows);
+        pass_.Match({piece.ts() + row, n}, to);
+        right_.Prefetch({to, n});
+        to += n;
+        row += static_cast<uint32_t>(n);
+      }
+    }
+  }
+
+  Status Emit(Rows* rows) {
+    PieceReader reader(rows->pieces);
+    for (size_t row = 0; row < rows->count && !output_.full();) {
+      size_t n = rows->count - row;
+      std::vector<exec::Column> own;
+      if (!in_place_) own = output_.EmptyColumns();
+      const std::span<exec::Column> columns = in_place_ ? output_.InPlace(&n) : std::span(own);
+      reader.Take(n, &taken_);
+      Fill(taken_, {rows->matches.data() + row, n}, columns);
+      PX_RETURN_IF_ERROR(in_place_ ? output_.Wrote(n)
+                                   : output_.Append(std::move(own), left_.table().cut().symbols));
+      row += n;
+    }
+    rows->count = 0;
+    return OkStatus();
+  }
+
+  void Fill(std::span<const Piece> pieces, std::span<const exec::RunRow> matches,
+            std::span<exec::Column> columns) const {
+    const size_t n = matches.size();
+    AppendKeys(pieces, n, left_.code(), columns);
+    size_t c = kKeyColumns;
+    for (const size_t column : columns_.left) AppendValues(pieces, n, column, &columns[c++]);
+    for (size_t i = 0; i < columns_.right.size(); ++i) {
+      right_.AppendValues(matches, i, &columns[c++]);
+    }
+    if (columns_.right_seq) right_.AppendSeqs(matches, &columns[c++]);
+    right_.AppendTimes(matches, &columns[c]);
+  }
+
+  SymbolScan& left_;
+  const PieceRuns& right_;
+  exec::AsofPass pass_;
+  const AsofColumns& columns_;
+  Output& output_;
+  const bool in_place_;
+  std::array<Rows, 2> rows_;
+  std::vector<Piece> taken_;
+};
+
+}  // namespace
+
+StatusOr<bool> AsofInMemory(SymbolScan& left, SymbolScan* right, Span span,
+                            const exec::AsofRule& rule, const AsofColumns& columns,
+                            Output* output) {
+  const std::optional<std::vector<Piece>> left_pieces = left.HotPieces(span);
+  if (!left_pieces.has_value()) return false;
+  if (left_pieces->empty()) return true;
+  std::optional<std::vector<Piece>> right_pieces(std::in_place);
+  if (right != nullptr) {
+    const Piece& last = left_pieces->back();
+    right_pieces = RightPieces(*right, Timestamp(left_pieces->front().first_ts()),
+                               Timestamp(last.ts()[last.end - 1]), rule);
+    if (!right_pieces.has_value()) return false;
+  }
+  Budget& budget = *left.table().context().budget;
+  PX_RETURN_IF_ERROR(budget.Charge(PieceRuns::BytesOf(right_pieces->size(), columns.right.size())));
+  const PieceRuns runs(*right_pieces, columns.right);
+  PX_RETURN_IF_ERROR(Writer(left, runs, rule, columns, output).Write(*left_pieces));
+  return true;
+}
+
+}  // namespace proxist::query::internal
