@@ -68,7 +68,7 @@ void AddJoin(CLI::App* sub, QueryFlags* flags) {
 void AddAsof(CLI::App* sub, QueryFlags* flags) {
   AddJoin(sub, flags);
   sub->add_option("--right-columns", flags->right_columns, "A,B,... (default: all)");
-  sub->add_option("--direction", flags->direction, "backward (default) or forward");
+  sub->add_option("--direction", flags->direction, "backward (default), forward or nearest");
   sub->add_flag("--strict", flags->strict, "An equal time does not match");
   sub->add_option("--tolerance", flags->tolerance, "The greatest distance in time")
       ->type_name("DURATION");
@@ -88,6 +88,7 @@ void AddRowQueries(const Add& add) {
     AddTable(sub, flags);
     AddColumns(sub, flags);
     sub->add_option("--at", flags->at, "The time (default: now)")->type_name("TIME");
+    sub->add_option("--count", flags->count, "Rows of each group (default: 1)");
   }
   {
     const auto [sub, flags] = add("range", "Rows of an interval");

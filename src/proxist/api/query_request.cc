@@ -61,6 +61,7 @@ StatusOr<query::LastBy> Decode(const v1::LastBy& message) {
   if (message.has_at()) op.at = Timestamp(message.at());
   op.by = Strings(message.by());
   op.columns = Strings(message.columns());
+  if (message.has_count()) op.count = message.count();
   return op;
 }
 
@@ -81,6 +82,7 @@ StatusOr<query::Asof> Decode(const v1::Asof& message) {
   op.right_columns = Strings(message.right_columns());
   op.by = Strings(message.by());
   op.forward = message.forward();
+  op.nearest = message.nearest();
   op.strict = message.strict();
   if (message.has_tolerance_ns()) {
     if (message.tolerance_ns() < 0) {
@@ -184,6 +186,7 @@ struct PlanEncoder {
     if (op.at != Timestamp::Max()) out->set_at(op.at.ns());
     SetStrings(op.by, out->mutable_by());
     SetStrings(op.columns, out->mutable_columns());
+    if (op.count != 1) out->set_count(op.count);
   }
   void operator()(const query::Range& op) const {
     v1::Range* out = request->mutable_range();
@@ -200,6 +203,7 @@ struct PlanEncoder {
     SetStrings(op.right_columns, out->mutable_right_columns());
     SetStrings(op.by, out->mutable_by());
     out->set_forward(op.forward);
+    out->set_nearest(op.nearest);
     out->set_strict(op.strict);
     if (op.tolerance) out->set_tolerance_ns(op.tolerance->ns());
   }

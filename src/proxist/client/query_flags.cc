@@ -60,6 +60,8 @@ StatusOr<query::LastBy> BuildLastBy(const QueryFlags& flags) {
   PX_ASSIGN_OR_RETURN(op.at, TimeFlag("--at", flags.at, Timestamp::Max()));
   PX_ASSIGN_OR_RETURN(op.by, ListFlag("--by", flags.by));
   PX_ASSIGN_OR_RETURN(op.columns, ListFlag("--columns", flags.columns));
+  op.count = flags.count.value_or(op.count);
+  if (op.count == 0) return InvalidArgument("--count: it must be above zero");
   return op;
 }
 
@@ -98,8 +100,10 @@ StatusOr<query::Asof> BuildAsof(const QueryFlags& flags) {
   PX_RETURN_IF_ERROR(SetJoin(flags, &op));
   PX_ASSIGN_OR_RETURN(op.right_columns, ListFlag("--right-columns", flags.right_columns));
   op.forward = flags.direction == "forward";
-  if (!op.forward && !flags.direction.empty() && flags.direction != "backward") {
-    return InvalidArgument("--direction: {} is not backward or forward", Quoted(flags.direction));
+  op.nearest = flags.direction == "nearest";
+  if (!op.forward && !op.nearest && !flags.direction.empty() && flags.direction != "backward") {
+    return InvalidArgument("--direction: {} is not backward, forward or nearest",
+                           Quoted(flags.direction));
   }
   op.strict = flags.strict;
   if (!flags.tolerance.empty()) {

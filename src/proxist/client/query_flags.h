@@ -23,6 +23,7 @@ struct QueryFlags {
   std::string columns;
   std::string by;
   std::string at;
+  std::optional<uint64_t> count;
   std::string from;
   std::string to;
   std::string right;

@@ -25,6 +25,7 @@ struct LastBy {  // and first-by
   Timestamp at = Timestamp::Max();   // last: ts <= at; first: ts >= at
   std::vector<std::string> by;       // beyond symbol
   std::vector<std::string> columns;  // empty: all
+  uint64_t count = 1;                // rows of each group
 };
 
 struct Range {
@@ -43,6 +44,7 @@ struct Asof {
   std::vector<std::string> right_columns;
   std::vector<std::string> by;  // beyond symbol; columns of both tables
   bool forward = false;
+  bool nearest = false;               // of the backward and the forward match the nearer one
   bool strict = false;                // an equal ts does not match
   std::optional<Duration> tolerance;  // greatest distance in time, included
 };

@@ -70,6 +70,7 @@ TEST(QueryRequest, Asof) {
   op.right_columns = {"bid"};
   op.by = {"venue"};
   op.forward = true;
+  op.nearest = true;
   op.strict = true;
   op.tolerance = Duration(0);
   const query::Plan back = Back({op, 10});
@@ -81,6 +82,7 @@ TEST(QueryRequest, Asof) {
   EXPECT_EQ(got.end, Timestamp(7));
   EXPECT_THAT(got.right_columns, ElementsAre("bid"));
   EXPECT_TRUE(got.forward);
+  EXPECT_TRUE(got.nearest);
   EXPECT_TRUE(got.strict);
   EXPECT_EQ(got.tolerance, Duration(0)) << "zero is a tolerance";
   EXPECT_EQ(TablesOf(back), "trades,quotes");

@@ -156,7 +156,8 @@ TEST(BuildPlan, Book) {
   EXPECT_EQ(op.depth, 5u);
   EXPECT_THAT(std::string(Message(BuildPlan({.op = "book", .depth = 0}).status())),
               HasSubstr("--depth: "));
-  const auto snapshot = BuildPlan({.op = "snapshot", .table = "quotes", .at = "5"});
+  const auto snapshot = BuildPlan({.op = "snapshot", .table = "quotes", .at = "5", .count = 3});
+  EXPECT_EQ(std::get<query::LastBy>(snapshot->op).count, 3u);
   EXPECT_FALSE(std::get<query::LastBy>(snapshot->op).first);
 }
 
@@ -167,7 +168,7 @@ TEST(BuildPlan, NamesTheFlagThatIsWrong) {
   EXPECT_THAT(error({.op = "last-by", .at = "noon"}), HasSubstr("--at: "));
   EXPECT_THAT(error({.op = "range", .from = "1x"}), HasSubstr("--from: "));
   EXPECT_THAT(error({.op = "range", .symbols = "A,,B"}), HasSubstr("--symbols: "));
-  EXPECT_THAT(error({.op = "asof", .direction = "nearest"}), HasSubstr("--direction: 'nearest'"));
+  EXPECT_THAT(error({.op = "asof", .direction = "sideways"}), HasSubstr("--direction: 'sideways'"));
   EXPECT_THAT(error({.op = "asof", .tolerance = "-5s"}), HasSubstr("--tolerance: "));
   EXPECT_THAT(error({.op = "bars", .interval = "0s"}), HasSubstr("--interval: "));
   EXPECT_THAT(error({.op = "bars", .interval = "1m", .fill = "some"}), HasSubstr("--fill: "));

@@ -163,6 +163,7 @@ class PlanParser {
     out.first = first;
     if (Has("--at")) out.at = ParseTimestamp(options_["--at"]).value();
     if (out.first && !Has("--at")) out.at = Timestamp::Min();
+    if (Has("--count")) out.count = std::stoull(options_["--count"]);
     out.by = List("--by");
     out.columns = List("--columns");
     return out;
@@ -186,6 +187,7 @@ class PlanParser {
     out.right_columns = List("--right-columns");
     out.by = List("--by");
     out.forward = options_["--direction"] == "forward";
+    out.nearest = options_["--direction"] == "nearest";
     out.strict = Has("--strict");
     if (Has("--tolerance")) out.tolerance = ParseDuration(options_["--tolerance"]).value();
     return out;

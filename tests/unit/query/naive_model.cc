@@ -106,18 +106,16 @@ Answer NaiveModel::Run(const Plan& plan, const RowTest& where, const RowTest& ri
 Answer NaiveModel::Nearest(const LastBy& op, const RowTest& where) const {
   const Table& table = tables_.at(op.from.table);
   const std::vector<ModelRow> rows = Resolved(table, op.from, op.from.symbols, where);
-  std::map<std::vector<Cell>, size_t> chosen;
+  std::map<std::vector<Cell>, std::vector<size_t>> chosen;
   for (size_t i = 0; i < rows.size(); ++i) {
     if (op.first ? Timestamp(rows[i].ts) < op.at : Timestamp(rows[i].ts) > op.at) continue;
-    const auto group = GroupOf(*table.schema, rows[i], op.by);
-    if (op.first) {
-      chosen.try_emplace(group, i);
-    } else {
-      chosen[group] = i;
-    }
+    std::vector<size_t>& group = chosen[GroupOf(*table.schema, rows[i], op.by)];
+    if (op.first && group.size() == op.count) continue;
+    group.push_back(i);
+    if (group.size() > op.count) group.erase(group.begin());
   }
   std::set<size_t> picked;
-  for (const auto& [group, i] : chosen) picked.insert(i);
+  for (const auto& [group, of_group] : chosen) picked.insert(of_group.begin(), of_group.end());
   Answer out;
   out.names = {"symbol", "ts", "seq"};
   for (const auto& name : Names(*table.schema, op.columns)) out.names.push_back(name);
@@ -167,13 +165,21 @@ Answer NaiveModel::Match(const Asof& op, const RowTest& where, const RowTest& ri
   out.names.push_back("right_ts");
   for (const ModelRow& row : Resolved(left, op.left, op.left.symbols, where)) {
     if (!Inside(row.ts, op.begin, op.end)) continue;
-    const ModelRow* best = nullptr;
+    const ModelRow* before = nullptr;
+    const ModelRow* after = nullptr;
     for (const ModelRow& candidate : right_rows) {
       if (GroupOf(*left.schema, row, op.by) != GroupOf(*right.schema, candidate, op.by)) continue;
-      const int64_t distance = op.forward ? candidate.ts - row.ts : row.ts - candidate.ts;
-      if (distance < 0 || (op.strict && distance == 0)) continue;
-      if (op.tolerance.has_value() && distance > op.tolerance->ns()) continue;
-      if (!op.forward || best == nullptr) best = &candidate;
+      const int64_t distance = candidate.ts - row.ts;
+      if (op.strict && distance == 0) continue;
+      if (op.tolerance.has_value() && std::abs(distance) > op.tolerance->ns()) continue;
+      if (distance <= 0) before = &candidate;
+      if (distance >= 0 && after == nullptr) after = &candidate;
+    }
+    const ModelRow* best = op.forward ? after : before;
+    if (op.nearest) {
+      best = before != nullptr && (after == nullptr || row.ts - before->ts <= after->ts - row.ts)
+                 ? before
+                 : after;
     }
     out.rows.push_back(KeyCells(row));
     for (const auto& name : Names(*left.schema, op.columns)) {

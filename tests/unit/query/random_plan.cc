@@ -189,7 +189,8 @@ LastBy RandomPlans::MakeLastBy(const Draw& draw, Where* where) {
   op.at = Bound();
   op.by = Below(2) == 0 ? SomeOf(draw.by_names) : std::vector<std::string>{};
   op.columns = draw.columns;
-  description_ = fmt::format("{} {} at {} by {}", op.first ? "first-by" : "last-by",
+  if (Below(3) == 0) op.count = 1 + Below(5);
+  description_ = fmt::format("{} of {} {} at {} by {}", op.count, op.first ? "first-by" : "last-by",
                              draw.table->name, op.at.ns(), fmt::join(op.by, "+"));
   return op;
 }
@@ -216,11 +217,13 @@ Asof RandomPlans::MakeAsof(const Draw& draw, Where* where, Where* right_where) {
   op.right_columns = SomeOf({"bid", "weight", "size", "note", "venue"});
   op.by = SomeOf({"venue", "cond"});
   op.forward = Below(2) == 0;
+  op.nearest = Below(4) == 0;
   op.strict = Below(2) == 0;
   if (Below(2) == 0) op.tolerance = Duration(static_cast<int64_t>(Below(8)) * range_.unit);
-  description_ = fmt::format(
-      "asof {} strict {} tolerance {} by {} {}..{}", op.forward ? "forward" : "backward", op.strict,
-      op.tolerance.value_or(Duration(-1)).ns(), fmt::join(op.by, "+"), op.begin.ns(), op.end.ns());
+  description_ = fmt::format("asof {} nearest {} strict {} tolerance {} by {} {}..{}",
+                             op.forward ? "forward" : "backward", op.nearest, op.strict,
+                             op.tolerance.value_or(Duration(-1)).ns(), fmt::join(op.by, "+"),
+                             op.begin.ns(), op.end.ns());
   return op;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "proxist/exec/group.h"
+#include "proxist/exec/int128.h"
 #include "proxist/query/internal/asof_hot.h"
 #include "proxist/query/internal/cursor.h"
 #include "proxist/query/internal/operators.h"
@@ -19,18 +20,19 @@ struct RightRows {
   exec::Frame near;                // of the left rows' span
   std::vector<uint32_t> selected;  // of `near`
   std::vector<uint32_t> ids;       // of `selected`
-  exec::Frame far;                 // found beyond it: at most one for each group
-  std::vector<int64_t> far_of;     // by group id: row of `far`, or -1
+  exec::Frame far;                 // found beyond it: at most one for each group and direction
 };
+
+/// By group id: a row of RightRows::far, or -1.
+using FarRows = std::vector<int64_t>;
 
 class AsofJoin {
  public:
   AsofJoin(const Asof& plan, Side left, Side right, const Run& run)
-      : plan_(plan),
-        left_(std::move(left)),
-        right_(std::move(right)),
-        run_(run),
-        rule_{plan.forward, plan.strict, plan.tolerance} {}
+      : plan_(plan), left_(std::move(left)), right_(std::move(right)), run_(run) {
+    if (plan.nearest || !plan.forward) rules_.push_back({false, plan.strict, plan.tolerance});
+    if (plan.nearest || plan.forward) rules_.push_back({true, plan.strict, plan.tolerance});
+  }
 
   Status Start() {
     if (plan_.left.tenant != plan_.right.tenant) {
@@ -78,6 +80,7 @@ class AsofJoin {
 
   /// What AsofInMemory takes, if it can answer such a plan.
   void ChooseInMemory() {
+    if (rules_.size() > 1) return;
     if (left_.has_where() || right_.has_where() || !left_by_.empty()) return;
     AsofColumns columns;
     for (const size_t slot : left_slots_) {
@@ -96,7 +99,7 @@ class AsofJoin {
   StatusOr<bool> InMemory(SymbolScan& symbol, Span span) {
     if (!in_memory_.has_value()) return false;
     const Stopwatch watch(run_.context->budget->clock(), &run_.context->explain->hot);
-    return AsofInMemory(symbol, RightOf(symbol), span, rule_, *in_memory_, run_.output);
+    return AsofInMemory(symbol, RightOf(symbol), span, rules_[0], *in_memory_, run_.output);
   }
 
   void AddColumns() {
@@ -121,7 +124,7 @@ class AsofJoin {
     for (SymbolScan* symbol : symbols) {
       auto right = right_.Open(run_.context, &symbol->table().cut(), symbol->text());
       if (right == nullptr) continue;
-      const Span near{plan_.forward ? span.from : span.from.Minus(kLookBack), span.to};
+      const Span near{rules_[0].forward ? span.from : span.from.Minus(kLookBack), span.to};
       requests[&right->table()].push_back({right.get(), near, {}});
       open_[symbol->text()] = std::move(right);
     }
@@ -162,68 +165,111 @@ class AsofJoin {
     if (right != nullptr) {
       PX_RETURN_IF_ERROR(
           ReadNear(*right, {Timestamp(ts.front()), Timestamp(ts.back())}, &grouping, &found));
-      std::vector<int64_t> right_ts;
-      for (const uint32_t row : found.selected) right_ts.push_back(found.near.ts[row]);
-      match = exec::AsofMatch(ts, ids, right_ts, found.ids, grouping.size(), rule_);
-      for (int64_t& at : match) {
-        if (at >= 0) at = found.selected[static_cast<size_t>(at)];
+      for (const exec::AsofRule& rule : rules_) {
+        PX_ASSIGN_OR_RETURN(const std::vector<int64_t> one,
+                            MatchBy(rule, *right, ts, ids, groups, &grouping, &found));
+        for (size_t i = 0; i < match.size(); ++i) {
+          if (Nearer(ts[i], one[i], match[i], found)) match[i] = one[i];
+        }
       }
-      PX_RETURN_IF_ERROR(ReadFar(*right, ts, ids, groups, match, &grouping, &found));
     }
     const Stopwatch watch(run_.context->budget->clock(), &run_.context->explain->compute);
-    return Emit(symbol, left, rows, ids, match, found);
+    return Emit(symbol, left, rows, match, found);
+  }
+
+  /// For each left row its right row: a row of found->near, or after all of these one of
+  /// found->far; -1: none.
+  StatusOr<std::vector<int64_t>> MatchBy(const exec::AsofRule& rule, SymbolScan& right,
+                                         const std::vector<int64_t>& ts,
+                                         const std::vector<uint32_t>& ids, size_t groups,
+                                         exec::Grouping* grouping, RightRows* found) {
+    std::vector<int64_t> right_ts;
+    for (const uint32_t row : found->selected) right_ts.push_back(found->near.ts[row]);
+    std::vector<int64_t> match =
+        exec::AsofMatch(ts, ids, right_ts, found->ids, grouping->size(), rule);
+    for (int64_t& at : match) {
+      if (at >= 0) at = found->selected[static_cast<size_t>(at)];
+    }
+    FarRows far_of(groups, -1);
+    PX_RETURN_IF_ERROR(ReadFar(rule, right, ts, ids, match, grouping, found, &far_of));
+    const auto near_rows = static_cast<int64_t>(found->near.rows());
+    for (size_t i = 0; i < match.size(); ++i) {
+      const int64_t far = far_of[ids[i]];
+      if (match[i] >= 0 || far < 0) continue;
+      if (exec::AsofAdmits(rule, Timestamp(ts[i]),
+                           Timestamp(found->far.ts[static_cast<size_t>(far)]))) {
+        match[i] = near_rows + far;
+      }
+    }
+    return match;
+  }
+
+  static int64_t TimeOf(int64_t at, const RightRows& found) {
+    const size_t near_rows = found.near.rows();
+    const auto row = static_cast<size_t>(at);
+    return row < near_rows ? found.near.ts[row] : found.far.ts[row - near_rows];
+  }
+
+  /// True when `candidate` is a match and nearer to `ts` than `match`.
+  static bool Nearer(int64_t ts, int64_t candidate, int64_t match, const RightRows& found) {
+    if (candidate < 0 || match < 0) return candidate >= 0;
+    const auto distance = [&](int64_t at) {
+      const auto way = static_cast<exec::Int128>(TimeOf(at, found)) - ts;
+      return way < 0 ? -way : way;
+    };
+    return distance(candidate) < distance(match);
   }
 
   Status ReadNear(SymbolScan& right, Span span, exec::Grouping* grouping, RightRows* found) {
     PX_ASSIGN_OR_RETURN(found->near, right.Read(span, {}));
     right_.Select(found->near, right, &found->selected);
     found->ids = grouping->Assign(ColumnsAt(found->near, right_by_), found->selected);
+    for (const exec::Column& column : found->near.columns) {
+      found->far.columns.emplace_back(column.type());
+    }
     return OkStatus();
   }
 
   /// Looks beyond the left rows' span for the groups whose outer left rows have no match yet:
   /// before it backward, after it forward, as far as tolerance admits.
-  Status ReadFar(SymbolScan& right, const std::vector<int64_t>& ts,
-                 const std::vector<uint32_t>& ids, size_t groups, const std::vector<int64_t>& match,
-                 exec::Grouping* grouping, RightRows* found) {
-    found->far_of.assign(groups, -1);
-    for (const exec::Column& column : found->near.columns) {
-      found->far.columns.emplace_back(column.type());
-    }
+  Status ReadFar(const exec::AsofRule& rule, SymbolScan& right, const std::vector<int64_t>& ts,
+                 const std::vector<uint32_t>& ids, const std::vector<int64_t>& match,
+                 exec::Grouping* grouping, RightRows* found, FarRows* far_of) {
+    const size_t groups = far_of->size();
     // The left row of each group that reaches furthest, and whether any is without a match.
     std::vector<bool> wanted(groups, false);
-    Timestamp reach = plan_.forward ? Timestamp::Min() : Timestamp::Max();
+    Timestamp reach = rule.forward ? Timestamp::Min() : Timestamp::Max();
     for (size_t i = 0; i < match.size(); ++i) {
       if (match[i] >= 0) continue;
       wanted[ids[i]] = true;
       const Timestamp at(ts[i]);
-      if (plan_.forward) {
+      if (rule.forward) {
         const Timestamp limit =
-            plan_.tolerance.has_value() ? at.Plus(*plan_.tolerance) : Timestamp::Max();
+            rule.tolerance.has_value() ? at.Plus(*rule.tolerance) : Timestamp::Max();
         reach = std::max(reach, limit);
       } else {
         const Timestamp limit =
-            plan_.tolerance.has_value() ? at.Minus(*plan_.tolerance) : Timestamp::Min();
+            rule.tolerance.has_value() ? at.Minus(*rule.tolerance) : Timestamp::Min();
         reach = std::min(reach, limit);
       }
     }
     size_t open = static_cast<size_t>(std::count(wanted.begin(), wanted.end(), true));
     if (open == 0) return OkStatus();
-    const Span span = plan_.forward ? Span{After(Timestamp(ts.back())), reach}
-                                    : Span{reach, Before(Timestamp(ts.front()))};
+    const Span span = rule.forward ? Span{After(Timestamp(ts.back())), reach}
+                                   : Span{reach, Before(Timestamp(ts.front()))};
     std::vector<bool> whole;
-    std::vector<Cursor> cursors = MakeCursors(right, span, wanted, grouping, &whole);
+    std::vector<Cursor> cursors = MakeCursors(rule, right, span, wanted, grouping, &whole);
     const auto take = [&](size_t c, const exec::Frame& frame) -> Status {
       std::vector<uint32_t> rows;
       right_.Select(frame, right, &rows);
-      if (!plan_.forward) std::reverse(rows.begin(), rows.end());
+      if (!rule.forward) std::reverse(rows.begin(), rows.end());
       if (whole[c] && rows.size() > 1) rows.resize(1);
       const std::vector<uint32_t> right_ids = grouping->Assign(ColumnsAt(frame, right_by_), rows);
       std::vector<int64_t> kept;
       for (size_t i = 0; i < rows.size(); ++i) {
         const uint32_t id = right_ids[i];
-        if (id >= groups || !wanted[id] || found->far_of[id] >= 0) continue;
-        found->far_of[id] = static_cast<int64_t>(found->far.rows());
+        if (id >= groups || !wanted[id] || (*far_of)[id] >= 0) continue;
+        (*far_of)[id] = static_cast<int64_t>(found->far.rows());
         found->far.ts.push_back(frame.ts[rows[i]]);
         found->far.seq.push_back(frame.seq[rows[i]]);
         kept.push_back(rows[i]);
@@ -246,10 +292,11 @@ class AsofJoin {
 
   /// One walk for each wanted group of series when the by columns are series columns, else one for
   /// all. `whole`: the first row that a walk selects is all that it is for.
-  std::vector<Cursor> MakeCursors(SymbolScan& right, Span span, const std::vector<bool>& wanted,
-                                  exec::Grouping* grouping, std::vector<bool>* whole) const {
+  std::vector<Cursor> MakeCursors(const exec::AsofRule& rule, SymbolScan& right, Span span,
+                                  const std::vector<bool>& wanted, exec::Grouping* grouping,
+                                  std::vector<bool>* whole) const {
     std::vector<Cursor> cursors;
-    const Direction direction = plan_.forward ? Direction::kForward : Direction::kBackward;
+    const Direction direction = rule.forward ? Direction::kForward : Direction::kBackward;
     constexpr size_t kFilteredStep = 8;
     const auto groups = right_.SeriesGroups(right, right_by_);
     if (right_by_.empty() || !groups.has_value()) {
@@ -276,22 +323,10 @@ class AsofJoin {
   }
 
   Status Emit(SymbolScan& symbol, const exec::Frame& left, const std::vector<uint32_t>& rows,
-              const std::vector<uint32_t>& ids, const std::vector<int64_t>& match,
-              const RightRows& found) {
+              const std::vector<int64_t>& match, const RightRows& found) {
     const std::vector<int64_t> left_rows(rows.begin(), rows.end());
     std::vector<exec::Column> columns = KeyColumns(left, symbol.code(), left_rows);
     for (const size_t slot : left_slots_) columns.push_back(PickColumn(left, slot, left_rows));
-    // A match beyond the span is a row after all near ones.
-    const auto near_rows = static_cast<int64_t>(found.near.rows());
-    std::vector<int64_t> joined(match);
-    for (size_t i = 0; i < joined.size(); ++i) {
-      if (joined[i] >= 0 || found.far_of.empty() || found.far_of[ids[i]] < 0) continue;
-      const int64_t far = found.far_of[ids[i]];
-      if (exec::AsofAdmits(rule_, Timestamp(left.ts[rows[i]]),
-                           Timestamp(found.far.ts[static_cast<size_t>(far)]))) {
-        joined[i] = near_rows + far;
-      }
-    }
     for (const size_t slot : right_slots_) {
       exec::Column all(right_.DefOf(slot).type);
       if (slot < found.near.columns.size()) {
@@ -301,20 +336,20 @@ class AsofJoin {
         all.AppendRange(found.far.columns[slot], 0, found.far.rows());
       }
       exec::Column& out = columns.emplace_back(all.type());
-      out.AppendGather(all, joined.data(), joined.size());
+      out.AppendGather(all, match.data(), match.size());
     }
     exec::Column right_seq({column::TypeKind::kUint64, 0});
     exec::Column right_ts({column::TypeKind::kTimestamp, 0});
-    for (const int64_t at : joined) {
+    for (const int64_t at : match) {
       if (at < 0) {
         right_seq.AppendNull();
         right_ts.AppendNull();
         continue;
       }
-      const exec::Frame& frame = at < near_rows ? found.near : found.far;
-      const auto row = static_cast<size_t>(at < near_rows ? at : at - near_rows);
-      right_seq.Append(frame.seq[row]);
-      right_ts.Append(frame.ts[row]);
+      const auto row = static_cast<size_t>(at);
+      const size_t near_rows = found.near.rows();
+      right_seq.Append(row < near_rows ? found.near.seq[row] : found.far.seq[row - near_rows]);
+      right_ts.Append(TimeOf(at, found));
     }
     if (right_seq_) columns.push_back(std::move(right_seq));
     columns.push_back(std::move(right_ts));
@@ -325,7 +360,7 @@ class AsofJoin {
   Side left_;
   Side right_;
   const Run& run_;
-  exec::AsofRule rule_;
+  std::vector<exec::AsofRule> rules_;  // of the same distance the first one's match wins
   std::vector<size_t> left_slots_;
   std::vector<size_t> right_slots_;
   bool right_seq_ = false;

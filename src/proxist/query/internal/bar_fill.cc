@@ -24,6 +24,14 @@ std::vector<int64_t> LastValid(const exec::BarSlices& bars, const exec::Column& 
 exec::Column FillColumn(Fill fill, Aggregates::Emptiness emptiness,
                         const std::vector<BarLine>& lines, const exec::BarSlices& bars,
                         const exec::Column& values, const exec::Column& close) {
+  exec::Column out(values.type());
+  if (fill == Fill::kNone) {
+    std::vector<int64_t> own;
+    own.reserve(lines.size());
+    for (const BarLine& line : lines) own.push_back(static_cast<int64_t>(line.bar));
+    out.AppendGather(values, own.data(), own.size());
+    return out;
+  }
   using Emptiness = Aggregates::Emptiness;
   const bool price = fill == Fill::kPrevious && emptiness == Emptiness::kPrice;
   const exec::Column& source = price ? close : values;
@@ -32,7 +40,6 @@ exec::Column FillColumn(Fill fill, Aggregates::Emptiness emptiness,
                     (fill == Fill::kZero && column::IsNumeric(values.type().kind));
   std::vector<int64_t> before;
   if (fill == Fill::kPrevious) before = LastValid(bars, source);
-  exec::Column out(values.type());
   for (const BarLine& line : lines) {
     const auto bar = static_cast<int64_t>(line.bar);
     if (line.step == 0) {

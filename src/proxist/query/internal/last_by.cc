@@ -1,4 +1,4 @@
-// Last-by and first-by: the row nearest to a moment, of each symbol or group.
+// Last-by and first-by: the rows nearest to a moment, of each symbol or group.
 #include <algorithm>
 
 #include "proxist/exec/group.h"
@@ -11,12 +11,13 @@ namespace {
 constexpr size_t kSymbolsAtOnce = 1024;
 // A predicate selects few rows as often as many; a first step of this size costs little.
 constexpr size_t kFilteredStep = 8;
+constexpr uint64_t kMostStepRows = 8192;
 
 /// The rows found so far of one symbol, in the order of the frames' columns.
 struct Found {
   std::unique_ptr<SymbolScan> symbol;
   exec::Grouping groups;
-  std::vector<bool> known;  // by group id
+  std::vector<uint64_t> count;  // by group id
   exec::Frame rows;
 };
 
@@ -26,6 +27,7 @@ class NearestRows {
       : plan_(plan), side_(std::move(side)), run_(run) {}
 
   Status Start() {
+    if (plan_.count == 0) return InvalidArgument("last-by: 0 rows of each group are none");
     PX_ASSIGN_OR_RETURN(slots_, ChosenSlots(&side_, plan_.columns));
     PX_ASSIGN_OR_RETURN(by_, side_.GroupSlots(plan_.by));
     series_ = side_.SeriesSlots();
@@ -50,7 +52,7 @@ class NearestRows {
     struct Walks {
       std::vector<Cursor> cursors;
       std::vector<Found*> owners;
-      std::vector<bool> whole;  // the cursor's series are one group
+      std::vector<uint64_t> missing;  // rows of a cursor whose series are one group; 0: of several
     };
     std::map<TableScan*, Walks> walks;
     for (size_t i = begin; i < end; ++i) {
@@ -64,9 +66,10 @@ class NearestRows {
             plan_.first ? Span{plan_.at, Timestamp::Max()} : Span{Timestamp::Min(), plan_.at};
         these.cursors.emplace_back(one.symbol.get(), std::move(series),
                                    plan_.first ? Direction::kForward : Direction::kBackward, span,
-                                   side_.has_where() || !whole ? kFilteredStep : 1);
+                                   std::min(plan_.count, kMostStepRows) *
+                                       (side_.has_where() || !whole ? kFilteredStep : 1));
         these.owners.push_back(&one);
-        these.whole.push_back(whole);
+        these.missing.push_back(whole ? plan_.count : 0);
       };
       if (!groups.has_value()) {
         add({}, false);
@@ -78,8 +81,9 @@ class NearestRows {
     }
     for (auto& [table, these] : walks) {
       const auto take = [&, &these = these](size_t i, const exec::Frame& frame) -> Status {
-        const bool any = Take(these.owners[i], frame);
-        if (any && these.whole[i]) these.cursors[i].Stop();
+        uint64_t& missing = these.missing[i];
+        const uint64_t taken = Take(these.owners[i], frame);
+        if (missing > 0 && (missing -= std::min(missing, taken)) == 0) these.cursors[i].Stop();
         return OkStatus();
       };
       PX_RETURN_IF_ERROR(Walk(these.cursors, take));
@@ -90,18 +94,18 @@ class NearestRows {
     return OkStatus();
   }
 
-  /// Keeps the nearest selected row of each group that is not known yet. True when there was one.
-  bool Take(Found* found, const exec::Frame& frame) {
+  /// Keeps the nearest selected rows of each group that has too few yet; returns how many.
+  uint64_t Take(Found* found, const exec::Frame& frame) {
     std::vector<uint32_t> rows;
     side_.Select(frame, *found->symbol, &rows);
     if (!plan_.first) std::reverse(rows.begin(), rows.end());
-    if (by_.empty() && rows.size() > 1) rows.resize(1);
+    if (by_.empty() && rows.size() > plan_.count) rows.resize(plan_.count);
     const std::vector<uint32_t> ids = found->groups.Assign(ColumnsAt(frame, by_), rows);
-    found->known.resize(found->groups.size(), false);
+    found->count.resize(found->groups.size(), 0);
     std::vector<int64_t> nearest;
     for (size_t i = 0; i < rows.size(); ++i) {
-      if (found->known[ids[i]]) continue;
-      found->known[ids[i]] = true;
+      if (found->count[ids[i]] == plan_.count) continue;
+      ++found->count[ids[i]];
       nearest.push_back(rows[i]);
     }
     exec::Frame& kept = found->rows;
@@ -118,7 +122,7 @@ class NearestRows {
     if (!nearest.empty()) {
       kept.keepalive.insert(kept.keepalive.end(), frame.keepalive.begin(), frame.keepalive.end());
     }
-    return !rows.empty();
+    return nearest.size();
   }
 
   Status Emit(const Found& found) {

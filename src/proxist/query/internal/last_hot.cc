@@ -108,7 +108,7 @@ struct Found {
 }  // namespace
 
 bool MemoryMayAnswer(const LastBy& op) {
-  return !op.first && op.by.empty() && op.from.where.empty();
+  return !op.first && op.count == 1 && op.by.empty() && op.from.where.empty();
 }
 
 std::optional<std::vector<size_t>> FixedColumns(const column::TableSchema& schema,

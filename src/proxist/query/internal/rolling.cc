@@ -35,14 +35,14 @@ class RollingWindows {
           if (span_.from > span_.to) return OkStatus();
           if (std::optional<TotalsWish> wish = SharedTotals(symbol)) {
             SeriesTotals totals(side_, std::move(*wish));
-            PX_ASSIGN_OR_RETURN(const exec::Frame frame, symbol.ReadWithTotals(read, &totals));
-            return OneSymbol(symbol, frame, &totals);
+            PX_ASSIGN_OR_RETURN(exec::Frame frame, symbol.ReadWithTotals(read, &totals));
+            return OneSymbol(symbol, std::move(frame), &totals);
           }
           PX_ASSIGN_OR_RETURN(exec::Frame frame, symbol.Read(read, {}));
           if (plan_.window_rows.has_value() && aggregates_->needs_window()) {
             PX_RETURN_IF_ERROR(ReadRowsBeyond(symbol, &frame));
           }
-          return OneSymbol(symbol, frame, nullptr);
+          return OneSymbol(symbol, std::move(frame), nullptr);
         });
   }
 
@@ -152,11 +152,13 @@ class RollingWindows {
   }
 
   /// `read`: what stands for rows that the frame does not hold, if anything.
-  Status OneSymbol(SymbolScan& symbol, const exec::Frame& everything, const SeriesTotals* read) {
+  Status OneSymbol(SymbolScan& symbol, exec::Frame frame, const SeriesTotals* read) {
     const Stopwatch watch(run_.context->budget->clock(), &run_.context->explain->compute);
-    std::vector<uint32_t> selected;
-    side_.Select(everything, symbol, &selected);
-    const exec::Frame frame = PickRows(everything, {selected.begin(), selected.end()});
+    if (side_.has_where()) {
+      std::vector<uint32_t> selected;
+      side_.Select(frame, symbol, &selected);
+      frame = PickRows(frame, {selected.begin(), selected.end()});
+    }
     std::vector<uint32_t> all(frame.rows());
     for (uint32_t i = 0; i < all.size(); ++i) all[i] = i;
     exec::Grouping grouping;
@@ -182,24 +184,38 @@ class RollingWindows {
     }
     const std::vector<int64_t> ends = Ends(frame, slices);
     const Aggregates::Rows of{&frame, &symbol, &slices, ends, ids, first, totals, read};
-    PX_ASSIGN_OR_RETURN(const std::vector<exec::Column> values, aggregates_->Compute(of));
-    return Emit(symbol, frame, slices, first, last, values);
+    PX_ASSIGN_OR_RETURN(std::vector<exec::Column> values, aggregates_->Compute(of));
+    if (grouping.size() > 1) InRowOrder(slices, &values);
+    return Emit(symbol, frame, first, last, std::move(values));
   }
 
   /// Aggregates come in the order of the slices; the answer is in row order.
-  Status Emit(SymbolScan& symbol, const exec::Frame& frame, const exec::Slices& slices,
-              size_t first, size_t last, const std::vector<exec::Column>& values) {
-    std::vector<int64_t> position(frame.rows());
+  static void InRowOrder(const exec::Slices& slices, std::vector<exec::Column>* values) {
+    std::vector<int64_t> position(slices.size());
     for (size_t k = 0; k < slices.size(); ++k) {
       position[slices.order[k]] = static_cast<int64_t>(k);
     }
+    for (exec::Column& column : *values) {
+      exec::Column ordered(column.type());
+      ordered.AppendGather(column, position.data(), position.size());
+      column = std::move(ordered);
+    }
+  }
+
+  /// The rows from `first` to before `last`.
+  Status Emit(SymbolScan& symbol, const exec::Frame& frame, size_t first, size_t last,
+              std::vector<exec::Column> values) {
     std::vector<int64_t> rows;
+    rows.reserve(last - first);
     for (size_t row = first; row < last; ++row) rows.push_back(static_cast<int64_t>(row));
     std::vector<exec::Column> columns = KeyColumns(frame, symbol.code(), rows);
     for (const size_t slot : slots_) columns.push_back(PickColumn(frame, slot, rows));
-    for (const exec::Column& of : values) {
-      exec::Column& out = columns.emplace_back(of.type());
-      out.AppendGather(of, position.data() + first, rows.size());
+    for (exec::Column& of : values) {
+      if (rows.size() == frame.rows()) {
+        columns.push_back(std::move(of));
+      } else {
+        columns.emplace_back(of.type()).AppendRange(of, first, last);
+      }
     }
     return run_.output->Append(std::move(columns), symbol.table().cut().symbols);
   }
