@@ -57,7 +57,7 @@ class RandomPlans {
     std::vector<std::string> by_names, columns;
     Timestamp begin, end;
   };
-  Cell Maybe(Cell cell) { return Below(5) == 0 ? Cell() : cell; }
+  Cell Maybe(const Cell& cell) { return Below(5) == 0 ? Cell() : cell; }
   std::string Venue() { return std::string(1, static_cast<char>('P' + Below(3))); }
   Where QuoteWhere();
   Where TradeWhere();
