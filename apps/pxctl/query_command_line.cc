@@ -159,7 +159,7 @@ void AddWindowQueries(const Add& add) {
     AddTable(sub, flags);
     AddColumns(sub, flags);
     AddInterval(sub, flags);
-    sub->add_option("--window", flags->window, "5m or 100rows")->required();
+    sub->add_option("--window", flags->window, "5m or 100rows; moving averages need none");
     sub->add_flag("--centred", flags->centred, "Half of the window before the row, half after it");
     AddAggregates(sub, flags);
   }

@@ -57,6 +57,8 @@ QUESTIONS = [
     (["rolling", "trades", "--window", "3rows", "--centred", "--columns", "price", "--aggregates", "mean(price),distinct(size)"],
      ["symbol,ts,seq,price,mean(price),distinct(size)", "S,150,1,1.05,1.275,2",
       "S,300,2,1.50,1.3666666666666667,3", "S,310,3,1.55,1.525,2"]),
+    (["rolling", "trades", "--columns", "size", "--aggregates", "ema(price, 0.5)"],
+     ['symbol,ts,seq,size,"ema(price,0.5)"', "S,150,1,10,1.05", "S,300,2,30,1.275", "S,310,3,20,1.4125"]),
     (["book", "levels"], ["symbol,side,level,price,size,orders", "S,B,1,0.90,7,1", "S,A,1,1.10,4,1"]),
     (["book", "levels", "--at", "125", "--depth", "1"],
      ["symbol,side,level,price,size,orders", "S,B,1,1.00,5,1", "S,A,1,1.10,4,1"]),

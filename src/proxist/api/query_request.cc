@@ -139,7 +139,7 @@ StatusOr<query::WindowJoin> Decode(const v1::WindowJoin& message) {
 StatusOr<query::Rolling> Decode(const v1::Rolling& message) {
   query::Rolling op;
   PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "rolling"));
-  if (message.has_window_ns() == message.has_window_rows()) {
+  if (message.has_window_ns() && message.has_window_rows()) {
     return InvalidArgument("rolling: give either a window in time or one in rows");
   }
   if (message.has_window_ns()) {
@@ -147,7 +147,8 @@ StatusOr<query::Rolling> Decode(const v1::Rolling& message) {
       return InvalidArgument("rolling: a window of {} ns is negative", message.window_ns());
     }
     op.window = Duration(message.window_ns());
-  } else {
+  }
+  if (message.has_window_rows()) {
     if (message.window_rows() == 0) return InvalidArgument("rolling: a window of 0 rows");
     op.window_rows = message.window_rows();
   }

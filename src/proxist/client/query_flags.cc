@@ -154,7 +154,9 @@ StatusOr<query::Bars> BuildBars(const QueryFlags& flags) {
   return op;
 }
 
+/// None is left to the server, which knows whether one is needed.
 Status SetWindow(const std::string& text, query::Rolling* op) {
+  if (text.empty()) return OkStatus();
   if (!text.ends_with(kRows)) {
     PX_ASSIGN_OR_RETURN(op->window, DurationFlag("--window", text));
     return OkStatus();

@@ -115,6 +115,9 @@ TEST(BuildPlan, BarsAndRolling) {
       BuildPlan({.op = "rolling", .table = "trades", .aggregates = "count", .window = "100rows"});
   EXPECT_EQ(std::get<query::Rolling>(by_rows->op).window_rows, 100U);
   EXPECT_EQ(std::get<query::Rolling>(by_rows->op).window, std::nullopt);
+  const auto average = BuildPlan({.op = "rolling", .table = "trades", .aggregates = "ema(0.1)"});
+  ASSERT_TRUE(average.ok()) << average.status();
+  EXPECT_EQ(std::get<query::Rolling>(average->op).window, std::nullopt);
 }
 
 TEST(BuildPlan, WindowJoin) {
@@ -172,7 +175,7 @@ TEST(BuildPlan, NamesTheFlagThatIsWrong) {
   EXPECT_THAT(error({.op = "asof", .tolerance = "-5s"}), HasSubstr("--tolerance: "));
   EXPECT_THAT(error({.op = "bars", .interval = "0s"}), HasSubstr("--interval: "));
   EXPECT_THAT(error({.op = "bars", .interval = "1m", .fill = "some"}), HasSubstr("--fill: "));
-  for (const std::string window : {"", "rows", "0rows", "-1rows", "1.5rows", "x"}) {
+  for (const std::string window : {"rows", "0rows", "-1rows", "1.5rows", "x"}) {
     EXPECT_THAT(error({.op = "rolling", .window = window}), HasSubstr("--window: ")) << window;
   }
   EXPECT_THAT(error({.op = "sum"}), HasSubstr("'sum' is not last-by"));
