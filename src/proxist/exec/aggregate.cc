@@ -8,6 +8,7 @@
 
 #include "proxist/base/check.h"
 #include "proxist/exec/exact_sum.h"
+#include "proxist/exec/internal/average.h"
 #include "proxist/exec/internal/numbers.h"
 #include "proxist/exec/internal/slide.h"
 #include "proxist/exec/internal/visit.h"
@@ -27,7 +28,7 @@ Column Outputs(Type type, size_t n) {
   return out;
 }
 
-Column PickValue(const Slices &slices, const Column &values, bool first) {
+Column PickValue(const Slices& slices, const Column& values, bool first) {
   std::vector<int64_t> rows(slices.size(), -1);
   for (size_t k = 0; k < slices.size(); ++k) {
     const uint32_t n = slices.end[k] - slices.begin[k];
@@ -44,12 +45,12 @@ Column PickValue(const Slices &slices, const Column &values, bool first) {
 }
 
 /// Takes the bases' extremes into an output of extremes.
-void AddExtremes(std::span<const Base> bases, bool greatest, Column *out) {
+void AddExtremes(std::span<const Base> bases, bool greatest, Column* out) {
   if (bases.empty()) return;
   internal::VisitFixed(out->type().kind, [&]<typename T>(T /*tag*/) {
-    T *values = out->data<T>();
+    T* values = out->data<T>();
     for (size_t k = 0; k < bases.size(); ++k) {
-      const ColumnTotals *total = bases[k].column;
+      const ColumnTotals* total = bases[k].column;
       if (total == nullptr || total->count() == 0) continue;
       T value;
       bool better = !out->IsValid(k);
@@ -71,7 +72,7 @@ void AddExtremes(std::span<const Base> bases, bool greatest, Column *out) {
 
 /// Extremes through a queue of candidates: its front is the extreme, each next
 /// one the extreme of the rows after the one before.
-Column Extreme(const Slices &slices, const Column &values, bool greatest,
+Column Extreme(const Slices& slices, const Column& values, bool greatest,
                std::span<const Base> bases) {
   const Numbers numbers(values);
   const auto better = [&](uint32_t a, uint32_t b) {
@@ -126,7 +127,7 @@ struct Total {
   Int128 integer = 0;
   ExactSum real;
   int64_t count = 0;
-  void Change(const Numbers &numbers, uint32_t row, int sign) {
+  void Change(const Numbers& numbers, uint32_t row, int sign) {
     if (!numbers.IsValid(row)) return;
     count += sign;
     if (!numbers.is_float()) {
@@ -143,8 +144,8 @@ struct Total {
 class BasedTotal {
  public:
   explicit BasedTotal(std::span<const Base> bases) : bases_(bases) {}
-  const Total &At(size_t k, const Total &sliding) {
-    const ColumnTotals *base = bases_.empty() ? nullptr : bases_[k].column;
+  const Total& At(size_t k, const Total& sliding) {
+    const ColumnTotals* base = bases_.empty() ? nullptr : bases_[k].column;
     if (base == nullptr) return sliding;
     sum_ = sliding;
     sum_.count += base->count();
@@ -161,7 +162,7 @@ class BasedTotal {
 /// Calls done(k, values, sum) for each slice of a float column. False when the
 /// sums may be rounded: everything is to be done again, more slowly.
 template <typename Done>
-bool SlidePairs(const Slices &slices, const Numbers &numbers, Done done) {
+bool SlidePairs(const Slices& slices, const Numbers& numbers, Done done) {
   PairSum sum;
   int64_t count = 0;
   Slide(
@@ -183,7 +184,7 @@ bool SlidePairs(const Slices &slices, const Numbers &numbers, Done done) {
 /// Sets `out` to average(values, sum) of each slice of a float column where it
 /// can be done fast.
 template <typename Average>
-bool FillFromPairs(const Slices &slices, const Numbers &numbers, Average average, Column *out) {
+bool FillFromPairs(const Slices& slices, const Numbers& numbers, Average average, Column* out) {
   Column fast = Outputs(out->type(), slices.size());
   const bool exact = SlidePairs(slices, numbers, [&](size_t k, int64_t count, double sum) {
     if (count == 0) {
@@ -203,7 +204,7 @@ Type SumType(Type input) {
   return {column::IsFloat(input.kind) ? TypeKind::kFloat64 : TypeKind::kInt64, 0};
 }
 
-Column CountRows(const Slices &slices, std::span<const Base> bases) {
+Column CountRows(const Slices& slices, std::span<const Base> bases) {
   Column out = Outputs({TypeKind::kInt64, 0}, slices.size());
   for (size_t k = 0; k < slices.size(); ++k) {
     out.data<int64_t>()[k] = int64_t{slices.end[k]} - int64_t{slices.begin[k]};
@@ -212,20 +213,20 @@ Column CountRows(const Slices &slices, std::span<const Base> bases) {
   return out;
 }
 
-Column FirstValue(const Slices &slices, const Column &values) {
+Column FirstValue(const Slices& slices, const Column& values) {
   return PickValue(slices, values, true);
 }
-Column LastValue(const Slices &slices, const Column &values) {
+Column LastValue(const Slices& slices, const Column& values) {
   return PickValue(slices, values, false);
 }
-Column MinValue(const Slices &slices, const Column &values, std::span<const Base> bases) {
+Column MinValue(const Slices& slices, const Column& values, std::span<const Base> bases) {
   return Extreme(slices, values, false, bases);
 }
-Column MaxValue(const Slices &slices, const Column &values, std::span<const Base> bases) {
+Column MaxValue(const Slices& slices, const Column& values, std::span<const Base> bases) {
   return Extreme(slices, values, true, bases);
 }
 
-StatusOr<Column> Sum(const Slices &slices, const Column &values, std::string_view name,
+StatusOr<Column> Sum(const Slices& slices, const Column& values, std::string_view name,
                      std::span<const Base> bases) {
   const Numbers numbers(values);
   const Type type = SumType(values.type());
@@ -242,7 +243,7 @@ StatusOr<Column> Sum(const Slices &slices, const Column &values, std::string_vie
       slices, [&](uint32_t row) { total.Change(numbers, row, 1); },
       [&](uint32_t row) { total.Change(numbers, row, -1); },
       [&](size_t k) {
-        const Total &sum = based.At(k, total);
+        const Total& sum = based.At(k, total);
         if (sum.count == 0) {
           out.SetNull(k);
         } else if (numbers.is_float()) {
@@ -256,7 +257,7 @@ StatusOr<Column> Sum(const Slices &slices, const Column &values, std::string_vie
   return out;
 }
 
-StatusOr<Column> Mean(const Slices &slices, const Column &values, std::string_view /*name*/,
+StatusOr<Column> Mean(const Slices& slices, const Column& values, std::string_view /*name*/,
                       std::span<const Base> bases) {
   const Numbers numbers(values);
   Column out = Outputs({TypeKind::kFloat64, 0}, slices.size());
@@ -270,7 +271,7 @@ StatusOr<Column> Mean(const Slices &slices, const Column &values, std::string_vi
       slices, [&](uint32_t row) { total.Change(numbers, row, 1); },
       [&](uint32_t row) { total.Change(numbers, row, -1); },
       [&](size_t k) {
-        const Total &sum = based.At(k, total);
+        const Total& sum = based.At(k, total);
         if (sum.count == 0) {
           out.SetNull(k);
         } else if (numbers.is_float()) {
@@ -284,7 +285,7 @@ StatusOr<Column> Mean(const Slices &slices, const Column &values, std::string_vi
 
 namespace {
 
-StatusOr<Column> IntegerVwap(const Slices &slices, const Numbers &price, const Numbers &size,
+StatusOr<Column> IntegerVwap(const Slices& slices, const Numbers& price, const Numbers& size,
                              std::string_view name, std::span<const Base> bases) {
   Column out = Outputs({TypeKind::kFloat64, 0}, slices.size());
   Int128 products = 0;
@@ -303,7 +304,7 @@ StatusOr<Column> IntegerVwap(const Slices &slices, const Numbers &price, const N
       [&](size_t k) {
         Int128 product_sum = products;
         Int128 size_sum = sizes;
-        if (const WeightedTotals *base = bases.empty() ? nullptr : bases[k].weighted) {
+        if (const WeightedTotals* base = bases.empty() ? nullptr : bases[k].weighted) {
           fits = fits && base->fits();
           fits = fits && !__builtin_add_overflow(products, base->products(), &product_sum);
           size_sum += base->weights();
@@ -324,7 +325,7 @@ namespace {
 
 /// Price times size and size of each row that has both.
 struct Weighted {
-  Weighted(const Numbers &price, const Numbers &size, size_t rows)
+  Weighted(const Numbers& price, const Numbers& size, size_t rows)
       : products(rows), weights(rows), valid(rows) {
     for (size_t row = 0; row < rows; ++row) {
       valid[row] = static_cast<uint8_t>(price.IsValid(row) && size.IsValid(row));
@@ -341,7 +342,7 @@ struct Weighted {
 /// What slides over Weighted; `Total` is PairSum or ExactSum.
 template <typename Total>
 struct WeightedSum {
-  explicit WeightedSum(const Weighted &of) : rows(of) {}
+  explicit WeightedSum(const Weighted& of) : rows(of) {}
   void Add(uint32_t row) {
     if (rows.valid[row] == 0) return;
     ++count;
@@ -354,13 +355,13 @@ struct WeightedSum {
     products.Subtract(rows.products[row]);
     weights.Subtract(rows.weights[row]);
   }
-  const Weighted &rows;
+  const Weighted& rows;
   Total products;
   Total weights;
   int64_t count = 0;
 };
 
-void SetQuotient(int64_t count, double products, double weights, size_t k, Column *out) {
+void SetQuotient(int64_t count, double products, double weights, size_t k, Column* out) {
   if (count == 0 || weights == 0) {
     out->SetNull(k);
   } else {
@@ -370,7 +371,7 @@ void SetQuotient(int64_t count, double products, double weights, size_t k, Colum
 
 }  // namespace
 
-StatusOr<Column> Vwap(const Slices &slices, const Column &price_column, const Column &size_column,
+StatusOr<Column> Vwap(const Slices& slices, const Column& price_column, const Column& size_column,
                       std::string_view name, std::span<const Base> bases) {
   const Numbers price(price_column);
   const Numbers size(size_column);
@@ -393,7 +394,7 @@ StatusOr<Column> Vwap(const Slices &slices, const Column &price_column, const Co
   Slide(
       slices, [&](uint32_t row) { sum.Add(row); }, [&](uint32_t row) { sum.Subtract(row); },
       [&](size_t k) {
-        const WeightedTotals *base = bases.empty() ? nullptr : bases[k].weighted;
+        const WeightedTotals* base = bases.empty() ? nullptr : bases[k].weighted;
         if (base == nullptr) {
           SetQuotient(sum.count, sum.products.Value(), sum.weights.Value(), k, &out);
           return;
@@ -407,27 +408,13 @@ StatusOr<Column> Vwap(const Slices &slices, const Column &price_column, const Co
   return out;
 }
 
-Column Ema(const Slices &slices, const Column &values, std::span<const uint32_t> group,
+Column Ema(const Slices& slices, const Column& values, std::span<const uint32_t> group,
            size_t first_row, double alpha) {
-  const Numbers numbers(values);
-  Column out = Outputs({TypeKind::kFloat64, 0}, slices.size());
-  bool seeded = false;
-  double average = 0;
-  for (size_t k = 0; k < slices.size(); ++k) {
-    const uint32_t row = slices.order[k];
-    if (k == 0 || group[row] != group[slices.order[k - 1]]) seeded = false;
-    if (row >= first_row && numbers.IsValid(row)) {
-      const double value = numbers.Real(row);
-      average = seeded ? alpha * value + (1 - alpha) * average : value;
-      seeded = true;
-    }
-    if (seeded) {
-      out.data<double>()[k] = average;
-    } else {
-      out.SetNull(k);
-    }
-  }
-  return out;
+  return internal::MovingAverage(
+      slices, values, group, first_row,
+      [alpha](double average, double value, uint32_t /*row*/, uint32_t /*before*/) {
+        return alpha * value + (1 - alpha) * average;
+      });
 }
 
 }  // namespace proxist::exec

@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "proxist/exec/exact_sum.h"
+#include "proxist/exec/internal/average.h"
 #include "proxist/exec/internal/numbers.h"
 #include "proxist/exec/internal/slide.h"
 
@@ -320,33 +321,13 @@ Column TimeWeightedMean(const Slices& slices, std::span<const int64_t> ts, const
 
 Column TimeEma(const Slices& slices, std::span<const int64_t> ts, const Column& values,
                std::span<const uint32_t> group, size_t first_row, Duration half_life) {
-  const Numbers numbers(values);
-  Column out = Outputs(TypeKind::kFloat64, slices.size());
-  bool seeded = false;
-  double average = 0;
-  int64_t before = 0;
-  for (size_t k = 0; k < slices.size(); ++k) {
-    const uint32_t row = slices.order[k];
-    if (k == 0 || group[row] != group[slices.order[k - 1]]) seeded = false;
-    if (row >= first_row && numbers.IsValid(row)) {
-      const double value = numbers.Real(row);
-      if (seeded) {
-        const double passed = static_cast<double>(static_cast<Int128>(ts[row]) - before);
+  return internal::MovingAverage(
+      slices, values, group, first_row,
+      [&](double average, double value, uint32_t row, uint32_t before) {
+        const double passed = static_cast<double>(static_cast<Int128>(ts[row]) - ts[before]);
         const double weight = std::exp2(-passed / static_cast<double>(half_life.ns()));
-        average = weight * average + (1 - weight) * value;
-      } else {
-        average = value;
-      }
-      seeded = true;
-      before = ts[row];
-    }
-    if (seeded) {
-      out.data<double>()[k] = average;
-    } else {
-      out.SetNull(k);
-    }
-  }
-  return out;
+        return weight * average + (1 - weight) * value;
+      });
 }
 
 }  // namespace proxist::exec

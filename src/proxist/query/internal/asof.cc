@@ -8,6 +8,7 @@
 #include "proxist/query/internal/asof_hot.h"
 #include "proxist/query/internal/cursor.h"
 #include "proxist/query/internal/operators.h"
+#include "proxist/query/internal/right_scans.h"
 
 namespace proxist::query::internal {
 namespace {
@@ -56,7 +57,11 @@ class AsofJoin {
           PX_ASSIGN_OR_RETURN(const exec::Frame frame, symbol.Read(span, {}));
           return OneSymbol(symbol, frame);
         },
-        [&](std::span<SymbolScan* const> symbols) { return OpenRight(symbols, span); });
+        [&](std::span<SymbolScan* const> symbols) {
+          // What a first look before their span is likely to need is read with it.
+          const Timestamp from = rules_[0].forward ? span.from : span.from.Minus(kLookBack);
+          return open_.Open(&right_, run_.context, symbols, {from, span.to});
+        });
   }
 
  private:
@@ -99,7 +104,7 @@ class AsofJoin {
   StatusOr<bool> InMemory(SymbolScan& symbol, Span span) {
     if (!in_memory_.has_value()) return false;
     const Stopwatch watch(run_.context->budget->clock(), &run_.context->explain->hot);
-    return AsofInMemory(symbol, RightOf(symbol), span, rules_[0], *in_memory_, run_.output);
+    return AsofInMemory(symbol, open_.Of(symbol), span, rules_[0], *in_memory_, run_.output);
   }
 
   void AddColumns() {
@@ -116,36 +121,6 @@ class AsofJoin {
     add("right_ts", {column::TypeKind::kTimestamp, 0});
   }
 
-  /// The right side of some symbols; of several, their history is read together, with what a first
-  /// look before their span is likely to need.
-  Status OpenRight(std::span<SymbolScan* const> symbols, Span span) {
-    open_.clear();
-    std::map<TableScan*, std::vector<TableScan::Request>> requests;
-    for (SymbolScan* symbol : symbols) {
-      auto right = right_.Open(run_.context, &symbol->table().cut(), symbol->text());
-      if (right == nullptr) continue;
-      const Span near{rules_[0].forward ? span.from : span.from.Minus(kLookBack), span.to};
-      requests[&right->table()].push_back({right.get(), near, {}});
-      open_[symbol->text()] = std::move(right);
-    }
-    if (symbols.size() == 1) return OkStatus();
-    Budget& budget = *run_.context->budget;
-    for (const auto& [table, wanted] : requests) {
-      const uint64_t held = budget.held();
-      const Status read = table->Prefetch(wanted);
-      if (read.ok()) continue;
-      if (read.code() != absl::StatusCode::kResourceExhausted) return read;
-      for (const TableScan::Request& request : wanted) request.symbol->DropHistory();
-      budget.ReleaseTo(held);
-    }
-    return OkStatus();
-  }
-
-  SymbolScan* RightOf(const SymbolScan& left) {
-    const auto right = open_.find(left.text());
-    return right == open_.end() ? nullptr : right->second.get();
-  }
-
   Status OneSymbol(SymbolScan& symbol, const exec::Frame& left) {
     std::vector<uint32_t> rows;
     left_.Select(left, symbol, &rows);
@@ -159,7 +134,7 @@ class AsofJoin {
     std::vector<int64_t> ts;
     for (const uint32_t row : rows) ts.push_back(left.ts[row]);
 
-    SymbolScan* right = RightOf(symbol);
+    SymbolScan* right = open_.Of(symbol);
     RightRows found;
     std::vector<int64_t> match(rows.size(), -1);
     if (right != nullptr) {
@@ -367,7 +342,7 @@ class AsofJoin {
   std::optional<AsofColumns> in_memory_;
   std::vector<size_t> left_by_;
   std::vector<size_t> right_by_;
-  std::map<std::string, std::unique_ptr<SymbolScan>> open_;  // right sides of the symbols at hand
+  RightScans open_;
 };
 
 }  // namespace

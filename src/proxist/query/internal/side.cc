@@ -30,6 +30,16 @@ std::vector<exec::PredicateColumn> PredicateColumns(const column::TableSchema& s
   return columns;
 }
 
+exec::PredicateInput InputOf(const exec::Frame& frame, SymbolScan& symbol,
+                             std::span<const int> slots) {
+  exec::PredicateInput input;
+  input.frame = &frame;
+  input.symbol = symbol.code();
+  input.symbols = symbol.table().cut().symbols.get();
+  input.slots = slots;
+  return input;
+}
+
 StatusOr<Side> Side::Make(const QueryContext& context, const Selection& selection) {
   Side side;
   PX_ASSIGN_OR_RETURN(side.schema_,
@@ -40,13 +50,7 @@ StatusOr<Side> Side::Make(const QueryContext& context, const Selection& selectio
   if (!where.ok()) {
     return Annotate(where.status(), fmt::format("predicate on {}", selection.table));
   }
-  side.where_slots_.assign(side.schema_->columns.size(), -1);
-  for (const size_t index : where->columns()) {
-    if (index < exec::kFirstTableColumn) continue;
-    const size_t column = index - exec::kFirstTableColumn;
-    PX_ASSIGN_OR_RETURN(const size_t slot, side.Slot(side.schema_->columns[column].name, "where"));
-    side.where_slots_[column] = static_cast<int>(slot);
-  }
+  PX_ASSIGN_OR_RETURN(side.where_slots_, side.SlotsOf(where->columns(), "where"));
   side.where_ = std::move(*where);
   return side;
 }
@@ -64,6 +68,17 @@ StatusOr<size_t> Side::Slot(std::string_view name, std::string_view what) {
   PX_CHECK(scans_.empty());
   columns_.push_back(*column);
   return columns_.size() - 1;
+}
+
+StatusOr<std::vector<int>> Side::SlotsOf(std::span<const size_t> columns, std::string_view what) {
+  std::vector<int> slots(schema_->columns.size(), -1);
+  for (const size_t index : columns) {
+    if (index < exec::kFirstTableColumn) continue;
+    const size_t column = index - exec::kFirstTableColumn;
+    PX_ASSIGN_OR_RETURN(const size_t slot, Slot(schema_->columns[column].name, what));
+    slots[column] = static_cast<int>(slot);
+  }
+  return slots;
 }
 
 StatusOr<std::vector<size_t>> Side::GroupSlots(const std::vector<std::string>& names) {
@@ -96,12 +111,7 @@ void Side::Select(const exec::Frame& frame, SymbolScan& symbol, std::vector<uint
     for (size_t row = 0; row < frame.rows(); ++row) rows->push_back(static_cast<uint32_t>(row));
     return;
   }
-  exec::PredicateInput input;
-  input.frame = &frame;
-  input.symbol = symbol.code();
-  input.symbols = symbol.table().cut().symbols.get();
-  input.slots = where_slots_;
-  where_->Select(input, rows);
+  where_->Select(InputOf(frame, symbol, where_slots_), rows);
 }
 
 std::unique_ptr<SymbolScan> Side::Open(QueryContext* context, ShardCut* cut,

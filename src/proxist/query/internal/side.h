@@ -26,6 +26,9 @@ class Side {
   /// Where the column stands in frames; it is read from now on. INVALID_ARGUMENT lists the table's
   /// columns; `what` says what wanted it.
   StatusOr<size_t> Slot(std::string_view name, std::string_view what);
+  /// By column of the table, the slots of those that an expression or predicate reads (`columns` as
+  /// it lists them); -1 for the others.
+  StatusOr<std::vector<int>> SlotsOf(std::span<const size_t> columns, std::string_view what);
   /// The slots of `names`; floats can't group. INVALID_ARGUMENT.
   StatusOr<std::vector<size_t>> GroupSlots(const std::vector<std::string>& names);
   /// The slots of the series columns, in order.
@@ -68,6 +71,10 @@ class Side {
 
 /// What predicates and expressions over the table may name.
 std::vector<exec::PredicateColumn> PredicateColumns(const column::TableSchema& schema);
+
+/// What an expression or predicate reads of a frame of the symbol; `slots` as Side::SlotsOf gives.
+exec::PredicateInput InputOf(const exec::Frame& frame, SymbolScan& symbol,
+                             std::span<const int> slots);
 
 /// "a, b, c" for error texts.
 std::string Joined(const std::vector<std::string>& names);

@@ -1,6 +1,5 @@
 // Window join: each left row with aggregates of the right rows around it.
 #include <algorithm>
-#include <map>
 #include <tuple>
 
 #include "proxist/exec/group.h"
@@ -8,6 +7,7 @@
 #include "proxist/query/internal/aggregates.h"
 #include "proxist/query/internal/beyond.h"
 #include "proxist/query/internal/operators.h"
+#include "proxist/query/internal/right_scans.h"
 
 namespace proxist::query::internal {
 namespace {
@@ -43,7 +43,8 @@ class JoinedWindows {
           return OneSymbol(symbol, frame);
         },
         [&](std::span<SymbolScan* const> symbols) {
-          return OpenRight(symbols, {span.from.Plus(from_), span.to.Plus(plan_.after)});
+          return open_.Open(&right_, run_.context, symbols,
+                            {span.from.Plus(from_), span.to.Plus(plan_.after)});
         });
   }
 
@@ -60,21 +61,6 @@ class JoinedWindows {
     for (size_t i = 0; i < aggregates_->size(); ++i) {
       output.AddColumn(UniqueName(aggregates_->name(i), &taken), aggregates_->type(i));
     }
-  }
-
-  /// The right sides of some symbols; the history that several need is read together.
-  Status OpenRight(std::span<SymbolScan* const> symbols, Span span) {
-    open_.clear();
-    std::map<TableScan*, std::vector<TableScan::Request>> requests;
-    for (SymbolScan* symbol : symbols) {
-      auto right = right_.Open(run_.context, &symbol->table().cut(), symbol->text());
-      if (right == nullptr) continue;
-      requests[&right->table()].push_back({right.get(), span, {}});
-      open_[symbol->text()] = std::move(right);
-    }
-    if (symbols.size() == 1) return OkStatus();
-    for (const auto& [table, wanted] : requests) PX_RETURN_IF_ERROR(table->Prefetch(wanted));
-    return OkStatus();
   }
 
   /// What the windows of left rows in `span` hold, of the groups known so far.
@@ -104,11 +90,9 @@ class JoinedWindows {
     std::vector<int64_t> ts;
     for (const uint32_t row : rows) ts.push_back(left.ts[row]);
     exec::Frame right;
-    const auto open = open_.find(symbol.text());
-    if (open != open_.end()) {
+    if (SymbolScan* scan = open_.Of(symbol)) {
       PX_ASSIGN_OR_RETURN(
-          right,
-          ReadRight(*open->second, {Timestamp(ts.front()), Timestamp(ts.back())}, &grouping));
+          right, ReadRight(*scan, {Timestamp(ts.front()), Timestamp(ts.back())}, &grouping));
     }
     const Stopwatch watch(run_.context->budget->clock(), &run_.context->explain->compute);
     for (size_t slot = right.columns.size(); slot < right_.slots(); ++slot) {
@@ -156,7 +140,7 @@ class JoinedWindows {
   std::vector<size_t> left_by_;
   std::vector<size_t> right_by_;
   std::optional<Aggregates> aggregates_;
-  std::map<std::string, std::unique_ptr<SymbolScan>> open_;  // right sides of the symbols at hand
+  RightScans open_;
 };
 
 }  // namespace

@@ -1,0 +1,37 @@
+// One request of history for many symbols.
+#include "proxist/query/internal/right_scans.h"
+
+#include <utility>
+#include <vector>
+
+namespace proxist::query::internal {
+
+Status RightScans::Open(Side* side, QueryContext* context, std::span<SymbolScan* const> left,
+                        Span span) {
+  open_.clear();
+  std::map<TableScan*, std::vector<TableScan::Request>> requests;
+  for (SymbolScan* symbol : left) {
+    auto right = side->Open(context, &symbol->table().cut(), symbol->text());
+    if (right == nullptr) continue;
+    requests[&right->table()].push_back({right.get(), span, {}});
+    open_[symbol->text()] = std::move(right);
+  }
+  if (left.size() == 1) return OkStatus();
+  Budget& budget = *context->budget;
+  for (const auto& [table, wanted] : requests) {
+    const uint64_t held = budget.held();
+    const Status read = table->Prefetch(wanted);
+    if (read.ok()) continue;
+    if (read.code() != absl::StatusCode::kResourceExhausted) return read;
+    for (const TableScan::Request& request : wanted) request.symbol->DropHistory();
+    budget.ReleaseTo(held);
+  }
+  return OkStatus();
+}
+
+SymbolScan* RightScans::Of(const SymbolScan& left) const {
+  const auto right = open_.find(left.text());
+  return right == open_.end() ? nullptr : right->second.get();
+}
+
+}  // namespace proxist::query::internal
