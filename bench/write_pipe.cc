@@ -32,7 +32,7 @@ class GrpcPipe final : public WritePipe {
   Status Send(const v1::WriteRequest& request) override {
     {
       MutexLock lock(&mutex_);
-      changed_.wait(lock, [this] { return closed_ || sent_at_.size() < window_; });
+      while (!closed_ && sent_at_.size() >= window_) changed_.wait(lock);
       if (!closed_) sent_at_.push_back(Now());
     }
     if (stream_->Write(request)) return OkStatus();

@@ -24,7 +24,7 @@ struct WorkPool::Impl {
       std::function<void()> work;
       {
         MutexLock lock(&mutex);
-        wake.wait(lock, [this] { return stopping || !waiting.empty(); });
+        while (!stopping && waiting.empty()) wake.wait(lock);
         if (waiting.empty()) return;
         work = std::move(waiting.front());
         waiting.pop_front();

@@ -1,8 +1,7 @@
-// Tables through the catalog: versions, names, races, restarts.
+// Tables through the catalog: versions, names, restarts.
 #include "proxist/meta/catalog.h"
 
 #include <set>
-#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -101,31 +100,6 @@ TEST_F(CatalogTest, MissingTablesNameTheOthers) {
   EXPECT_THAT(std::string(Message(missing)), Not(HasSubstr("secret")));
   EXPECT_EQ(Message(catalog_->Find(TableId(9), SchemaVersion(4)).status()),
             "metadata has no version 4 of the table with id 9");
-}
-
-TEST_F(CatalogTest, ConcurrentAppliesGiveEachTableOneId) {
-  const auto second = Catalog::Open(store_.get()).value();
-  const std::vector<Catalog*> catalogs{catalog_.get(), catalog_.get(), second.get()};
-  std::vector<std::thread> threads;
-  for (size_t t = 0; t < catalogs.size(); ++t) {
-    threads.emplace_back([&, t] {
-      for (int i = 0; i < 8; ++i) {
-        const auto shared = catalogs[t]->Apply(Table(fmt::format("shared{}", i)), "ann");
-        EXPECT_TRUE(shared.ok()) << shared.status();
-        const auto own = catalogs[t]->Apply(Table(fmt::format("own{}_{}", t, i)), "ann");
-        EXPECT_TRUE(own.ok()) << own.status();
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  Reopen();
-  std::set<TableId> ids;
-  for (const SchemaPtr& table : catalog_->Tables()) {
-    ids.insert(table->id);
-    EXPECT_EQ(table->version, SchemaVersion(1)) << table->name;
-  }
-  EXPECT_EQ(ids.size(), 8u + 24u);
-  EXPECT_EQ(ids.rbegin()->value(), 32u);
 }
 
 TEST_F(CatalogTest, DamagedSchemaIsReportedAtOpen) {

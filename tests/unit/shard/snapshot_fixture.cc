@@ -117,8 +117,11 @@ void SnapshotFixture::WriteRandom() {
   for (size_t i = 0; i < rows; ++i) {
     now_ms_ += static_cast<int64_t>(random_() % 3);
     const int64_t back = random_() % 6 == 0 ? static_cast<int64_t>(random_() % 400) : 0;
-    std::tuple key{fmt::format("S{}/{}", random_() % 3, random_() % 2),
-                   std::max<int64_t>(1, now_ms_ - back), ++seq_};
+    const uint64_t venue =
+        random_() % 2;  // drawn one by one: compilers order arguments as they like
+    const uint64_t symbol = random_() % 3;
+    std::tuple key{fmt::format("S{}/{}", symbol, venue), std::max<int64_t>(1, now_ms_ - back),
+                   ++seq_};
     auto op = column::Op::kPut;
     if (!keys_.empty() && random_() % 12 == 0) {
       key = keys_[keys_.size() - 1 - random_() % std::min<size_t>(keys_.size(), 300)];

@@ -180,36 +180,6 @@ TEST_F(LogTest, RefusesAnotherDirectorysLog) {
   EXPECT_EQ(files_.contents(), before);
 }
 
-TEST_F(LogTest, ReadingAheadGivesTheSame) {
-  std::vector<KnownRecord> records;
-  {
-    Opened opened = Open();
-    for (uint64_t lsn = 1; lsn <= 200; ++lsn) {
-      records.push_back(MakeRecord(lsn, 1, 10 * lsn));
-      ASSERT_TRUE(Append(opened.log.get(), records.back()).ok());
-    }
-  }
-  options_.read_ahead = true;
-  Opened ahead = Open();
-  ASSERT_TRUE(ahead.status.ok()) << ahead.status;
-  EXPECT_EQ(ahead.records, records);
-  EXPECT_EQ(ahead.report.records, 200u);
-  // An error of whoever applies ends it, and is what comes back.
-  ReplayReport report;
-  uint64_t applied = 0;
-  const auto refuse = [&](const LogRecord&) {
-    return ++applied == 20 ? Internal("enough") : OkStatus();
-  };
-  EXPECT_EQ(Log::Open(&files_, options_, refuse, &report).status(), Internal("enough"));
-  EXPECT_EQ(applied, 20u);
-  // So is damage, after what stands before it.
-  files_.Content("log/0000000000000002.wal")[4096 + 200] ^= std::byte{1};
-  ahead = Open();
-  EXPECT_EQ(ahead.status.code(), absl::StatusCode::kDataLoss);
-  EXPECT_GT(ahead.records.size(), 0u);
-  EXPECT_LT(ahead.records.size(), records.size());
-}
-
 TEST_F(LogTest, RefusesAnotherFormatVersion) {
   ASSERT_TRUE(Append(Open().log.get(), MakeRecord(1, 1, 10)).ok());
   auto& bytes = files_.Content("log/0000000000000001.wal");

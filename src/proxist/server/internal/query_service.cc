@@ -158,9 +158,12 @@ class QueryCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
 
   Status AwaitWrite() {
     MutexLock lock(&mutex_);
-    const bool left = wake_.wait_until(lock, deadline_, [this] { return !writing_ || cancelled_; });
+    bool left = true;
+    while (writing_ && !cancelled_ && left) {
+      left = wake_.wait_until(lock, deadline_) == std::cv_status::no_timeout;
+    }
     if (cancelled_) return proxist::Cancelled("the client gave up after {} rows", rows_out_);
-    if (!left) return DeadlineExceeded("the client did not read the answer in time");
+    if (writing_) return DeadlineExceeded("the client did not read the answer in time");
     return OkStatus();
   }
 
