@@ -79,8 +79,8 @@ int Main(int argc, char** argv) {
   wal_command->add_flag("--records", wal.records, "Also print each frame and record");
   wal_command->add_flag("--json", wal.json, "One JSON object a line");
   std::string verified;
-  CLI::App* verify_command =
-      app.add_subcommand("verify", "Check a stopped server's data directory: metadata and logs");
+  CLI::App* verify_command = app.add_subcommand(
+      "verify", "Check a stopped server's data directory: metadata, logs and snapshots");
   verify_command->add_option("DIR", verified, "A data directory")->required();
   RepairOptions repair;
   CLI::App* repair_command = app.add_subcommand(

@@ -6,6 +6,7 @@
 #include "proxist/env/file_system.h"
 #include "proxist/shard/record.h"
 #include "proxist/wal/inspect.h"
+#include "verify_snapshots.h"
 
 namespace proxist::pxinspect {
 namespace {
@@ -24,8 +25,9 @@ Status CheckRecord(const wal::LogRecord& record, const meta::Catalog& catalog) {
                   record.last.value(), rows);
 }
 
+/// `before`: the highest LSN that the log has given up.
 Status VerifyLog(const std::string& log, const MetadataCopy& metadata, uint64_t shard,
-                 env::Keyring* keys) {
+                 env::Keyring* keys, Lsn* before) {
   wal::ReplayReport report;
   std::string path;
   wal::LogVisitor visitor;
@@ -49,7 +51,26 @@ Status VerifyLog(const std::string& log, const MetadataCopy& metadata, uint64_t 
                  ? fmt::format(", torn tail in segment {:016x} at offset {}: {}",
                                report.torn_segment, report.torn_offset, report.torn_why)
                  : "");
+  *before = report.before;
   return OkStatus();
+}
+
+/// A shard's log and snapshots, and that they meet.
+Status VerifyShard(const std::string& directory, const MetadataCopy& metadata, uint64_t shard,
+                   env::Keyring* keys) {
+  const std::string log = fmt::format("{}/wal/{}", directory, shard);
+  Lsn before;
+  Lsn newest;
+  const Status logged = VerifyLog(log, metadata, shard, keys, &before);
+  const hot::FileIdentity identity{metadata.incarnation(), ShardId(static_cast<uint16_t>(shard))};
+  const Status kept =
+      VerifySnapshots(fmt::format("{}/snapshots/{}", directory, shard), identity, keys, &newest);
+  if (!logged.ok()) return logged;
+  if (!kept.ok() || before <= newest) return kept;
+  return DataLoss("{}: begins behind LSN {}, but {}", log, before.value(),
+                  newest == Lsn(0)
+                      ? "there is no whole snapshot"
+                      : fmt::format("the newest whole snapshot ends at {}", newest.value()));
 }
 
 }  // namespace
@@ -60,8 +81,7 @@ Status Verify(const std::string& directory, env::Keyring* keys) {
              metadata->incarnation(), metadata->shards(), metadata->catalog().Tables().size());
   Status first;
   for (uint64_t shard = 0; shard < metadata->shards(); ++shard) {
-    const Status status =
-        VerifyLog(fmt::format("{}/wal/{}", directory, shard), *metadata, shard, keys);
+    const Status status = VerifyShard(directory, *metadata, shard, keys);
     if (first.ok()) first = status;
   }
   return first;

@@ -1,10 +1,11 @@
 """Snapshots bound the log and the restart, and a crash beside one loses nothing."""
 
 import json
+import subprocess
 import unittest
 
 import market
-from proxist_process import Directory, Server, wait_for
+from proxist_process import BIN, Directory, Server, wait_for
 
 SYMBOLS = [f"S{i:02}" for i in range(40)]
 BATCHES = 4
@@ -56,6 +57,33 @@ class Snapshots(unittest.TestCase):
         self.load(rows + 1, 1000)
         self.assertEqual(self.server.status()["tables"][0]["rows_hot"], rows + 1000)
         self.assertEqual(self.server.stop(), 0)
+        self.verify_finds_damage()
+
+    def verify_finds_damage(self):
+        """In whichever file of the snapshots it is, and when a snapshot is gone that the log counts on."""
+        code, out, err = self.verify()
+        self.assertEqual((code, err), (0, ""))
+        self.assertRegex(out, r"snapshot .*/snapshot-[0-9a-f]{16}: 40 series, \d+ sealed chunks, \d+ rows, whole")
+        snapshots = self.directory.data / "snapshots" / "0"
+        newest = sorted(snapshots.glob("snapshot-*"))[-1]
+        for path, place in ((newest, 200), (max(snapshots.glob("*.chunks"), key=lambda p: p.stat().st_size), 5000)):
+            whole = path.read_bytes()
+            path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1:])
+            code, out, err = self.verify()
+            self.assertEqual(code, 1, path)
+            self.assertRegex(err, rf"{path.name}: .*offset \d+")
+            path.write_bytes(whole)
+        self.assertEqual(self.verify()[0], 0)
+        for path in snapshots.glob("snapshot-*"):
+            path.unlink()
+        code, out, err = self.verify()
+        self.assertEqual(code, 1)
+        self.assertRegex(err, r"wal/0: begins behind LSN \d+, but there is no whole snapshot")
+
+    def verify(self):
+        result = subprocess.run([str(BIN / "pxinspect"), "verify", str(self.directory.data)], capture_output=True, text=True,
+                                timeout=120)
+        return result.returncode, result.stdout, result.stderr
 
     def test_rows_that_are_not_in_history_yet_reach_it_after_a_restart_from_a_snapshot(self):
         self.start("--snapshot-interval-s", "1", "--flush-min-ms", "20000", "--flush-max-ms", "20000",
