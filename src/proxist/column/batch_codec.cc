@@ -1,8 +1,10 @@
 // The flat encoding of a batch; FORMAT.md describes it byte by byte.
+#include <cstring>
 #include <limits>
 
 #include "proxist/base/check.h"
 #include "proxist/column/batch.h"
+#include "proxist/column/batch_encoding.h"
 #include "proxist/column/internal/column_check.h"
 #include "proxist/column/internal/format.h"
 
@@ -15,7 +17,32 @@ size_t DictionaryTextBytes(const ColumnView& column) {
   return size;
 }
 
-void EncodeColumn(const ColumnView& column, ByteWriter* out) {
+size_t EncodedBytes(const ColumnView& column) {
+  return kColumnHeaderBytes + column.values.size() + column.validity.size() +
+         column.dictionary.size() * sizeof(uint32_t) + DictionaryTextBytes(column) +
+         column.text.size();
+}
+
+/// Writes to memory that has room for all of it.
+class Cursor {
+ public:
+  explicit Cursor(std::byte* at) : at_(at) {}
+  template <typename T>
+  void Put(T value) {
+    std::memcpy(at_, &value, sizeof value);
+    at_ += sizeof value;
+  }
+  void PutBytes(ByteSpan bytes) {
+    if (!bytes.empty()) std::memcpy(at_, bytes.data(), bytes.size());
+    at_ += bytes.size();
+  }
+  [[nodiscard]] std::byte* at() const { return at_; }
+
+ private:
+  std::byte* at_;
+};
+
+void EncodeColumn(const ColumnView& column, Cursor* out) {
   const size_t text = column.text.size() + DictionaryTextBytes(column);
   PX_CHECK(text <= std::numeric_limits<uint32_t>::max());
   out->Put(static_cast<uint8_t>(column.type.kind));
@@ -101,20 +128,36 @@ StatusOr<ColumnView> ReadSystemColumn(ByteReader* in, size_t rows, Type type,
 
 }  // namespace
 
-void EncodeBatch(const Batch& batch, ByteWriter* out) {
+size_t EncodedBytes(const Batch& batch) {
+  size_t bytes = kBatchHeaderBytes + EncodedBytes(batch.symbol) + EncodedBytes(batch.ts);
+  if (!batch.seq.values.empty()) bytes += EncodedBytes(batch.seq);
+  if (!batch.op.values.empty()) bytes += EncodedBytes(batch.op);
+  for (const ColumnView& column : batch.columns) bytes += EncodedBytes(column);
+  return bytes;
+}
+
+void EncodeBatchInto(const Batch& batch, std::span<std::byte> bytes) {
   PX_CHECK(batch.rows <= kMaxBatchRows && batch.columns.size() <= kMaxColumns);
   uint8_t flags = 0;
   if (!batch.seq.values.empty()) flags |= kBatchHasSeq;
   if (!batch.op.values.empty()) flags |= kBatchHasOps;
-  out->Put(static_cast<uint8_t>(kBatchFormat));
-  out->Put(flags);
-  out->Put(static_cast<uint16_t>(batch.columns.size()));
-  out->Put(static_cast<uint32_t>(batch.rows));
-  EncodeColumn(batch.symbol, out);
-  EncodeColumn(batch.ts, out);
-  if ((flags & kBatchHasSeq) != 0) EncodeColumn(batch.seq, out);
-  if ((flags & kBatchHasOps) != 0) EncodeColumn(batch.op, out);
-  for (const ColumnView& column : batch.columns) EncodeColumn(column, out);
+  Cursor out(bytes.data());
+  out.Put(static_cast<uint8_t>(kBatchFormat));
+  out.Put(flags);
+  out.Put(static_cast<uint16_t>(batch.columns.size()));
+  out.Put(static_cast<uint32_t>(batch.rows));
+  EncodeColumn(batch.symbol, &out);
+  EncodeColumn(batch.ts, &out);
+  if ((flags & kBatchHasSeq) != 0) EncodeColumn(batch.seq, &out);
+  if ((flags & kBatchHasOps) != 0) EncodeColumn(batch.op, &out);
+  for (const ColumnView& column : batch.columns) EncodeColumn(column, &out);
+  PX_CHECK(out.at() == bytes.data() + bytes.size());
+}
+
+void EncodeBatch(const Batch& batch, ByteWriter* out) {
+  std::vector<std::byte> bytes(EncodedBytes(batch));
+  EncodeBatchInto(batch, bytes);
+  out->PutBytes(bytes);
 }
 
 StatusOr<Batch> DecodeBatch(ByteSpan bytes, SchemaPtr schema, std::shared_ptr<const void> owner) {

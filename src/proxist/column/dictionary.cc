@@ -9,6 +9,7 @@
 
 #include "proxist/base/bytes.h"
 #include "proxist/base/check.h"
+#include "proxist/base/mix.h"
 
 namespace proxist::column {
 namespace {
@@ -35,6 +36,33 @@ struct Index {
   explicit Index(size_t slot_count) : slots(slot_count) {}
   std::vector<std::atomic<uint64_t>> slots;
 };
+
+template <typename T>
+uint64_t LoadWord(const char* at) {
+  T word;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
+
+/// Symbols are short: two words that overlap hold one, and are mixed where the caller stands.
+uint64_t HashOf(std::string_view text) {
+  const size_t n = text.size();
+  const char* at = text.data();
+  uint64_t head = 0;
+  uint64_t tail = 0;
+  if (n > 16) return Checksum(AsBytes(text));
+  if (n >= 8) {
+    head = LoadWord<uint64_t>(at);
+    tail = LoadWord<uint64_t>(at + n - 8);
+  } else if (n >= 4) {
+    head = LoadWord<uint32_t>(at);
+    tail = LoadWord<uint32_t>(at + n - 4);
+  } else if (n > 0) {
+    head = LoadWord<uint8_t>(at) | LoadWord<uint8_t>(at + n / 2) << 8;
+    tail = LoadWord<uint8_t>(at + n - 1);
+  }
+  return Mix64(head ^ 0x9e3779b97f4a7c15, tail ^ (0xd6e8feb86659fd93 + n));
+}
 
 uint64_t SlotValue(uint64_t hash, uint32_t code) {
   return (hash & 0xffffffff00000000) | (uint64_t{code} + 1);
@@ -72,6 +100,24 @@ struct Dictionary::Impl {
     }
   }
 
+  /// Asks for the memory that Find reads first.
+  void PrefetchSlot(uint64_t hash) const {
+    const Index* table = index.load(std::memory_order_acquire);
+    __builtin_prefetch(&table->slots[hash & (table->slots.size() - 1)]);
+  }
+  /// The entry that Find looks at first, if any.
+  const std::string_view* Candidate(uint64_t hash) const {
+    const Index* table = index.load(std::memory_order_acquire);
+    const size_t mask = table->slots.size() - 1;
+    for (size_t at = hash & mask;; at = (at + 1) & mask) {
+      const uint64_t slot = table->slots[at].load(std::memory_order_acquire);
+      if (slot == 0) return nullptr;
+      if ((slot ^ hash) >> 32 != 0) continue;
+      const Place place = PlaceOf(static_cast<uint32_t>(slot) - 1);
+      return segments[place.segment].load(std::memory_order_acquire) + place.offset;
+    }
+  }
+
   static void Insert(Index* table, uint64_t hash, uint32_t code) {
     const size_t mask = table->slots.size() - 1;
     size_t at = hash & mask;
@@ -83,7 +129,7 @@ struct Dictionary::Impl {
     auto next = std::make_unique<Index>(slots);
     const uint32_t count = size.load(std::memory_order_relaxed);
     for (uint32_t code = 0; code < count; ++code) {
-      Insert(next.get(), Checksum(AsBytes(At(code))), code);
+      Insert(next.get(), HashOf(At(code)), code);
     }
     index.store(next.get(), std::memory_order_release);
     indexes.push_back(std::move(next));
@@ -130,13 +176,38 @@ Dictionary::Dictionary() : impl_(std::make_unique<Impl>()) { impl_->Grow(kFirstI
 Dictionary::~Dictionary() = default;
 
 uint32_t Dictionary::Intern(std::string_view text) {
-  const uint64_t hash = Checksum(AsBytes(text));
+  const uint64_t hash = HashOf(text);
   const std::optional<uint32_t> known = impl_->Find(text, hash);
   return known ? *known : impl_->Add(text, hash);
 }
 
+void Dictionary::FindAll(std::span<const std::string_view> texts, std::span<const uint32_t> which,
+                         std::span<uint32_t> codes) const {
+  constexpr size_t kGroup = 32;
+  std::array<uint64_t, kGroup> hashes;
+  std::array<const std::string_view*, kGroup> entries;
+  for (; !which.empty(); which = which.subspan(std::min(kGroup, which.size()))) {
+    const size_t n = std::min(kGroup, which.size());
+    for (size_t i = 0; i < n; ++i) {
+      hashes[i] = HashOf(texts[which[i]]);
+      impl_->PrefetchSlot(hashes[i]);
+    }
+    for (size_t i = 0; i < n; ++i) {
+      entries[i] = impl_->Candidate(hashes[i]);
+      __builtin_prefetch(entries[i]);
+    }
+    for (size_t i = 0; i < n; ++i) {
+      if (entries[i] != nullptr) __builtin_prefetch(entries[i]->data());
+    }
+    for (size_t i = 0; i < n; ++i) {
+      const std::optional<uint32_t> known = impl_->Find(texts[which[i]], hashes[i]);
+      if (known) codes[which[i]] = *known;
+    }
+  }
+}
+
 std::optional<uint32_t> Dictionary::Find(std::string_view text) const {
-  return impl_->Find(text, Checksum(AsBytes(text)));
+  return impl_->Find(text, HashOf(text));
 }
 
 std::string_view Dictionary::At(uint32_t code) const { return impl_->At(code); }

@@ -74,6 +74,7 @@ class RowBlock {
   };
   [[nodiscard]] ByteSpan MappedText(size_t column, uint32_t row) const;
 
+  // The first cache line: all that appending and looking at a row's key and LSN needs.
   std::atomic<uint32_t> rows_{0};
   uint32_t capacity_ = 0;
   uint32_t column_count_ = 0;
@@ -81,23 +82,25 @@ class RowBlock {
   uint64_t* seq_ = nullptr;
   uint32_t* lsn_delta_ = nullptr;  // chunks: the LSN is lsn_base_ + delta
   uint64_t lsn_base_ = 0;
-  uint64_t* lsn_ = nullptr;       // overlays
-  uint8_t* op_ = nullptr;         // overlays
-  int64_t* published_ = nullptr;  // overlays: when each row was published, ns
   Column* columns_ = nullptr;
-  internal::TotalsNode* totals_ = nullptr;
-  internal::MappedPart* mapped_ = nullptr;  // the arrays and nulls are views into it
-  uint64_t id_ = 0;
   /// When the youngest row was published, ns. The writer raises it; a snapshot reads it, of a chunk
   /// that still grows perhaps a later one than its cut's.
   std::atomic<int64_t> last_published_{INT64_MIN};
+
+  uint64_t* lsn_ = nullptr;       // overlays
+  uint8_t* op_ = nullptr;         // overlays
+  int64_t* published_ = nullptr;  // overlays: when each row was published, ns
+  internal::TotalsNode* totals_ = nullptr;
+  internal::MappedPart* mapped_ = nullptr;  // the arrays and nulls are views into it
+  uint64_t id_ = 0;
   // The writer's alone.
-  uint64_t max_lsn_ = 0;
+  uint64_t max_lsn_ = 0;  // of a chunk's rows, but those that a batch appended
   internal::TextSlab* text_ = nullptr;
   internal::Account* account_ = nullptr;
   size_t own_bytes_ = 0;       // of the block's one allocation
   size_t total_bytes_ = 0;     // with null bitmaps and text
   bool totals_moved_ = false;  // another block owns `totals_`
+  bool in_region_ = false;     // its memory is a part of the arena's
 };
 
 /// Rows [begin, end) of a block, sorted by (ts, seq), all visible to the reader that got it.

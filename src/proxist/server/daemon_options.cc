@@ -15,6 +15,7 @@
 #include "proxist/server/internal/option_table.h"
 #include "proxist/server/internal/status_report.h"
 #include "proxist/shard/ingest_router.h"
+#include "proxist/shard/shard.h"
 
 namespace proxist::server {
 namespace {
@@ -193,14 +194,16 @@ std::string ConfigurationReference() {
       "| rows of a batch | {} |\n"
       "| bytes of a batch | {} |\n"
       "| bytes of a producer's name | {} |\n"
+      "| runs of refused batch numbers that are remembered of a producer | {} |\n"
       "| header of an HTTP request | {} bytes |\n"
       "| body of an HTTP request | {} bytes |\n"
       "| time for an HTTP request to arrive or its answer to leave | {} |\n"
       "| bytes of a configuration file | {} |\n",
       column::kMaxColumns, column::kMaxSeriesColumns, column::kMaxNameBytes,
       column::kMaxDecimalScale, shard::kMaxBatchRows, shard::kMaxBatchBytes, kMaxProducerBytes,
-      HttpServerOptions{}.max_header_bytes, HttpServerOptions{}.max_body_bytes,
-      FormatDuration(HttpServerOptions{}.timeout), kMaxConfigBytes);
+      shard::kMaxRefusedRuns, HttpServerOptions{}.max_header_bytes,
+      HttpServerOptions{}.max_body_bytes, FormatDuration(HttpServerOptions{}.timeout),
+      kMaxConfigBytes);
   return page;
 }
 

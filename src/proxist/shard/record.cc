@@ -2,7 +2,7 @@
 
 namespace proxist::shard {
 
-void EncodeRecord(const RecordHeader& header, const column::Batch& batch, ByteWriter* out) {
+void EncodeRecordHeader(const RecordHeader& header, ByteWriter* out) {
   out->Put(kBatchRecord);
   out->Put(kRecordVersion);
   out->Put(uint16_t{0});
@@ -14,6 +14,10 @@ void EncodeRecord(const RecordHeader& header, const column::Batch& batch, ByteWr
   out->PutString(header.tenant);
   out->PutString(header.producer);
   out->PadTo(8);
+}
+
+void EncodeRecord(const RecordHeader& header, const column::Batch& batch, ByteWriter* out) {
+  EncodeRecordHeader(header, out);
   column::EncodeBatch(batch, out);
 }
 

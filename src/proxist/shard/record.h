@@ -26,7 +26,9 @@ struct RecordHeader {
 inline constexpr uint8_t kBatchRecord = 1;
 inline constexpr uint8_t kRecordVersion = 1;
 
-/// Appends header and batch to `out`, which is empty or 8-byte aligned in size.
+/// Appends what stands before the batch to `out`, which is empty or 8-byte aligned in size.
+void EncodeRecordHeader(const RecordHeader& header, ByteWriter* out);
+/// Appends header and batch, likewise.
 void EncodeRecord(const RecordHeader& header, const column::Batch& batch, ByteWriter* out);
 
 struct DecodedRecord {

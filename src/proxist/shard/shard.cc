@@ -8,10 +8,13 @@
 #include "proxist/base/check.h"
 #include "proxist/base/mutex.h"
 #include "proxist/base/planted.h"
+#include "proxist/column/batch_encoding.h"
 #include "proxist/shard/internal/backlog.h"
 #include "proxist/shard/internal/keys.h"
+#include "proxist/shard/internal/refused_numbers.h"
 #include "proxist/shard/internal/restore.h"
 #include "proxist/shard/internal/series_registry.h"
+#include "proxist/shard/internal/side_thread.h"
 #include "proxist/shard/record.h"
 #include "proxist/wal/log.h"
 
@@ -21,6 +24,8 @@ namespace {
 constexpr Duration kRetentionInterval = Duration::Seconds(1);
 constexpr Duration kWatermarkInterval = Duration::Seconds(1);
 constexpr Duration kNoSyncDue = Duration::Hours(1);
+// Groups of fewer rows are scattered before their write: that takes less than waking a thread.
+constexpr uint64_t kRowsBeside = 256;
 
 history::SourceBatch SourceOf(ShardId shard, const internal::Backlog::Entry& entry) {
   return {shard, entry.batch, entry.first};
@@ -64,6 +69,8 @@ struct Shard::Impl {
   void MarkLogged(Pending* pending);
   Status AddToLog(Write* write, Lsn first, Timestamp now);
   Status WriteGroup(Timestamp now);
+  /// Writes what was submitted, and puts the group's rows into the store meanwhile.
+  Status WriteAndScatter(Timestamp now, std::vector<std::vector<Day>>* rewritten);
   /// An answer of the group promises what only the device can keep.
   bool NeedsSync() const;
   Status SyncLog();
@@ -95,7 +102,7 @@ struct Shard::Impl {
   internal::Producers producers;
   /// Batches that were refused and have to come again, in order, before any later one: else a
   /// repetition of one would be taken for a duplicate.
-  std::map<std::string, std::set<BatchNumber>, std::less<>> refused;
+  std::map<std::string, internal::RefusedNumbers, std::less<>> refused;
   Lsn next;                                // of the next row
   Lsn durable;                             // at most what is published: D
   std::optional<Duration> unsynced_since;  // monotonic; of the oldest group above `durable`
@@ -103,6 +110,7 @@ struct Shard::Impl {
   Duration last_watermark;                 // monotonic
   std::vector<Pending> group;              // reused between commits
   std::vector<std::byte> scratch;
+  std::unique_ptr<internal::SideThread> side;  // from the first large group on
   Duration last_retention;
   Duration opened;  // when opening began
   Epoch epoch;
@@ -390,11 +398,11 @@ bool Shard::Impl::Answer(Pending* pending) {
   } else if (!poisoned.ok()) {
     ack.status = poisoned;
   } else if (const auto earlier = refused.find(write.producer);
-             earlier != refused.end() && write.number > *earlier->second.begin()) {
+             earlier != refused.end() && write.number > earlier->second.first()) {
     ack.status = FailedPrecondition(
         "producer '{}': batch {} was refused and has to be sent again before batch {}",
-        write.producer, earlier->second.begin()->value(), write.number.value());
-    earlier->second.insert(write.number);
+        write.producer, earlier->second.first().value(), write.number.value());
+    earlier->second.Add(write.number);
   } else if (!write.producer.empty() && !known && producers.size() >= options.max_producers) {
     ack.status = ResourceExhausted("shard {}: {} producers are known, the bound is {}",
                                    options.id.value(), producers.size(), options.max_producers);
@@ -414,7 +422,7 @@ void Shard::Impl::MarkLogged(Pending* pending) {
   producers[write.producer] = {write.number, pending->ack.first, pending->ack.last};
   const auto waited = refused.find(write.producer);
   if (waited == refused.end()) return;
-  waited->second.erase(write.number);
+  waited->second.Remove(write.number);
   if (waited->second.empty()) refused.erase(waited);
 }
 
@@ -428,8 +436,14 @@ Status Shard::Impl::AddToLog(Write* write, Lsn first, Timestamp now) {
   header.producer = write->producer;
   scratch.clear();
   ByteWriter out(&scratch);
-  EncodeRecord(header, write->batch, &out);
-  return log->AddRecord(scratch, first, Lsn(first.value() + write->batch.rows - 1));
+  EncodeRecordHeader(header, &out);
+  const column::Batch& batch = write->batch;
+  const size_t bytes = scratch.size() + column::EncodedBytes(batch);
+  PX_ASSIGN_OR_RETURN(const std::span<std::byte> record,
+                      log->AddRecord(bytes, first, Lsn(first.value() + batch.rows - 1)));
+  std::copy(scratch.begin(), scratch.end(), record.begin());
+  column::EncodeBatchInto(batch, record.subspan(scratch.size()));
+  return OkStatus();
 }
 
 bool Shard::Impl::NeedsSync() const {
@@ -450,10 +464,7 @@ Status Shard::Impl::WriteGroup(Timestamp now) {
   if (absl::IsResourceExhausted(submitted)) return submitted;
   if (!submitted.ok()) return Poison(submitted);
   std::vector<std::vector<Day>> rewritten(group.size());
-  for (size_t i = 0; i < group.size(); ++i) {
-    if (group[i].logged) Apply(group[i].write->batch, group[i].ack.first, now, &rewritten[i]);
-  }
-  const Status written = log->Wait();
+  const Status written = WriteAndScatter(now, &rewritten);
   if (!written.ok() && !Planted(PlantedBug::kAckBeforeSync)) return Poison(written);
   store.Publish(Lsn(next.value() - 1));
   for (size_t i = 0; i < group.size(); ++i) {
@@ -461,6 +472,27 @@ Status Shard::Impl::WriteGroup(Timestamp now) {
     backlog.Add(std::move(group[i].write->batch), group[i].ack.first, now, std::move(rewritten[i]));
   }
   return OkStatus();
+}
+
+Status Shard::Impl::WriteAndScatter(Timestamp now, std::vector<std::vector<Day>>* rewritten) {
+  uint64_t rows = 0;
+  for (const Pending& pending : group) {
+    if (pending.logged) rows += pending.write->batch.rows;
+  }
+  const auto scatter = [&] {
+    for (size_t i = 0; i < group.size(); ++i) {
+      if (group[i].logged) Apply(group[i].write->batch, group[i].ack.first, now, &(*rewritten)[i]);
+    }
+  };
+  if (!options.prepare_segments || rows < kRowsBeside) {
+    scatter();
+    return log->Wait();
+  }
+  if (side == nullptr) side = std::make_unique<internal::SideThread>();
+  side->Start(scatter);
+  Status written = log->Wait();
+  side->Join();
+  return written;
 }
 
 Status Shard::Impl::SyncLog() {
@@ -541,7 +573,7 @@ void Shard::Impl::Refuse(const Status& reason) {
         } else {
           producers[pending->write->producer] = pending->before;
         }
-        refused[pending->write->producer].insert(pending->write->number);
+        refused[pending->write->producer].Add(pending->write->number);
       }
     }
     if (pending->logged || (pending->ack.duplicate && pending->ack.last > kept)) {

@@ -26,13 +26,18 @@
 
 namespace proxist::shard {
 
+/// Runs of neighbouring batch numbers that were refused and have to come again, of one producer:
+/// producers count, so one is usual. When there are more, the gap between the last two counts as
+/// refused too.
+inline constexpr size_t kMaxRefusedRuns = 1024;
+
 struct ShardOptions {
   ShardId id;
   std::string wal_directory;
   uint64_t segment_bytes = 64ull << 20;
   uint64_t max_frame_bytes = 32ull << 20;
-  /// The next segment is prepared, and at recovery the log read ahead, on a thread of its own;
-  /// false: everything on the shard's.
+  /// The next segment is prepared, large groups are scattered beside their write, and at recovery
+  /// the log is read ahead, each by a thread of its own; false: everything on the shard's.
   bool prepare_segments = true;
   uint64_t max_backlog_bytes = 4ull << 30;  // published, not yet persisted
   uint64_t max_producers = 1u << 20;

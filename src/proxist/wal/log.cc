@@ -104,6 +104,7 @@ struct Log::Impl {
   }
   Status RecordWatermark();
   Status SubmitFrame(FrameLevel level);
+  Status WriteFrame();
   Status Sync();
 
   const LogOptions options;
@@ -116,7 +117,9 @@ struct Log::Impl {
   OpenSegment open;
   Watermark durable;
   FrameBuffer building;
-  FrameBuffer flying;  // the device may be reading it
+  FrameBuffer flying;  // the frame in flight: it has its place, Wait seals and writes it
+  FrameHeader flying_header;
+  FrameLevel flying_level = FrameLevel::kSynced;
   bool in_flight = false;
   bool unsynced = false;  // the open segment has frames that only the page cache may have
   Status poison;
@@ -124,10 +127,7 @@ struct Log::Impl {
 
 Log::Log(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Log::~Log() {
-  // The buffer must outlive the write; what became of it no longer matters to anyone.
-  if (impl_->in_flight) impl_->open.file->Wait().IgnoreError();
-}
+Log::~Log() = default;
 
 StatusOr<std::unique_ptr<Log>> Log::Open(env::FileSystem* files, const LogOptions& options,
                                          const std::function<Status(const LogRecord&)>& apply,
@@ -162,6 +162,12 @@ StatusOr<std::unique_ptr<Log>> Log::Open(env::FileSystem* files, const LogOption
 }
 
 Status Log::AddRecord(ByteSpan payload, Lsn first, Lsn last) {
+  PX_ASSIGN_OR_RETURN(const std::span<std::byte> room, AddRecord(payload.size(), first, last));
+  std::copy(payload.begin(), payload.end(), room.begin());
+  return OkStatus();
+}
+
+StatusOr<std::span<std::byte>> Log::AddRecord(size_t bytes, Lsn first, Lsn last) {
   Impl& log = *impl_;
   PX_RETURN_IF_ERROR(log.CheckWritable());
   if (first <= log.last || last.value() < first.value() - 1) {
@@ -170,18 +176,17 @@ Status Log::AddRecord(ByteSpan payload, Lsn first, Lsn last) {
   }
   FrameBuffer& frame = log.building;
   const uint64_t room = log.max_frame_bytes - kFrameHeaderBytes - log.tag_bytes;
-  if (payload.size() > room || RecordBytes(payload.size()) > room) {
+  if (bytes > room || RecordBytes(bytes) > room) {
     return InvalidArgument("log {}: a record of {} bytes fits no frame of at most {}",
-                           log.options.directory, payload.size(), log.max_frame_bytes);
+                           log.options.directory, bytes, log.max_frame_bytes);
   }
   const uint64_t begin = frame.size == 0 ? kFrameHeaderBytes : frame.size;
-  const uint64_t end = begin + RecordBytes(payload.size());
+  const uint64_t end = begin + RecordBytes(bytes);
   if (end + log.tag_bytes > log.max_frame_bytes) {
     return ResourceExhausted("log {}: the frame holds {} bytes and takes at most {}: submit first",
                              log.options.directory, frame.size, log.max_frame_bytes);
   }
   frame.Reserve(PaddedToBlock(end + log.tag_bytes), log.max_frame_bytes);
-  EncodeRecord(payload, first, last, frame.bytes.get() + begin);
   if (frame.records == 0) {
     frame.first = first;
     frame.last = last;
@@ -190,7 +195,7 @@ Status Log::AddRecord(ByteSpan payload, Lsn first, Lsn last) {
   frame.size = end;
   ++frame.records;
   log.last = std::max(log.last, last);
-  return OkStatus();
+  return EncodeRecord(bytes, first, last, frame.bytes.get() + begin);
 }
 
 uint64_t Log::pending_bytes() const {
@@ -217,34 +222,43 @@ Status Log::Impl::SubmitFrame(FrameLevel level) {
     PX_ASSIGN_OR_RETURN(open, files.OpenNext(open.chain, last_submitted));
     NoteDurable();
   }
-  const FrameHeader header{.version = open.version,
-                           .records = frame.records,
-                           .incarnation = options.incarnation,
-                           .segment = open.number,
-                           .offset = open.offset,
-                           .length = static_cast<uint32_t>(length),
-                           .epoch = options.epoch,
-                           .shard = options.shard,
-                           .first = frame.first,
-                           .last = frame.last,
-                           .previous = open.chain,
-                           .durable = open.durable};
-  PX_CHECK((open.cipher != nullptr) == (tag_bytes != 0));
-  open.chain = SealFrame(header, {frame.bytes.get(), length}, open.cipher.get());
-  std::fill(frame.bytes.get() + length, frame.bytes.get() + padded, std::byte{0});
-  const ByteSpan bytes{frame.bytes.get(), padded};
-  if (level == FrameLevel::kSynced) {
-    PX_RETURN_IF_ERROR(Unsettled(open.file->Submit(open.offset, bytes)));
-    in_flight = true;
-  } else {
-    PX_RETURN_IF_ERROR(Unsettled(open.file->WriteUnsynced(open.offset, bytes)));
-    unsynced = true;
-  }
+  flying_header = {.version = open.version,
+                   .records = frame.records,
+                   .incarnation = options.incarnation,
+                   .segment = open.number,
+                   .offset = open.offset,
+                   .length = static_cast<uint32_t>(length),
+                   .epoch = options.epoch,
+                   .shard = options.shard,
+                   .first = frame.first,
+                   .last = frame.last,
+                   .previous = open.chain,
+                   .durable = open.durable};
+  flying_level = level;
+  in_flight = true;
   open.offset += padded;
   last_submitted = std::max(last_submitted, frame.last);
   files.SetLast(last_submitted);
   std::swap(building, flying);
   building.Clear();
+  return OkStatus();
+}
+
+Status Log::Impl::WriteFrame() {
+  const uint64_t length = flying_header.length;
+  const uint64_t padded = PaddedToBlock(length);
+  PX_CHECK((open.cipher != nullptr) == (tag_bytes != 0));
+  std::byte* bytes = flying.bytes.get();
+  open.chain = SealFrame(flying_header, {bytes, length}, open.cipher.get());
+  std::fill(bytes + length, bytes + padded, std::byte{0});
+  if (flying_level == FrameLevel::kUnsynced) {
+    PX_RETURN_IF_ERROR(Unsettled(open.file->WriteUnsynced(flying_header.offset, {bytes, padded})));
+    unsynced = true;
+    return OkStatus();
+  }
+  PX_RETURN_IF_ERROR(Unsettled(open.file->Submit(flying_header.offset, {bytes, padded})));
+  PX_RETURN_IF_ERROR(open.file->Wait());
+  NoteDurable();
   return OkStatus();
 }
 
@@ -271,8 +285,7 @@ Status Log::Wait() {
   PX_RETURN_IF_ERROR(impl_->CheckWritable());
   if (!impl_->in_flight) return OkStatus();
   impl_->in_flight = false;
-  if (Status status = impl_->open.file->Wait(); !status.ok()) return impl_->Poison(status);
-  impl_->NoteDurable();
+  if (Status status = impl_->WriteFrame(); !status.ok()) return impl_->Poison(status);
   return OkStatus();
 }
 

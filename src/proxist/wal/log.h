@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -85,15 +86,19 @@ class Log {
   /// submit first. INVALID_ARGUMENT for a record that fits no frame, or whose LSNs do not ascend
   /// (`first` above every LSN before, `last` at least `first` - 1).
   Status AddRecord(ByteSpan payload, Lsn first, Lsn last);
+  /// AddRecord of a payload of `bytes` bytes, which the caller writes into the memory that this
+  /// returns, all of them, before it calls the log again.
+  StatusOr<std::span<std::byte>> AddRecord(size_t bytes, Lsn first, Lsn last);
   /// Bytes that the frame being built would write; 0 when it is empty.
   [[nodiscard]] uint64_t pending_bytes() const;
-  /// Seals the frame and starts its one write (opens the next segment first when it does not fit);
+  /// Closes the frame and gives it its place (opens the next segment first when it does not fit);
   /// nothing to do for an empty frame. A synced frame after unsynced ones, and the next segment,
-  /// first Sync. No write may be in flight. RESOURCE_EXHAUSTED means that there is no room for the
+  /// first Sync. No frame may be in flight. RESOURCE_EXHAUSTED means that there is no room for the
   /// next segment: the frame is dropped, nothing else changed. Any other error poisons.
   Status Submit(FrameLevel level = FrameLevel::kSynced);
-  /// Waits for it. OK: every record added before Submit survives power loss, or the process's end
-  /// when the frame is unsynced. Any error poisons.
+  /// Seals the frame that was submitted, if any, and writes it with one write. OK: every record
+  /// added before Submit survives power loss, or the process's end when the frame is unsynced. Any
+  /// error poisons.
   Status Wait();
   /// Makes every frame submitted survive power loss. No write may be in flight. Any error poisons.
   Status Sync();

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "proxist/column/batch.h"
+#include "proxist/column/batch_encoding.h"
 #include "proxist/column/internal/format.h"
 #include "tests/unit/column/random_batch.h"
 
@@ -39,7 +40,9 @@ TEST(BatchCodec, AppendsToWhatTheWriterHolds) {
   const std::vector<Row> rows = RandomRows(*schema, 20, &random);
   std::vector<std::byte> bytes(13);  // an odd start
   ByteWriter out(&bytes);
-  EncodeBatch(BatchOf(schema, rows), &out);
+  const Batch batch = BatchOf(schema, rows);
+  EncodeBatch(batch, &out);
+  EXPECT_EQ(out.size() - 13, EncodedBytes(batch));
   const auto decoded = Decoded(std::vector<std::byte>(bytes.begin() + 13, bytes.end()), schema);
   ASSERT_TRUE(decoded.ok()) << decoded.status();
   EXPECT_EQ(RowsOf(*decoded), rows);

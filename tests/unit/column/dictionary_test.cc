@@ -3,6 +3,7 @@
 
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -51,6 +52,29 @@ TEST(Dictionary, GrowsWithoutMovingStrings) {
   }
   EXPECT_EQ(dictionary.Find(NameOf(15'000)), std::nullopt);
   EXPECT_GT(dictionary.SizeBytes(), model.size() * 30);
+}
+
+TEST(Dictionary, FindsManyAtOnce) {
+  Dictionary dictionary;
+  for (uint32_t round = 0; round < 200; ++round) {
+    // Known and unknown ones, one of them twice, more than are looked up together.
+    std::vector<std::string> names;
+    std::vector<uint32_t> which;
+    for (uint32_t i = 0; i < 100; ++i) {
+      names.push_back(NameOf((round * 13 + i) % 900));
+      if (i % 3 != 0) which.push_back(99 - i);
+      if (i % 2 != 0) dictionary.Intern(names.back());
+    }
+    which.push_back(which.front());
+    const std::vector<std::string_view> texts(names.begin(), names.end());
+    constexpr uint32_t kBefore = 12345678;
+    std::vector<uint32_t> codes(names.size(), kBefore);
+    dictionary.FindAll(texts, which, codes);
+    for (const uint32_t i : which) {
+      ASSERT_EQ(codes[i], dictionary.Find(names[i]).value_or(kBefore)) << names[i];
+    }
+    EXPECT_EQ(codes[0], kBefore) << "it was not asked for";
+  }
 }
 
 }  // namespace

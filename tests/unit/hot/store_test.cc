@@ -268,6 +268,60 @@ TEST_F(StoreTest, CompactionForgetsCancelledRowsOnlyWhenPersisted) {
   EXPECT_EQ(All(Snapshots(guard)[0]).size(), 21U);
 }
 
+// Enough of each size of chunk that they come from regions, and go again.
+TEST(StoreMemoryTest, ManySeriesShareRegions) {
+  constexpr uint64_t kSeries = 300;
+  constexpr uint64_t kRows = 120'000;
+  const auto schema = Quotes();
+  for (const bool huge_pages : {true, false}) {
+    Store store(StoreOptions{.huge_pages = huge_pages});
+    for (uint64_t lsn = 1; lsn <= kRows; lsn += 2000) {
+      BatchBuilder builder(schema);
+      for (uint64_t i = lsn; i < lsn + 2000; ++i) {
+        builder.AddRow("S" + std::to_string(i * i % kSeries), Timestamp(static_cast<int64_t>(i)),
+                       i);
+        builder.SetText(0, "A");
+        for (size_t c = 1; c < 4; ++c) builder.SetInt(c, static_cast<int64_t>(i * c));
+        builder.SetFloat(4, static_cast<double>(i));
+      }
+      store.Scatter(builder.Build(), Lsn(lsn), Timestamp(0));
+      store.Publish(Lsn(lsn + 1999));
+      store.Maintain();
+    }
+    uint64_t rows = 0;
+    uint64_t sum = 0;
+    {
+      const ReadGuard guard = store.Read();
+      std::vector<SeriesSnapshot> all;
+      for (uint32_t code = 0; code < store.dictionary().size(); ++code) {
+        guard.SeriesOf(kTable, code, &all);
+      }
+      std::vector<RowRun> runs;
+      for (const SeriesSnapshot& series : all) {
+        series.Runs(Timestamp::Min(), Timestamp::Max(), &runs);
+      }
+      for (const RowRun& run : runs) {
+        for (uint32_t row = run.begin; row < run.end; ++row) {
+          ++rows;
+          const auto i = static_cast<uint64_t>(TimestampsOf(*run.block)[row]);
+          sum += i;
+          ASSERT_EQ(SeqsOf(*run.block)[row], i);
+          ASSERT_EQ(LsnOf(*run.block, row), Lsn(i));
+          ASSERT_EQ(LoadAt<uint64_t>(ValuesOf(*run.block, 3), row), 3 * i);
+          ASSERT_EQ(LoadAt<double>(ValuesOf(*run.block, 4), row), static_cast<double>(i));
+        }
+      }
+    }
+    EXPECT_EQ(rows, kRows);
+    EXPECT_EQ(sum, kRows * (kRows + 1) / 2);
+    store.SetPersisted(Lsn(kRows));
+    const auto plan = store.PlanEviction(kTable, Timestamp::Max(), Timestamp::Max());
+    EXPECT_EQ(store.Evict(kTable, plan).rows, kRows);
+    store.Maintain();
+    EXPECT_EQ(store.StatsOf(kTable).rows, 0U);
+  }
+}
+
 TEST(StoreMemoryTest, AQuoteTakesLittleMoreThanItsData) {
   constexpr uint64_t kRows = 100'000;
   constexpr uint64_t kSeries = 4;

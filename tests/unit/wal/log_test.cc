@@ -97,6 +97,33 @@ TEST_F(LogTest, RecordsOutliveTheReplay) {
   EXPECT_EQ(kept[0].frame_offset, kSegmentHeaderBytes);
 }
 
+TEST_F(LogTest, RecordsMayBeWrittenIntoTheFrame) {
+  Opened opened = Open();
+  Log* log = opened.log.get();
+  ASSERT_TRUE(Add(log, MakeRecord(1, 2, 300)).ok());
+  const KnownRecord record = MakeRecord(3, 1, 30'001);
+  const auto room = log->AddRecord(record.payload.size(), Lsn(3), Lsn(3));
+  ASSERT_TRUE(room.ok()) << room.status();
+  ASSERT_EQ(room->size(), record.payload.size());
+  std::ranges::copy(AsBytes(record.payload), room->begin());
+  ASSERT_TRUE(Append(log, MakeRecord(4, 1, 3)).ok());
+  EXPECT_THAT(ReadAll(&files_, "log").records,
+              ElementsAre(MakeRecord(1, 2, 300), record, MakeRecord(4, 1, 3)));
+  EXPECT_EQ(log->AddRecord(size_t{1} << 40, Lsn(5), Lsn(5)).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(LogTest, AFrameIsWrittenByWait) {
+  Opened opened = Open();
+  ASSERT_TRUE(Append(opened.log.get(), MakeRecord(1, 1, 10)).ok());
+  ASSERT_TRUE(Add(opened.log.get(), MakeRecord(2, 1, 10)).ok());
+  const uint64_t changes = files_.changes();
+  ASSERT_TRUE(opened.log->Submit().ok());
+  EXPECT_EQ(files_.changes(), changes);
+  opened.log = nullptr;
+  EXPECT_THAT(Open().records, ElementsAre(MakeRecord(1, 1, 10)));
+}
+
 TEST_F(LogTest, FramesAreBuiltWhileOneIsInFlight) {
   Opened opened = Open();
   Log* log = opened.log.get();

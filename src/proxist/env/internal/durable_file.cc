@@ -1,11 +1,10 @@
-// Preallocated files that are overwritten durably through io_uring.
+// Preallocated files that are overwritten durably, past the page cache.
 #include "proxist/env/internal/durable_file.h"
 
 #include <algorithm>
 #include <cerrno>
 
 #include <fcntl.h>
-#include <liburing.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,71 +14,17 @@
 namespace proxist::env {
 namespace {
 
-constexpr size_t kZeroingBytes = size_t{1} << 20;
-/// Writes of at least this many bytes go to a thread of the kernel, so that Submit returns at once:
-/// what the caller does meanwhile takes longer than handing over. Smaller ones are plain writes in
-/// Wait. Left to itself the ring does neither: it tries at once, and where the disk is quick or the
-/// file's time has to be updated, that takes the whole write or fails and is handed over late.
-constexpr size_t kHandOverBytes = size_t{16} << 10;
+/// Small enough that a log write that comes meanwhile waits for little at the device.
+constexpr size_t kZeroingBytes = size_t{256} << 10;
 
-/// An io_uring of one entry; absent where the kernel or a sandbox refuses it.
-class Ring {
+class PosixDurableFile final : public DurableFile {
  public:
-  static std::unique_ptr<Ring> Make() {
-    auto ring = std::make_unique<Ring>();
-    if (::io_uring_queue_init(1, &ring->ring_, 0) != 0) return nullptr;
-    ring->open_ = true;
-    return ring;
-  }
-  ~Ring() {
-    if (open_) ::io_uring_queue_exit(&ring_);
-  }
-
-  /// False when the kernel does not take it; then nothing is in flight.
-  bool Submit(int fd, uint64_t offset, ByteSpan bytes) {
-    io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
-    PX_CHECK(entry != nullptr);
-    ::io_uring_prep_write(entry, fd, bytes.data(), static_cast<unsigned>(bytes.size()), offset);
-    ::io_uring_sqe_set_flags(entry, IOSQE_ASYNC);
-    int taken = 0;
-    do {
-      taken = ::io_uring_submit(&ring_);
-    } while (taken == -EINTR);
-    return taken == 1;
-  }
-
-  /// Bytes written or a negative errno.
-  int Wait() {
-    io_uring_cqe* done = nullptr;
-    int error = 0;
-    do {
-      error = ::io_uring_wait_cqe(&ring_, &done);
-    } while (error == -EINTR);
-    // The kernel still reads the caller's buffer: returning would corrupt the log.
-    PX_CHECK(error == 0);
-    const int result = done->res;
-    ::io_uring_cqe_seen(&ring_, done);
-    return result;
-  }
-
- private:
-  io_uring ring_{};
-  bool open_ = false;
-};
-
-class UringDurableFile final : public DurableFile {
- public:
-  UringDurableFile(Descriptor fd, Descriptor cached, std::string path, uint64_t size, bool direct)
+  PosixDurableFile(Descriptor fd, Descriptor cached, std::string path, uint64_t size, bool direct)
       : fd_(std::move(fd)),
         cached_(std::move(cached)),
         path_(std::move(path)),
         size_(size),
-        direct_(direct),
-        ring_(Ring::Make()) {}
-
-  ~UringDurableFile() override {
-    if (queued_) ring_->Wait();
-  }
+        direct_(direct) {}
 
   Status Submit(uint64_t offset, ByteSpan bytes) override {
     PX_CHECK(!in_flight_);
@@ -91,31 +36,15 @@ class UringDurableFile final : public DurableFile {
     offset_ = offset;
     bytes_ = bytes;
     in_flight_ = true;
-    if (ring_ != nullptr && bytes.size() >= kHandOverBytes) {
-      queued_ = ring_->Submit(fd_.get(), offset, bytes);
-      // A ring that refuses once may have kept the entry: it is not used again.
-      if (!queued_) ring_.reset();
-    }
     return OkStatus();
   }
 
   Status Wait() override {
     PX_CHECK(in_flight_);
     in_flight_ = false;
-    size_t written = 0;
-    if (queued_) {
-      queued_ = false;
-      const int result = ring_->Wait();
-      // Neither of these two touched the file, so writing it again is safe.
-      if (result < 0 && result != -EINTR && result != -EAGAIN) {
-        return PosixError(path_, "durable write", -result);
-      }
-      written = static_cast<size_t>(std::max(result, 0));
-    }
-    // A short write is completed here. Under O_DIRECT its length may not be aligned; the whole
-    // block is then written again.
-    written -= written % kBlockBytes;
-    return WriteFully(fd_.get(), path_, offset_ + written, bytes_.subspan(written));
+    // In this thread: handing the write over, to a thread or through io_uring, takes longer than
+    // small ones do, and what the caller has to do beside a large one another thread does.
+    return WriteFully(fd_.get(), path_, offset_, bytes_);
   }
 
   Status WriteUnsynced(uint64_t offset, ByteSpan bytes) override {
@@ -152,9 +81,7 @@ class UringDurableFile final : public DurableFile {
   const std::string path_;
   const uint64_t size_;
   const bool direct_;
-  std::unique_ptr<Ring> ring_;  // null: all writes happen in Wait
-  bool in_flight_ = false;      // between Submit and Wait
-  bool queued_ = false;         // the kernel holds the write
+  bool in_flight_ = false;  // between Submit and Wait
   uint64_t offset_ = 0;
   ByteSpan bytes_;
 };
@@ -162,7 +89,10 @@ class UringDurableFile final : public DurableFile {
 /// Writes `size` zeros to a new file and syncs it. Written rather than reserved: an extent that is
 /// only reserved costs a journal commit at its first overwrite.
 Status WriteZeros(const std::string& path, uint64_t size) {
-  const Descriptor fd = OpenDescriptor(path, O_WRONLY | O_CREAT | O_TRUNC);
+  constexpr int kNew = O_WRONLY | O_CREAT | O_TRUNC;
+  // Past the page cache: it would copy every zero, and hold memory that nobody reads.
+  Descriptor fd = OpenDescriptor(path, kNew | O_DIRECT);
+  if (!fd.valid() && errno == EINVAL) fd = OpenDescriptor(path, kNew);
   if (!fd.valid()) return PosixError(path, "create", errno);
   // Reserving first keeps the extents together and finds a full disk early.
   if (::fallocate(fd.get(), 0, 0, static_cast<off_t>(size)) != 0 && errno != EOPNOTSUPP &&
@@ -175,7 +105,7 @@ Status WriteZeros(const std::string& path, uint64_t size) {
     PX_RETURN_IF_ERROR(WriteFully(fd.get(), path, at, {zeros.get(), count}));
   }
   if (::fsync(fd.get()) != 0) return PosixError(path, "fsync", errno);
-  // Direct writes would otherwise have to throw these pages out one by one.
+  // Where they went through the cache, direct writes would have to throw the pages out one by one.
   ::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
   return OkStatus();
 }
@@ -217,7 +147,7 @@ StatusOr<std::unique_ptr<DurableFile>> OpenDurablePosixFile(const std::string& p
   if (!fd.valid()) return PosixError(path, "open for durable writes", errno);
   Descriptor cached = OpenDescriptor(path, O_RDWR);
   if (!cached.valid()) return PosixError(path, "open for unsynced writes", errno);
-  return std::make_unique<UringDurableFile>(std::move(fd), std::move(cached), path, size, direct);
+  return std::make_unique<PosixDurableFile>(std::move(fd), std::move(cached), path, size, direct);
 }
 
 }  // namespace proxist::env

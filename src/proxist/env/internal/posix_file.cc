@@ -13,6 +13,10 @@
 namespace proxist::env {
 namespace {
 
+/// A large file goes to the device in pieces of this size while it is written, two at a time: left
+/// in the page cache, it would be written in one burst, and other writes would stand behind that.
+constexpr uint64_t kPushBytes = uint64_t{512} << 10;
+
 class PosixFile final : public File {
  public:
   PosixFile(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
@@ -31,7 +35,10 @@ class PosixFile final : public File {
   }
 
   Status WriteAt(uint64_t offset, ByteSpan bytes) override {
-    return WriteFully(fd_.get(), path_, offset, bytes);
+    PX_RETURN_IF_ERROR(WriteFully(fd_.get(), path_, offset, bytes));
+    if (offset != end_) pushing_ = pushed_ = offset;
+    end_ = offset + bytes.size();
+    return end_ - pushed_ >= kPushBytes ? Push() : OkStatus();
   }
 
   StatusOr<uint64_t> Size() const override {
@@ -53,8 +60,35 @@ class PosixFile final : public File {
   }
 
  private:
+  /// Waits for the piece before the last one, and has the last one written.
+  Status Push() {
+    constexpr unsigned kDone =
+        SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    PX_RETURN_IF_ERROR(SyncRange(pushing_, pushed_, kDone));
+    PX_RETURN_IF_ERROR(SyncRange(pushed_, end_, SYNC_FILE_RANGE_WRITE));
+    pushing_ = pushed_;
+    pushed_ = end_;
+    return OkStatus();
+  }
+  Status SyncRange(uint64_t begin, uint64_t end, unsigned flags) const {
+    if (begin == end) return OkStatus();
+    const auto offset = static_cast<off64_t>(begin);
+    if (::sync_file_range(fd_.get(), offset, static_cast<off64_t>(end - begin), flags) == 0) {
+      return OkStatus();
+    }
+    // Told here, a lost write is not told again by fdatasync. What has no such call does without.
+    if (errno == EIO || errno == ENOSPC || errno == ENOMEM) {
+      return PosixError(path_, "write", errno);
+    }
+    return OkStatus();
+  }
+
   const Descriptor fd_;
   const std::string path_;
+  // Of bytes written one after the other up to `end_`: [pushing_, pushed_) are on their way.
+  uint64_t pushing_ = 0;
+  uint64_t pushed_ = 0;
+  uint64_t end_ = 0;
 };
 
 }  // namespace

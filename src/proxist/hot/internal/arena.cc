@@ -5,17 +5,17 @@
 #include <cstdlib>
 #include <new>
 
-#include <sys/mman.h>
-
 #include "proxist/base/check.h"
+#include "proxist/hot/internal/region_supply.h"
 
 namespace proxist::hot::internal {
 namespace {
 
-constexpr size_t kRegionBytes = size_t{2} << 20;
 constexpr size_t kHeaderBytes = 64;
 // Larger blocks would waste too much of a region's end.
 constexpr size_t kMaxBlockBytes = kRegionBytes / 8;
+// So much of a size in use makes a region worth its memory.
+constexpr size_t kMostAlone = kRegionBytes / 8;
 
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool kUseRegions = false;
@@ -23,26 +23,12 @@ constexpr bool kUseRegions = false;
 constexpr bool kUseRegions = true;
 #endif
 
-void* MapRegion(bool huge_pages) {
-  void* raw = mmap(nullptr, 2 * kRegionBytes, PROT_READ | PROT_WRITE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  PX_CHECK(raw != MAP_FAILED);
-  const auto at = reinterpret_cast<uintptr_t>(raw);
-  const uintptr_t aligned = (at + kRegionBytes - 1) & ~(kRegionBytes - 1);
-  if (aligned > at) munmap(raw, aligned - at);
-  const uintptr_t end = at + 2 * kRegionBytes;
-  if (end > aligned + kRegionBytes) {
-    munmap(reinterpret_cast<void*>(aligned + kRegionBytes), end - aligned - kRegionBytes);
-  }
-  void* region = reinterpret_cast<void*>(aligned);
-  if (huge_pages) madvise(region, kRegionBytes, MADV_HUGEPAGE);
-  return region;
-}
+constexpr size_t Rounded(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 }  // namespace
 
 void* AllocatePlain(size_t bytes) {
-  void* block = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+  void* block = std::aligned_alloc(64, Rounded(bytes));
   PX_CHECK(block != nullptr);
   return block;
 }
@@ -63,23 +49,30 @@ struct Arena::Region {
   }
 };
 
+Arena::Arena(bool huge_pages) : huge_pages_(huge_pages) {}
+
 Arena::~Arena() {
   // Regions in use belong to blocks that the store frees before its arena.
-  for (auto& [bytes, region] : open_) PX_CHECK(region == nullptr);
-  if (spare_ != nullptr) munmap(spare_, kRegionBytes);
+  for (auto& [bytes, size] : sizes_) PX_CHECK(size.open == nullptr);
+  if (spare_ != nullptr) UnmapRegion(spare_);
 }
 
 Arena::Region* Arena::NewRegion(size_t block_bytes) {
   static_assert(sizeof(Region) <= kHeaderBytes);
-  void* memory = spare_ != nullptr ? spare_ : MapRegion(huge_pages_);
+  void* memory = spare_;
   spare_ = nullptr;
+  if (memory == nullptr && huge_pages_) {
+    if (supply_ == nullptr) supply_ = std::make_unique<RegionSupply>();
+    memory = supply_->Take();
+  }
+  if (memory == nullptr) memory = MapRegion(false);
   Region* region = new (memory) Region{.block_bytes = block_bytes};
   Link(region);
   return region;
 }
 
 void Arena::Link(Region* region) {
-  Region*& head = open_[region->block_bytes];
+  Region*& head = sizes_[region->block_bytes].open;
   region->previous = nullptr;
   region->next = head;
   if (head != nullptr) head->previous = region;
@@ -90,16 +83,22 @@ void Arena::Unlink(Region* region) {
   if (region->previous != nullptr) {
     region->previous->next = region->next;
   } else {
-    open_[region->block_bytes] = region->next;
+    sizes_[region->block_bytes].open = region->next;
   }
   if (region->next != nullptr) region->next->previous = region->previous;
 }
 
-void* Arena::Allocate(size_t bytes) {
-  bytes = (bytes + 63) / 64 * 64;
+void* Arena::Allocate(size_t bytes, bool* in_region) {
+  bytes = Rounded(bytes);
+  *in_region = false;
   if (!kUseRegions || bytes > kMaxBlockBytes) return AllocatePlain(bytes);
-  Region*& head = open_[bytes];
-  Region* region = head != nullptr ? head : NewRegion(bytes);
+  Size& size = sizes_[bytes];
+  if (size.open == nullptr && size.alone + bytes <= kMostAlone) {
+    size.alone += bytes;
+    return AllocatePlain(bytes);
+  }
+  *in_region = true;
+  Region* region = size.open != nullptr ? size.open : NewRegion(bytes);
   void* block = region->free;
   if (block != nullptr) {
     region->free = *static_cast<void**>(block);
@@ -110,19 +109,10 @@ void* Arena::Allocate(size_t bytes) {
   return block;
 }
 
-void Arena::PrepareSpare() {
-  if (!kUseRegions || !huge_pages_ || spare_ != nullptr || open_.empty()) return;
-  spare_ = MapRegion(huge_pages_);
-  // Best effort: a kernel without it touches the pages when they are used.
-  madvise(spare_, kRegionBytes, MADV_POPULATE_WRITE);
-}
-
 void Arena::Free(void* block, size_t bytes) {
-  bytes = (bytes + 63) / 64 * 64;
-  if (!kUseRegions || bytes > kMaxBlockBytes) return FreePlain(block);
   auto* region =
       reinterpret_cast<Region*>(reinterpret_cast<uintptr_t>(block) & ~(kRegionBytes - 1));
-  PX_CHECK(region->block_bytes == bytes && region->live > 0);
+  PX_CHECK(region->block_bytes == Rounded(bytes) && region->live > 0);
   if (region->live-- == region->capacity()) Link(region);
   *static_cast<void**>(block) = region->free;
   region->free = block;
@@ -131,8 +121,14 @@ void Arena::Free(void* block, size_t bytes) {
   if (spare_ == nullptr) {
     spare_ = region;
   } else {
-    munmap(region, kRegionBytes);
+    UnmapRegion(region);
   }
+}
+
+void Arena::FreeAlone(void* block, size_t bytes) {
+  bytes = Rounded(bytes);
+  if (kUseRegions && bytes <= kMaxBlockBytes) sizes_[bytes].alone -= bytes;
+  FreePlain(block);
 }
 
 }  // namespace proxist::hot::internal

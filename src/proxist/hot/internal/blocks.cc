@@ -9,12 +9,6 @@
 #include "proxist/hot/store.h"
 
 namespace proxist::hot::internal {
-namespace {
-
-size_t Aligned(size_t bytes) { return (bytes + 63) / 64 * 64; }
-
-}  // namespace
-
 Layout::Layout(const column::TableSchema& schema)
     : totals(std::make_shared<const TotalsLayout>(schema)) {
   columns.reserve(schema.columns.size());
@@ -28,13 +22,13 @@ Layout::Layout(const column::TableSchema& schema)
   }
 }
 
-RowBlock* Blocks::New(const Layout& layout, uint32_t capacity, bool overlay, bool in_arena,
+RowBlock* Blocks::New(const Layout& layout, uint32_t capacity, bool overlay,
                       std::span<std::byte* const> series_values, Account* account) {
   const size_t n = layout.columns.size();
-  size_t bytes = Aligned(sizeof(RowBlock) + n * sizeof(RowBlock::Column));
+  size_t bytes = AlignedBytes(sizeof(RowBlock) + n * sizeof(RowBlock::Column));
   const auto take = [&bytes](size_t size) {
     const size_t at = bytes;
-    bytes += Aligned(size);
+    bytes += AlignedBytes(size);
     return at;
   };
   const size_t ts = take(capacity * sizeof(int64_t));
@@ -48,8 +42,11 @@ RowBlock* Blocks::New(const Layout& layout, uint32_t capacity, bool overlay, boo
     values[c] = overlay || column.series < 0 ? take(size_t{capacity} * column.width) : 0;
   }
 
-  auto* memory = static_cast<std::byte*>(in_arena ? arena_.Allocate(bytes) : AllocatePlain(bytes));
+  bool in_region = false;
+  auto* memory =
+      static_cast<std::byte*>(overlay ? AllocatePlain(bytes) : arena_.Allocate(bytes, &in_region));
   auto* block = new (memory) RowBlock;
+  block->in_region_ = in_region;
   block->capacity_ = capacity;
   block->column_count_ = static_cast<uint32_t>(n);
   block->ts_ = reinterpret_cast<int64_t*>(memory + ts);
@@ -76,14 +73,14 @@ RowBlock* Blocks::New(const Layout& layout, uint32_t capacity, bool overlay, boo
 
 RowBlock* Blocks::NewChunk(const Layout& layout, uint32_t capacity, uint64_t base,
                            std::span<std::byte* const> series_values, Account* account) {
-  RowBlock* block = New(layout, capacity, false, capacity == kChunkRows, series_values, account);
+  RowBlock* block = New(layout, capacity, false, series_values, account);
   block->lsn_base_ = base;
   block->id_ = next_id_++;
   return block;
 }
 
 RowBlock* Blocks::NewOverlay(const Layout& layout, uint32_t capacity, Account* account) {
-  return New(layout, capacity, true, false, {}, account);
+  return New(layout, capacity, true, {}, account);
 }
 
 void Blocks::Free(RowBlock* block) {
@@ -91,7 +88,8 @@ void Blocks::Free(RowBlock* block) {
   if (!block->totals_moved_) delete block->totals_;
   const size_t bytes = block->own_bytes_;
   const bool mapped = block->mapped_ != nullptr;
-  const bool in_arena = !mapped && block->lsn_delta_ != nullptr && block->capacity_ == kChunkRows;
+  const bool in_region = block->in_region_;
+  const bool alone = !in_region && !mapped && block->lsn_delta_ != nullptr;
   if (mapped) {
     Unmap(block);
   } else {
@@ -101,8 +99,10 @@ void Blocks::Free(RowBlock* block) {
     FreeText(block->text_);
   }
   block->~RowBlock();
-  if (in_arena) {
+  if (in_region) {
     arena_.Free(block, bytes);
+  } else if (alone) {
+    arena_.FreeAlone(block, bytes);
   } else {
     FreePlain(block);
   }
@@ -112,11 +112,6 @@ void Blocks::Seal(RowBlock* chunk, const Layout& layout) {
   PX_CHECK(chunk->totals_ == nullptr);
   chunk->totals_ = new TotalsNode(layout.totals, *chunk);
   Grew(chunk, chunk->totals_->Bytes());
-}
-
-void Blocks::RaisePublished(RowBlock* block, int64_t published) {
-  if (published <= block->last_published_.load(std::memory_order_relaxed)) return;
-  block->last_published_.store(published, std::memory_order_relaxed);
 }
 
 void Blocks::Grew(RowBlock* block, size_t bytes) {

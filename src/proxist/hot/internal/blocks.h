@@ -86,10 +86,22 @@ class BatchSource {
   [[nodiscard]] uint64_t lsn(uint32_t row) const { return first_lsn_ + row; }
   [[nodiscard]] bool assigned() const { return assigned_; }
   [[nodiscard]] uint64_t first_lsn() const { return first_lsn_; }
+  /// The values of a column that are copied as they are; nullptr for one that has nulls, codes or
+  /// text, or that the batch's schema does not have.
+  [[nodiscard]] const std::byte* Plain(size_t column) const {
+    return column < plain_.size() ? plain_[column] : nullptr;
+  }
   /// The store's code of the batch's own code.
   uint32_t SymbolCode(uint32_t code) { return Translate(batch_.symbol, &symbol_codes_, code); }
   uint32_t ColumnCode(size_t column, uint32_t code) {
     return Translate(batch_.columns[column], &column_codes_[column], code);
+  }
+  /// Learns the codes that the store has of those of the batch's own in `used`.
+  void FindSymbolCodes(std::span<const uint32_t> used) {
+    dictionary_->FindAll(batch_.symbol.dictionary, used, symbol_codes_);
+  }
+  void FindColumnCodes(size_t column, std::span<const uint32_t> used) {
+    dictionary_->FindAll(batch_.columns[column].dictionary, used, column_codes_[column]);
   }
 
  private:
@@ -101,14 +113,13 @@ class BatchSource {
   column::Dictionary* dictionary_;
   std::vector<uint32_t> symbol_codes_;
   std::vector<std::vector<uint32_t>> column_codes_;
+  std::vector<const std::byte*> plain_;
 };
 
 /// All on the writer's thread.
 class Blocks {
  public:
   explicit Blocks(bool huge_pages) : arena_(huge_pages) {}
-  /// Makes the memory of the next chunks ready; off the path of acks.
-  void PrepareMemory() { arena_.PrepareSpare(); }
 
   /// An empty chunk whose series columns point at `series_values` (one array of at least
   /// `capacity` codes each), which outlive it. Its rows' LSNs are base..base + 2^32 - 1.
@@ -147,12 +158,25 @@ class Blocks {
   void Append(RowBlock* block, const Layout& layout, BatchSource* source,
               std::span<const uint32_t> rows, int64_t published);
   void Append(RowBlock* block, const Layout& layout, std::span<const RowRef> rows);
+  /// Append for a chunk with RoomFor them; `rows` ascend and have its next keys.
+  static void AppendInOrder(RowBlock* chunk, const Layout& layout, BatchSource* source,
+                            std::span<const uint32_t> rows, int64_t published);
+  /// Rows that `chunk` has room for without another one: all its columns are the layout's.
+  static uint32_t RoomFor(const RowBlock& chunk, const Layout& layout) {
+    return chunk.column_count_ == layout.columns.size()
+               ? chunk.capacity_ - chunk.rows_.load(std::memory_order_relaxed)
+               : 0;
+  }
 
   /// Adds up a chunk that gets no more rows; before the list's count lets readers ask for it.
   static void Seal(RowBlock* chunk, const Layout& layout);
 
   // The writer's view of a block.
-  static uint64_t MaxLsn(const RowBlock& block) { return block.max_lsn_; }
+  static uint64_t MaxLsn(const RowBlock& block) {
+    // What a batch appends to a chunk has greater LSNs than all before, the last row the greatest.
+    const uint32_t rows = block.rows();
+    return rows == 0 ? block.max_lsn_ : std::max(block.max_lsn_, block.lsn(rows - 1));
+  }
   static uint64_t BaseLsn(const RowBlock& block) { return block.lsn_base_; }
   /// When its youngest row was published, ns.
   static int64_t LastPublished(const RowBlock& block) {
@@ -165,16 +189,24 @@ class Blocks {
   static size_t BytesOf(const RowBlock& block) { return block.total_bytes_; }
   /// The number of the file that its rows are read from; 0: they are in memory. Any thread.
   static uint64_t FileOf(const RowBlock& block);
-  static void PrefetchHeader(const RowBlock& block);
-  /// The cache lines that the next row goes to. Reads the header.
-  static void PrefetchTail(const RowBlock& block, const Layout& layout);
+  static void PrefetchHeader(const RowBlock& block) { __builtin_prefetch(&block, 1); }
+  /// The cache lines that the next `rows` of a chunk go to. Reads the header.
+  static void PrefetchTail(const RowBlock& block, const Layout& layout, size_t rows);
   static bool FitsLsn(const RowBlock& block, uint64_t lsn) {
     return lsn - block.lsn_base_ <= UINT32_MAX;
   }
 
  private:
-  RowBlock* New(const Layout& layout, uint32_t capacity, bool overlay, bool in_arena,
+  RowBlock* New(const Layout& layout, uint32_t capacity, bool overlay,
                 std::span<std::byte* const> series_values, Account* account);
+  /// Where arrays begin: at cache lines.
+  static constexpr size_t AlignedBytes(size_t bytes) { return (bytes + 63) / 64 * 64; }
+  /// Of a chunk in memory: the values of its first own column, behind its LSNs. The others follow,
+  /// each aligned.
+  static std::byte* FirstColumn(const RowBlock& chunk) {
+    return reinterpret_cast<std::byte*>(chunk.lsn_delta_) +
+           AlignedBytes(chunk.capacity_ * sizeof(uint32_t));
+  }
   static void SetLsn(RowBlock* block, uint32_t row, uint64_t lsn);
   static void SetNull(RowBlock* block, size_t column, uint32_t row);
   static void SetText(RowBlock* block, size_t column, uint32_t row, ByteSpan text);
@@ -184,7 +216,10 @@ class Blocks {
                          std::span<const RowRef> rows);
   static void RestoreColumn(RowBlock* block, size_t column, uint32_t rows,
                             const EncodedColumn& encoded);
-  static void RaisePublished(RowBlock* block, int64_t published);
+  static void RaisePublished(RowBlock* block, int64_t published) {
+    if (published <= block->last_published_.load(std::memory_order_relaxed)) return;
+    block->last_published_.store(published, std::memory_order_relaxed);
+  }
   static void Unmap(RowBlock* block);
   static void Grew(RowBlock* block, size_t bytes);
 

@@ -16,28 +16,37 @@ bool Contiguous(std::span<const uint32_t> rows) {
   return rows.back() - rows.front() + 1 == rows.size() && std::is_sorted(rows.begin(), rows.end());
 }
 
+/// Where rows stand in the batch.
+struct Picked {
+  std::span<const uint32_t> rows;
+  bool contiguous;
+};
+
 template <typename T>
-void Copy(std::byte* out, const std::byte* in, std::span<const uint32_t> rows, bool contiguous) {
-  if (contiguous) {
-    std::memcpy(out, in + size_t{rows.front()} * sizeof(T), rows.size() * sizeof(T));
+inline void Copy(std::byte* out, const std::byte* in, const Picked& picked) {
+  const uint32_t* row = picked.rows.data();
+  const size_t n = picked.rows.size();
+  if (picked.contiguous && n > 1) {
+    std::memcpy(out, in + size_t{*row} * sizeof(T), n * sizeof(T));
     return;
   }
-  auto* values = reinterpret_cast<T*>(out);
-  for (size_t i = 0; i < rows.size(); ++i) values[i] = LoadAt<T>(in, rows[i]);
+  for (size_t i = 0; i < n; ++i) {
+    std::memcpy(out + i * sizeof(T), in + size_t{row[i]} * sizeof(T), sizeof(T));
+  }
 }
 
-void CopyFixed(uint32_t width, std::byte* out, const std::byte* in, std::span<const uint32_t> rows,
-               bool contiguous) {
-  switch (width) {
-    case 1:
-      return Copy<uint8_t>(out, in, rows, contiguous);
-    case 2:
-      return Copy<uint16_t>(out, in, rows, contiguous);
-    case 4:
-      return Copy<uint32_t>(out, in, rows, contiguous);
-    default:
-      return Copy<uint64_t>(out, in, rows, contiguous);
-  }
+inline void CopyFixed(uint32_t width, std::byte* out, const std::byte* in, const Picked& picked) {
+  if (width == 8) return Copy<uint64_t>(out, in, picked);
+  if (width == 4) return Copy<uint32_t>(out, in, picked);
+  if (width == 2) return Copy<uint16_t>(out, in, picked);
+  Copy<uint8_t>(out, in, picked);
+}
+
+/// Asks for the cache lines of [at, at + bytes), of which there are few.
+inline void PrefetchBytes(const void* at, size_t bytes) {
+  const auto* begin = static_cast<const std::byte*>(at);
+  __builtin_prefetch(begin, 1);
+  __builtin_prefetch(begin + bytes - 1, 1);
 }
 
 }  // namespace
@@ -49,9 +58,14 @@ BatchSource::BatchSource(const column::Batch& batch, uint64_t first_lsn,
       assigned_(batch.schema->seq == column::SeqMode::kAssigned),
       dictionary_(dictionary),
       symbol_codes_(batch.symbol.dictionary.size(), kUnknownCode),
-      column_codes_(batch.columns.size()) {
+      column_codes_(batch.columns.size()),
+      plain_(batch.columns.size(), nullptr) {
   for (size_t c = 0; c < batch.columns.size(); ++c) {
-    column_codes_[c].assign(batch.columns[c].dictionary.size(), kUnknownCode);
+    const column::ColumnView& column = batch.columns[c];
+    column_codes_[c].assign(column.dictionary.size(), kUnknownCode);
+    const bool fixed = column.type.kind != column::TypeKind::kString &&
+                       column.type.kind != column::TypeKind::kSymbol;
+    if (fixed && column.validity.empty()) plain_[c] = column.values.data();
   }
 }
 
@@ -62,23 +76,51 @@ uint32_t BatchSource::Translate(const column::ColumnView& view, std::vector<uint
   return known;
 }
 
-void Blocks::PrefetchHeader(const RowBlock& block) {
-  const auto* header = reinterpret_cast<const std::byte*>(&block);
-  for (size_t at = 0; at < sizeof(RowBlock) + 2 * sizeof(RowBlock::Column); at += 64) {
-    __builtin_prefetch(header + at, 1);
+void Blocks::PrefetchTail(const RowBlock& block, const Layout& layout, size_t rows) {
+  const uint32_t row = block.rows_.load(std::memory_order_relaxed);
+  rows = std::min<size_t>(rows, block.capacity_ - row);
+  if (rows == 0) return;
+  PrefetchBytes(block.ts_ + row, rows * sizeof(int64_t));
+  PrefetchBytes(block.seq_ + row, rows * sizeof(uint64_t));
+  PrefetchBytes(block.lsn_delta_ + row, rows * sizeof(uint32_t));
+  std::byte* values = FirstColumn(block);
+  for (const Layout::Column& column : layout.columns) {
+    if (column.series >= 0) continue;
+    PrefetchBytes(values + size_t{row} * column.width, rows * column.width);
+    values += AlignedBytes(size_t{block.capacity_} * column.width);
   }
 }
 
-void Blocks::PrefetchTail(const RowBlock& block, const Layout& layout) {
-  const uint32_t row = block.rows_.load(std::memory_order_relaxed);
-  if (row == block.capacity_) return;
-  __builtin_prefetch(block.ts_ + row, 1);
-  __builtin_prefetch(block.seq_ + row, 1);
-  if (block.lsn_delta_ != nullptr) __builtin_prefetch(block.lsn_delta_ + row, 1);
-  for (size_t c = 0; c < block.column_count_; ++c) {
-    const RowBlock::Column& column = block.columns_[c];
-    if (column.own) __builtin_prefetch(column.values + size_t{row} * layout.columns[c].width, 1);
+void Blocks::AppendInOrder(RowBlock* chunk, const Layout& layout, BatchSource* source,
+                           std::span<const uint32_t> rows, int64_t published) {
+  const uint32_t at = chunk->rows_.load(std::memory_order_relaxed);
+  PX_CHECK(rows.size() <= RoomFor(*chunk, layout) && chunk->mapped_ == nullptr);
+  const column::Batch& batch = source->batch();
+  const Picked picked{rows, rows.back() - rows.front() + 1 == rows.size()};
+  Copy<int64_t>(reinterpret_cast<std::byte*>(chunk->ts_ + at), batch.ts.values.data(), picked);
+  uint32_t* deltas = chunk->lsn_delta_ + at;
+  const uint64_t delta = source->first_lsn() - chunk->lsn_base_;
+  for (size_t i = 0; i < rows.size(); ++i) deltas[i] = static_cast<uint32_t>(delta + rows[i]);
+  if (source->assigned()) {
+    uint64_t* seq = chunk->seq_ + at;
+    for (size_t i = 0; i < rows.size(); ++i) seq[i] = source->lsn(rows[i]);
+  } else {
+    Copy<uint64_t>(reinterpret_cast<std::byte*>(chunk->seq_ + at), batch.seq.values.data(), picked);
   }
+  RaisePublished(chunk, published);
+  std::byte* values = FirstColumn(*chunk);
+  for (size_t c = 0; c < layout.columns.size(); ++c) {
+    const Layout::Column& shape = layout.columns[c];
+    if (shape.series >= 0) continue;
+    const std::byte* plain = source->Plain(c);
+    if (plain != nullptr) {
+      CopyFixed(shape.width, values + size_t{at} * shape.width, plain, picked);
+    } else {
+      FillColumn(chunk, c, shape, at, source, rows, picked.contiguous);
+    }
+    values += AlignedBytes(size_t{chunk->capacity_} * shape.width);
+  }
+  chunk->rows_.store(static_cast<uint32_t>(at + rows.size()), std::memory_order_release);
 }
 
 void Blocks::Append(RowBlock* block, const Layout& layout, BatchSource* source,
@@ -88,16 +130,15 @@ void Blocks::Append(RowBlock* block, const Layout& layout, BatchSource* source,
   PX_CHECK(rows.size() <= block->capacity_ - at);
   const column::Batch& batch = source->batch();
   const bool contiguous = Contiguous(rows);
-  Copy<int64_t>(reinterpret_cast<std::byte*>(block->ts_ + at), batch.ts.values.data(), rows,
-                contiguous);
+  const Picked picked{rows, contiguous};
+  Copy<int64_t>(reinterpret_cast<std::byte*>(block->ts_ + at), batch.ts.values.data(), picked);
   for (size_t i = 0; i < rows.size(); ++i) {
     SetLsn(block, static_cast<uint32_t>(at + i), source->lsn(rows[i]));
   }
   if (source->assigned()) {
     for (size_t i = 0; i < rows.size(); ++i) block->seq_[at + i] = source->lsn(rows[i]);
   } else {
-    Copy<uint64_t>(reinterpret_cast<std::byte*>(block->seq_ + at), batch.seq.values.data(), rows,
-                   contiguous);
+    Copy<uint64_t>(reinterpret_cast<std::byte*>(block->seq_ + at), batch.seq.values.data(), picked);
   }
   if (block->op_ != nullptr) {
     for (size_t i = 0; i < rows.size(); ++i) {
@@ -121,7 +162,7 @@ void Blocks::FillColumn(RowBlock* block, size_t column, const Layout::Column& sh
   const column::ColumnView* view = absent ? nullptr : &source->batch().columns[column];
   const auto is_null = [&](uint32_t row) { return absent || !view->IsValid(row); };
   if (!absent && !text && shape.kind != column::TypeKind::kSymbol) {
-    CopyFixed(shape.width, out, view->values.data(), rows, contiguous);
+    CopyFixed(shape.width, out, view->values.data(), {rows, contiguous});
     if (view->validity.empty()) return;
   }
   for (size_t i = 0; i < rows.size(); ++i) {

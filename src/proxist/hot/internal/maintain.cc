@@ -54,7 +54,6 @@ bool Store::Maintain() {
       break;
     }
   }
-  store.blocks.PrepareMemory();
   return store.epochs.Reclaim(kReclaimPerCall) || more;
 }
 

@@ -1,6 +1,5 @@
 // Puts a batch's rows into chunks and overlays, past what readers see.
 #include <algorithm>
-#include <numeric>
 
 #include "proxist/base/check.h"
 #include "proxist/base/planted.h"
@@ -12,6 +11,7 @@ namespace proxist::hot {
 using internal::BatchSource;
 using internal::ChunkList;
 using internal::ChunkView;
+using internal::Grouping;
 using internal::KeyOf;
 using internal::Position;
 using internal::RowKey;
@@ -25,132 +25,24 @@ namespace {
 
 constexpr uint32_t kFirstChunkRows = 16;
 constexpr uint32_t kChunkGrowth = 4;
-// Up to so many combinations of codes a table by combination costs less than a hash map.
-constexpr uint64_t kDenseRatio = 4;
-constexpr uint64_t kDenseAlways = 16384;
 // How many series ahead memory is asked for: the series, then its open chunk, then the chunk's end.
 // A batch touches many series in no order, and each step is a cache miss that depends on the one
 // before.
-constexpr size_t kSeriesAhead = 18;
-constexpr size_t kChunkAhead = 12;
-constexpr size_t kTailAhead = 6;
-
-/// Rows of a batch by series: groups[i] owns rows[offsets[i]..offsets[i + 1]), ascending.
-struct Grouping {
-  std::vector<Series*> groups;
-  std::vector<uint32_t> offsets;
-  std::vector<uint32_t> rows;
-  uint32_t new_series = 0;
-};
-
-/// Finds a row's group by its batch-local codes, looking in the store once per combination.
-class Grouper {
- public:
-  Grouper(Table* table, BatchSource* source, const column::Dictionary& dictionary,
-          internal::Epochs* epochs)
-      : table_(table), source_(source), dictionary_(dictionary), epochs_(epochs) {
-    const column::Batch& batch = source->batch();
-    uint64_t combinations = batch.symbol.dictionary.size();
-    for (const size_t column : batch.schema->series) {
-      combinations *= std::max<uint64_t>(1, batch.columns[column].dictionary.size());
-      combinations = std::min<uint64_t>(combinations, UINT32_MAX);
-    }
-    if (combinations <= kDenseRatio * batch.rows + kDenseAlways) {
-      dense_.assign(combinations, UINT32_MAX);
-    }
-  }
-
-  Grouping Run() {
-    const auto rows = static_cast<uint32_t>(source_->batch().rows);
-    std::vector<uint32_t> group_of(rows);
-    std::vector<uint32_t> counts;
-    for (uint32_t row = 0; row < rows; ++row) {
-      const uint32_t group = GroupOf(row);
-      if (group == counts.size()) counts.push_back(0);
-      ++counts[group];
-      group_of[row] = group;
-    }
-    FindSeries();
-    Grouping out;
-    out.offsets.resize(counts.size() + 1);
-    std::partial_sum(counts.begin(), counts.end(), out.offsets.begin() + 1);
-    std::vector<uint32_t> next(out.offsets.begin(), out.offsets.end() - 1);
-    out.rows.resize(rows);
-    for (uint32_t row = 0; row < rows; ++row) out.rows[next[group_of[row]]++] = row;
-    out.groups = std::move(groups_);
-    out.new_series = new_series_;
-    return out;
-  }
-
- private:
-  uint32_t GroupOf(uint32_t row) {
-    const column::Batch& batch = source_->batch();
-    SeriesKey local{batch.symbol.At<uint32_t>(row)};
-    size_t index = local[0];
-    for (size_t i = 0; i < batch.schema->series.size(); ++i) {
-      const column::ColumnView& view = batch.columns[batch.schema->series[i]];
-      local[i + 1] = view.At<uint32_t>(row);
-      index = index * view.dictionary.size() + local[i + 1];
-    }
-    uint32_t& group =
-        dense_.empty() ? sparse_.try_emplace(local, UINT32_MAX).first->second : dense_[index];
-    if (group == UINT32_MAX) group = NewGroup(local);
-    return group;
-  }
-
-  uint32_t NewGroup(const SeriesKey& local) {
-    const column::Batch& batch = source_->batch();
-    SeriesKey key{source_->SymbolCode(local[0])};
-    for (size_t i = 0; i < batch.schema->series.size(); ++i) {
-      key[i + 1] = source_->ColumnCode(batch.schema->series[i], local[i + 1]);
-    }
-    keys_.push_back(key);
-    return static_cast<uint32_t>(keys_.size() - 1);
-  }
-
-  /// The series of all keys met; absent ones are added.
-  void FindSeries() {
-    std::vector<size_t> hashes(keys_.size());
-    for (size_t i = 0; i < keys_.size(); ++i) {
-      hashes[i] = internal::SeriesKeyHash{}(keys_[i]);
-      table_->by_key.Prefetch(hashes[i]);
-    }
-    groups_.reserve(keys_.size());
-    for (size_t i = 0; i < keys_.size(); ++i) {
-      Series* series = table_->by_key.Find(keys_[i], hashes[i]);
-      if (series == nullptr) {
-        series = table_->Add(keys_[i], INT64_MIN, dictionary_, epochs_);
-        ++new_series_;
-      }
-      groups_.push_back(series);
-    }
-  }
-
-  Table* table_;
-  BatchSource* source_;
-  const column::Dictionary& dictionary_;
-  internal::Epochs* epochs_;
-  std::vector<uint32_t> dense_;
-  std::unordered_map<SeriesKey, uint32_t, internal::SeriesKeyHash> sparse_;
-  std::vector<SeriesKey> keys_;
-  std::vector<Series*> groups_;
-  uint32_t new_series_ = 0;
-};
+constexpr size_t kSeriesAhead = 24;
+constexpr size_t kChunkAhead = 16;
+constexpr size_t kTailAhead = 8;
 
 /// Asks for the memory that scattering to groups a little ahead of `g` needs.
-void PrefetchAhead(const internal::Layout& layout, const std::vector<Series*>& groups, size_t g) {
-  constexpr size_t kLine = 64;
-  if (g + kSeriesAhead < groups.size()) {
-    const auto* series = reinterpret_cast<const std::byte*>(groups[g + kSeriesAhead]);
-    for (size_t at = 0; at < sizeof(Series); at += kLine) __builtin_prefetch(series + at, 1);
-  }
+void PrefetchAhead(const internal::Layout& layout, const Grouping& grouping, size_t g) {
+  const std::span<Series* const> groups = grouping.groups();
+  if (g + kSeriesAhead < groups.size()) __builtin_prefetch(&groups[g + kSeriesAhead]->open, 1);
   if (g + kChunkAhead < groups.size()) {
-    const Series* series = groups[g + kChunkAhead];
-    __builtin_prefetch(series->state.load(std::memory_order_relaxed));
-    if (series->open != nullptr) internal::Blocks::PrefetchHeader(*series->open);
+    const Series& series = *groups[g + kChunkAhead];
+    if (series.open != nullptr) internal::Blocks::PrefetchHeader(*series.open);
   }
   if (g + kTailAhead < groups.size() && groups[g + kTailAhead]->open != nullptr) {
-    internal::Blocks::PrefetchTail(*groups[g + kTailAhead]->open, layout);
+    const size_t rows = grouping.rows(g + kTailAhead).size();
+    internal::Blocks::PrefetchTail(*groups[g + kTailAhead]->open, layout, rows);
   }
 }
 
@@ -172,27 +64,64 @@ bool MayExist(const Series& series, RowKey key) {
 ScatterResult Store::Scatter(const column::Batch& batch, Lsn first, Timestamp now) {
   ScatterResult result;
   if (batch.rows == 0) return result;
-  Table* table = impl_->TakeSchema(batch.schema);
-  BatchSource source(batch, first.value(), &impl_->dictionary);
-  Grouping grouping = Grouper(table, &source, impl_->dictionary, &impl_->epochs).Run();
-  result.new_series = grouping.new_series;
-  for (size_t g = 0; g < grouping.groups.size(); ++g) {
-    PrefetchAhead(*table->layout, grouping.groups, g);
-    const std::span rows(grouping.rows.data() + grouping.offsets[g],
-                         grouping.offsets[g + 1] - grouping.offsets[g]);
-    impl_->ScatterSeries(grouping.groups[g], &source, rows, now.ns(), &result.rewritten_days);
+  Impl& store = *impl_;
+  Table* table = store.TakeSchema(batch.schema);
+  BatchSource source(batch, first.value(), &store.dictionary);
+  Grouping& grouping = store.grouping;
+  grouping.Run(table, &source, store.dictionary, &store.epochs);
+  result.new_series = grouping.new_series();
+  const auto groups = grouping.groups();
+  Impl::Scattered scattered{.rewritten = &result.rewritten_days};
+  for (size_t g = 0; g < std::min(groups.size(), kTailAhead); ++g) {
+    __builtin_prefetch(&groups[g]->open, 1);
+  }
+  for (size_t g = 0; g < groups.size(); ++g) {
+    PrefetchAhead(*table->layout, grouping, g);
+    const std::span<const uint32_t> rows = grouping.rows(g);
+    if (!store.ScatterInOrder(groups[g], &source, rows, now.ns(), &scattered)) {
+      store.ScatterSeries(groups[g], &source, rows, now.ns(), &scattered);
+    }
+  }
+  table->rows.fetch_add(scattered.rows, std::memory_order_relaxed);
+  if (scattered.max_ts > table->max_ts.load(std::memory_order_relaxed)) {
+    table->max_ts.store(scattered.max_ts, std::memory_order_relaxed);
   }
   std::sort(result.rewritten_days.begin(), result.rewritten_days.end());
   result.rewritten_days.erase(
       std::unique(result.rewritten_days.begin(), result.rewritten_days.end()),
       result.rewritten_days.end());
-  impl_->dictionary_bytes.store(impl_->dictionary.SizeBytes(), std::memory_order_relaxed);
+  store.dictionary_bytes.store(store.dictionary.SizeBytes(), std::memory_order_relaxed);
   return result;
 }
 
+bool Store::Impl::ScatterInOrder(Series* series, BatchSource* source,
+                                 std::span<const uint32_t> rows, int64_t now,
+                                 Scattered* scattered) {
+  RowBlock* chunk = series->open;
+  const internal::Layout& layout = *series->table->layout;
+  if (chunk == nullptr || !series->has_last ||
+      rows.size() > internal::Blocks::RoomFor(*chunk, layout) ||
+      !internal::Blocks::FitsLsn(*chunk, source->lsn(rows.back()))) {
+    return false;
+  }
+  const int64_t watch = series->watch_ts.load(std::memory_order_relaxed);
+  RowKey last = series->last;
+  if (source->ts(rows.front()) <= std::max(series->floor, watch)) return false;
+  for (const uint32_t row : rows) {
+    const RowKey key{source->ts(row), source->seq(row)};
+    if (!(last < key) || source->batch().OpAt(row) != column::Op::kPut) return false;
+    last = key;
+  }
+  internal::Blocks::AppendInOrder(chunk, layout, source, rows, now);
+  series->last = last;
+  scattered->rows += rows.size();
+  scattered->max_ts = std::max(scattered->max_ts, last.ts);
+  return true;
+}
+
 void Store::Impl::ScatterSeries(Series* series, BatchSource* source, std::span<const uint32_t> rows,
-                                int64_t now, std::vector<Day>* rewritten) {
-  const int64_t floor = series->current().floor;
+                                int64_t now, Scattered* scattered) {
+  const int64_t floor = series->floor;
   const uint64_t in_history = persisted.load(std::memory_order_relaxed);
   in_order.clear();
   others.clear();
@@ -223,7 +152,8 @@ void Store::Impl::ScatterSeries(Series* series, BatchSource* source, std::span<c
     max_ts = std::max(max_ts, key.ts);
     if (rewrites) {
       const Day day = DayOf(Timestamp(key.ts));
-      if (rewritten->empty() || rewritten->back() != day) rewritten->push_back(day);
+      std::vector<Day>& days = *scattered->rewritten;
+      if (days.empty() || days.back() != day) days.push_back(day);
     }
   }
   if (skipped) ForgetBoundary(series);
@@ -231,11 +161,8 @@ void Store::Impl::ScatterSeries(Series* series, BatchSource* source, std::span<c
   if (taken == 0) return;
   AppendInOrder(series, source, in_order, now);
   if (!others.empty()) MergeOverlay(series, source, &others, now, late_rows);
-  Table* table = series->table;
-  table->rows.fetch_add(taken, std::memory_order_relaxed);
-  if (max_ts > table->max_ts.load(std::memory_order_relaxed)) {
-    table->max_ts.store(max_ts, std::memory_order_relaxed);
-  }
+  scattered->rows += taken;
+  scattered->max_ts = std::max(scattered->max_ts, max_ts);
 }
 
 void Store::Impl::ForgetBoundary(Series* series) {
@@ -251,8 +178,7 @@ void Store::Impl::AppendInOrder(Series* series, BatchSource* source, std::span<c
   const internal::Layout& layout = *series->table->layout;
   while (!rows.empty()) {
     RowBlock* chunk = series->open;
-    const bool usable = chunk != nullptr && chunk->rows() < chunk->capacity() &&
-                        chunk->column_count() == layout.columns.size() &&
+    const bool usable = chunk != nullptr && internal::Blocks::RoomFor(*chunk, layout) > 0 &&
                         internal::Blocks::FitsLsn(*chunk, source->lsn(rows.front()));
     if (!usable) {
       const uint32_t capacity = std::min(
@@ -265,7 +191,7 @@ void Store::Impl::AppendInOrder(Series* series, BatchSource* source, std::span<c
     }
     size_t take = std::min<size_t>(rows.size(), chunk->capacity() - chunk->rows());
     while (!internal::Blocks::FitsLsn(*chunk, source->lsn(rows[take - 1]))) --take;
-    blocks.Append(chunk, layout, source, rows.first(take), now);
+    internal::Blocks::AppendInOrder(chunk, layout, source, rows.first(take), now);
     if (!usable) PushChunk(series, chunk);
     rows = rows.subspan(take);
   }

@@ -68,30 +68,33 @@ using SeriesKey = std::array<uint32_t, 1 + column::kMaxSeriesColumns>;
 
 struct Table;
 
-struct Series {
+/// Two cache lines that scattering reads and, behind them, what it seldom does.
+struct alignas(64) Series {
   // Any thread.
   std::atomic<const SeriesState*> state{nullptr};
   SeriesKey key{};  // symbol, then series columns; unused ones are 0
-
-  // The writer changes these before the state that made it do so; snapshots read them after a
-  // state, so that they get at least what holds for it.
-  /// No overlay row ever had, and no dropped cancel hid, a greater ts.
-  std::atomic<int64_t> watch_ts{INT64_MIN};
-  /// Keys in [dropped_low, dropped_high] may have been cancelled and forgotten.
+  Table* table = nullptr;
+  /// Keys in [dropped_low, dropped_high] may have been cancelled and forgotten. The writer changes
+  /// these and `watch_ts` before the state that made it do so; snapshots read them after a state,
+  /// so that they get at least what holds for it.
   std::atomic<int64_t> dropped_low{INT64_MAX};
   std::atomic<int64_t> dropped_high{INT64_MIN};
 
-  // The writer's alone.
-  Table* table = nullptr;
-  RowBlock* open = nullptr;  // the last chunk, if rows may be appended to it
+  // The writer's line: enough to append a row in order.
+  alignas(64) RowBlock* open = nullptr;  // the last chunk, if rows may be appended to it
+  RowKey last;                           // the greatest key ever appended
+  int64_t floor = INT64_MIN;             // as in `state`
+  /// No overlay row ever had, and no dropped cancel hid, a greater ts. Snapshots read it.
+  std::atomic<int64_t> watch_ts{INT64_MIN};
   uint32_t last_capacity = 0;
-  bool has_last = false;
-  RowKey last;                                                 // the greatest key ever appended
-  std::array<std::byte*, column::kMaxSeriesColumns> values{};  // of series columns, repeated
   uint32_t values_capacity = 0;
-  std::vector<std::unique_ptr<uint32_t[]>> values_owned;
+  bool has_last = false;
   bool compaction_due = false;
   bool has_late = false;
+
+  // The writer's, seldom used.
+  std::array<std::byte*, column::kMaxSeriesColumns> values{};  // of series columns, repeated
+  std::vector<std::unique_ptr<uint32_t[]>> values_owned;
   RowKey compact_from{INT64_MIN, 0};  // where a compaction in steps goes on
   uint64_t tried_cut = 0;             // with what the last compaction in vain was tried
   uint64_t tried_persisted = 0;

@@ -12,6 +12,7 @@
 #include "proxist/column/dictionary.h"
 #include "proxist/hot/internal/blocks.h"
 #include "proxist/hot/internal/epochs.h"
+#include "proxist/hot/internal/grouping.h"
 #include "proxist/hot/internal/mapped.h"
 #include "proxist/hot/internal/series.h"
 #include "proxist/hot/internal/table.h"
@@ -50,6 +51,7 @@ struct Store::Impl {
   internal::Table* TakeSchema(const column::SchemaPtr& schema);
 
   // Scatter (scatter.cc).
+  internal::Grouping grouping;
   std::vector<uint32_t> in_order;  // rows of the series being scattered to: reused
   std::vector<uint32_t> others;
   void AppendInOrder(internal::Series* series, internal::BatchSource* source,
@@ -58,8 +60,18 @@ struct Store::Impl {
   void PushChunk(internal::Series* series, RowBlock* chunk);
   void MergeOverlay(internal::Series* series, internal::BatchSource* source,
                     std::vector<uint32_t>* rows, int64_t now, bool late_rows);
+  /// What a batch did, as far as it is scattered.
+  struct Scattered {
+    std::vector<Day>* rewritten = nullptr;
+    uint64_t rows = 0;
+    int64_t max_ts = INT64_MIN;
+  };
+  /// What nearly all rows need: puts above every key of their series, into its open chunk. False:
+  /// ScatterSeries has to look at them, nothing is done.
+  static bool ScatterInOrder(internal::Series* series, internal::BatchSource* source,
+                             std::span<const uint32_t> rows, int64_t now, Scattered* scattered);
   void ScatterSeries(internal::Series* series, internal::BatchSource* source,
-                     std::span<const uint32_t> rows, int64_t now, std::vector<Day>* rewritten);
+                     std::span<const uint32_t> rows, int64_t now, Scattered* scattered);
 
   // Eviction (eviction.cc).
   /// The greatest LSN whose row may leave memory.

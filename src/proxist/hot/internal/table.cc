@@ -23,10 +23,6 @@ void Retire(const T* pointer, Epochs* epochs) {
 
 }  // namespace
 
-size_t SeriesKeyHash::operator()(const SeriesKey& key) const {
-  return Checksum(std::as_bytes(std::span(key)));
-}
-
 void RetireBlock(RowBlock* block, Epochs* epochs, Blocks* blocks) {
   Blocks::Retired(block);
   epochs->Retire(
@@ -54,22 +50,22 @@ void Table::SetSchema(const column::SchemaPtr& next) {
   schema.store(schemas.back().get(), std::memory_order_release);
 }
 
-Series* SeriesIndex::Find(const SeriesKey& key, size_t hash) const {
+Series* SeriesIndex::Find(const SeriesKey& key) const {
   if (slots_.empty()) return nullptr;
-  for (size_t at = hash;; ++at) {
+  for (size_t at = HashOf(key);; ++at) {
     const Slot& slot = slots_[at & (slots_.size() - 1)];
     if (slot.series == nullptr) return nullptr;
-    if (slot.hash == hash && slot.series->key == key) return slot.series;
+    if (slot.key == key) return slot.series;
   }
 }
 
-void SeriesIndex::Place(Slot slot) {
-  size_t at = slot.hash;
+void SeriesIndex::Place(const Slot& slot) {
+  size_t at = HashOf(slot.key);
   while (slots_[at & (slots_.size() - 1)].series != nullptr) ++at;
   slots_[at & (slots_.size() - 1)] = slot;
 }
 
-void SeriesIndex::Add(Series* series, size_t hash) {
+void SeriesIndex::Add(Series* series) {
   if (2 * (size_ + 1) > slots_.size()) {
     std::vector<Slot> before(std::max<size_t>(64, slots_.size() * 2));
     slots_.swap(before);
@@ -77,7 +73,7 @@ void SeriesIndex::Add(Series* series, size_t hash) {
       if (slot.series != nullptr) Place(slot);
     }
   }
-  Place({hash, series});
+  Place({series->key, series});
   ++size_;
 }
 
@@ -89,9 +85,10 @@ Series* Table::Add(const SeriesKey& key, int64_t floor, const column::Dictionary
   series->table = this;
   auto* state = new SeriesState;
   state->floor = floor;
+  series->floor = floor;
   if (floor != INT64_MIN) state->boundary.kind = Boundary::Kind::kUnknown;
   series->state.store(state);
-  by_key.Add(series, SeriesKeyHash{}(key));
+  by_key.Add(series);
   owned.push_back(std::move(fresh));
   all.push_back(series);
   Index(series, dictionary, epochs);
@@ -143,6 +140,7 @@ void Table::Index(Series* series, const column::Dictionary& dictionary, Epochs* 
 void Table::Swap(Series* series, const SeriesState& next, Epochs* epochs, Blocks* blocks) {
   const SeriesState* before = series->state.load(std::memory_order_relaxed);
   series->state.store(new SeriesState(next));
+  series->floor = next.floor;
   if (before->chunks != next.chunks) Retire(before->chunks, epochs);
   const auto drop = [&](RowBlock* old, const RowBlock* kept) {
     if (old != nullptr && old != kept) RetireBlock(old, epochs, blocks);

@@ -1,13 +1,16 @@
 // A table's series and how readers find them by symbol.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <vector>
 
+#include "proxist/base/mix.h"
 #include "proxist/column/schema.h"
 #include "proxist/hot/internal/blocks.h"
 #include "proxist/hot/internal/epochs.h"
@@ -34,26 +37,27 @@ struct SymbolList {
   std::unique_ptr<uint32_t[]> codes;
 };
 
-struct SeriesKeyHash {
-  size_t operator()(const SeriesKey& key) const;
-};
-
-/// Series by key: open addressing, so that a lookup costs one cache miss that can be prefetched.
-/// One thread.
+/// Series by key: open addressing with the keys in the slots, so that a lookup costs one cache miss
+/// that can be prefetched. One thread.
 class SeriesIndex {
  public:
-  [[nodiscard]] Series* Find(const SeriesKey& key, size_t hash) const;
-  void Add(Series* series, size_t hash);
-  void Prefetch(size_t hash) const {
-    if (!slots_.empty()) __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
+  [[nodiscard]] Series* Find(const SeriesKey& key) const;
+  void Add(Series* series);
+  void Prefetch(const SeriesKey& key) const {
+    if (!slots_.empty()) __builtin_prefetch(&slots_[HashOf(key) & (slots_.size() - 1)]);
   }
 
  private:
-  struct Slot {
-    size_t hash = 0;
+  struct alignas(32) Slot {
+    SeriesKey key{};
     Series* series = nullptr;
   };
-  void Place(Slot slot);
+  static size_t HashOf(const SeriesKey& key) {
+    static_assert(sizeof(SeriesKey) == 2 * sizeof(uint64_t));
+    const auto words = std::bit_cast<std::array<uint64_t, 2>>(key);
+    return Mix64(words[0] ^ 0x9e3779b97f4a7c15, words[1] ^ 0xd6e8feb86659fd93);
+  }
+  void Place(const Slot& slot);
   std::vector<Slot> slots_;  // a power of two, at most half full
   size_t size_ = 0;
 };
@@ -84,9 +88,7 @@ struct Table {
     return **schema.load(std::memory_order_relaxed);
   }
   void SetSchema(const column::SchemaPtr& next);
-  [[nodiscard]] Series* Find(const SeriesKey& key) const {
-    return by_key.Find(key, SeriesKeyHash{}(key));
-  }
+  [[nodiscard]] Series* Find(const SeriesKey& key) const { return by_key.Find(key); }
   /// Adds a series, empty, with this floor, and shows it to readers.
   Series* Add(const SeriesKey& key, int64_t floor, const column::Dictionary& dictionary,
               Epochs* epochs);

@@ -163,15 +163,15 @@ bool DecodeFrameHeader(ByteSpan block, FrameHeader* out) {
   return true;
 }
 
-void EncodeRecord(ByteSpan payload, Lsn first, Lsn last, std::byte* out) {
+std::span<std::byte> EncodeRecord(size_t payload_bytes, Lsn first, Lsn last, std::byte* out) {
   namespace f = record_field;
-  StoreField(out, f::kLength, static_cast<uint32_t>(payload.size()));
+  StoreField(out, f::kLength, static_cast<uint32_t>(payload_bytes));
   StoreField(out, f::kZero, uint32_t{0});
   StoreField(out, f::kFirst, first.value());
   StoreField(out, f::kLast, last.value());
-  if (!payload.empty()) std::memcpy(out + kRecordHeaderBytes, payload.data(), payload.size());
-  const size_t end = kRecordHeaderBytes + payload.size();
-  std::memset(out + end, 0, RecordBytes(payload.size()) - end);
+  const size_t end = kRecordHeaderBytes + payload_bytes;
+  std::memset(out + end, 0, RecordBytes(payload_bytes) - end);
+  return {out + kRecordHeaderBytes, payload_bytes};
 }
 
 std::string SegmentFileName(uint64_t number) { return fmt::format("{:016x}{}", number, kSuffix); }

@@ -155,8 +155,9 @@ bool DecodeFrameHeader(ByteSpan block, FrameHeader* out);
 /// takes, with all of its header.
 uint64_t FrameChecksum(ByteSpan frame);
 
-/// Writes a record with its header and padding to `out`, which has RecordBytes(payload.size()).
-void EncodeRecord(ByteSpan payload, Lsn first, Lsn last, std::byte* out);
+/// Writes the header and padding of a record to `out`, which has RecordBytes(payload_bytes);
+/// returns where its payload belongs.
+std::span<std::byte> EncodeRecord(size_t payload_bytes, Lsn first, Lsn last, std::byte* out);
 
 /// "%016x.wal" and "free-%016x.wal".
 std::string SegmentFileName(uint64_t number);

@@ -1,0 +1,72 @@
+// Work beside a shard's thread is done once, before Join returns; rows are scattered by it.
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "proxist/shard/internal/side_thread.h"
+#include "tests/unit/shard/shard_fixture.h"
+
+namespace proxist::shard {
+namespace {
+
+using internal::SideThread;
+
+TEST(SideThread, DoesEachWorkOnceBeforeJoinReturns) {
+  SideThread side;
+  uint64_t sum = 0;  // not atomic: Join orders what both threads do
+  uint64_t beside = 0;
+  const std::thread::id owner = std::this_thread::get_id();
+  constexpr uint64_t kRounds = 3000;
+  for (uint64_t i = 1; i <= kRounds; ++i) {
+    side.Start([&, i] {
+      sum += i;
+      if (std::this_thread::get_id() != owner) ++beside;
+    });
+    // In some rounds the thread has time to begin, in others it has not.
+    if (i % 10 == 0) std::this_thread::sleep_for(std::chrono::microseconds(100));
+    side.Join();
+    ASSERT_EQ(sum, i * (i + 1) / 2);
+  }
+  EXPECT_GT(beside, 0u);
+}
+
+TEST(SideThread, EndsWithoutEverWorking) { const SideThread side; }
+
+using ScatterBesideTest = ShardFixture;
+
+TEST_F(ScatterBesideTest, LargeGroupsAreVisibleWhenTheyAreAcked) {
+  uint64_t seq = 1;
+  std::vector<std::pair<int64_t, uint64_t>> expected;
+  const auto rows = [&](size_t count) {
+    const auto first = static_cast<int64_t>(seq);
+    for (size_t i = 0; i < count; ++i) expected.emplace_back(kStartNs + first + i, seq + i);
+    seq += count;
+    return Rows(count, kStartNs + first, seq - count);
+  };
+  uint64_t number = 0;
+  for (const size_t count : {3, 1000, 255, 256, 2, 3000, 40}) {
+    ASSERT_TRUE(Send("p", ++number, rows(count)).status.ok());
+    EXPECT_EQ(Visible(), expected);
+  }
+  // Several batches of a group, a repeated one among them.
+  Ack acks[4];
+  std::vector<Write> writes;
+  for (size_t i = 0; i < 3; ++i) writes.push_back(WriteOf("p", ++number, rows(200), &acks[i]));
+  writes.push_back(WriteOf("p", number, Rows(200, kStartNs, 1), &acks[3]));
+  EXPECT_EQ(shard_->Commit(writes), 4u);
+  EXPECT_TRUE(acks[3].duplicate);
+  EXPECT_EQ(Visible(), expected);
+  EXPECT_EQ(shard_->Stats().rows, expected.size());
+
+  files_.wait_error = Unavailable("the disk is gone");
+  EXPECT_TRUE(absl::IsUnavailable(
+      Send("p", number + 1, Rows(1000, kStartNs + static_cast<int64_t>(seq), seq)).status));
+  EXPECT_EQ(Visible(), expected) << "rows of a failed write are never visible";
+  files_.wait_error = OkStatus();
+  ASSERT_TRUE(Reopen().ok());
+  ASSERT_TRUE(Send("p", number + 1, rows(1000)).status.ok());
+  EXPECT_EQ(Visible(), expected);
+}
+
+}  // namespace
+}  // namespace proxist::shard
