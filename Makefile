@@ -1,7 +1,7 @@
 # The commands of this project. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev build test lint lint-full fmt demo bench accept sim clean
+.PHONY: help setup setup-dev build test lint lint-full fmt demo bench bench-peers accept sim clean
 JOBS := $(shell nproc)
 # Compiled objects are shared between build trees and checkouts: paths below the source count as relative.
 export CCACHE_BASEDIR := $(CURDIR)
@@ -42,6 +42,10 @@ demo: build ## simulate a market for 20 seconds, query it, kill -9, compare the 
 
 bench: build ## measure acks, ingest and queries, each beside its floor
 	@tools/bench.sh
+
+bench-peers: build ## measure the operators beside a plain loop, DuckDB and ClickHouse on the same rows
+	@tools/setup.sh peers
+	@python3 bench/peers/peers.py
 
 accept: build setup-dev ## verify a day of real ticks from ../shared/data against a naive model
 	@python3 tests/process/run.py --accept

@@ -12,3 +12,4 @@ trap 'rm -rf "$work"' EXIT
 "$bench" ack --dir "$work" "$@"
 "$bench" ingest --dir "$work" "$@"
 "$bench" query --dir "$work" "$@"
+"$bench" readers --dir "$work" "$@"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing to build and run Proxist (run), or also to test and lint it (dev). Quick
-# when nothing is missing. docs/dependencies.md says why each package is here.
+# Installs what is missing to build and run Proxist (run), also to test and lint it (dev), or to
+# compare it with other databases (peers). Quick when nothing is missing. docs/dependencies.md says
+# why each package is here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -83,11 +84,16 @@ install_clickhouse() {
   fi
 }
 
+install_peers() {
+  npm ci --prefix bench/peers --no-audit --no-fund --loglevel=error
+}
+
 case "${1:-}" in
   run) install_packages "${RUN_PACKAGES[@]}" && install_clickhouse ;;
   dev) install_packages "${RUN_PACKAGES[@]}" "${DEV_PACKAGES[@]}" && install_clickhouse ;;
+  peers) install_packages "${RUN_PACKAGES[@]}" python3 && install_clickhouse && install_peers ;;
   *)
-    echo "usage: tools/setup.sh run|dev" >&2
+    echo "usage: tools/setup.sh run|dev|peers" >&2
     exit 2
     ;;
 esac

@@ -58,9 +58,29 @@ struct QueryOptions {
   uint32_t rows = 1'000'000;  // of quotes; a fourth as many trades
   uint32_t rounds = 3000;
 };
-StatusOr<std::vector<Result>> MeasureQuery(const QueryOptions& options);
+struct QueryResults {
+  std::vector<Result> calls;   // a call for each query
+  std::vector<Result> stream;  // all on one call
+};
+StatusOr<QueryResults> MeasureQuery(const QueryOptions& options);
 /// One series of `rows` rows in this process.
 StatusOr<std::vector<Result>> MeasureLongWindows(const QueryOptions& options);
+
+struct ReadersOptions {
+  std::string directory;
+  uint32_t symbols = 1000;
+  uint32_t rows = 1'000'000;  // of quotes before it begins; a fourth as many trades
+  uint32_t readers = 32;
+  uint32_t rate = 500'000;  // rows per second of ingest
+  uint32_t seconds = 3;     // of each part of a round
+  uint32_t rounds = 3;
+};
+struct ReadersResults {
+  std::vector<Result> readers;  // by kind of query
+  std::vector<Result> ingest;
+};
+/// Readers in this process, without ingest and beside it.
+StatusOr<ReadersResults> MeasureReaders(const ReadersOptions& options);
 
 struct SnapshotBenchOptions {
   std::string directory;       // on the disk to measure

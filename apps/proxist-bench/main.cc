@@ -26,6 +26,7 @@ struct Options {
   QueryOptions query;
   ColumnQueryOptions columns;
   GenerateOptions generate;
+  ReadersOptions readers;
   SnapshotBenchOptions snapshot;
   std::string output = "table";
   bool agreed = true;  // what was computed twice came out the same
@@ -112,6 +113,18 @@ void DeclareMeasurements(CLI::App& app, Options& options) {
       ->check(CLI::Range(1, 100'000));
   query->add_option("--only", options.columns.only, "Tasks whose name contains this");
 
+  CLI::App* readers = app.add_subcommand("readers", "Concurrent readers without and with ingest");
+  readers->add_option("--dir", options.readers.directory, "Where its node keeps its data");
+  readers->add_option("--symbols", options.readers.symbols)->check(CLI::Range(1, 100'000));
+  readers->add_option("--rows", options.readers.rows, "Quotes before; a fourth as many trades")
+      ->check(CLI::Range(1000, 100'000'000));
+  readers->add_option("--readers", options.readers.readers)->check(CLI::Range(1, 200));
+  readers->add_option("--rate", options.readers.rate, "Rows per second of ingest")
+      ->check(CLI::Range(1000, 100'000'000));
+  readers->add_option("--seconds", options.readers.seconds, "Of each part of a round")
+      ->check(CLI::Range(1, 3600));
+  readers->add_option("--rounds", options.readers.rounds)->check(CLI::Range(1, 1000));
+
   CLI::App* snapshot =
       app.add_subcommand("snapshot", "Acks beside a snapshot, and recovery from log and snapshot");
   snapshot->add_option("--dir", options.snapshot.directory, "A directory on the disk to measure")
@@ -147,12 +160,20 @@ Status Dispatch(const CLI::App& app, Options& options) {
     Print(options, "recovery", results.recovery);
     return OkStatus();
   }
+  if (app.got_subcommand("readers")) {
+    PX_ASSIGN_OR_RETURN(const ReadersResults results, MeasureReaders(options.readers));
+    Print(options, "readers", results.readers);
+    Print(options, "ingest beside them", results.ingest);
+    return OkStatus();
+  }
   if (!options.columns.columns.empty()) {
     options.columns.directory = options.query.directory;
     PX_ASSIGN_OR_RETURN(options.agreed, RunColumnQueries(options.columns));
     return OkStatus();
   }
-  PX_RETURN_IF_ERROR(Show(options, "query latency", MeasureQuery(options.query)));
+  PX_ASSIGN_OR_RETURN(const QueryResults results, MeasureQuery(options.query));
+  Print(options, "query latency", results.calls);
+  Print(options, "queries on one stream", results.stream);
   return Show(options, "long windows", MeasureLongWindows(options.query));
 }
 
@@ -164,7 +185,7 @@ Status EndOutput() {
 
 int Main(int argc, char** argv) {
   Options options;
-  options.ingest.directory = options.query.directory = "/tmp";
+  options.ingest.directory = options.query.directory = options.readers.directory = "/tmp";
   CLI::App app("Measures Proxist beside the floors of this machine");
   app.require_subcommand(1);
   app.option_defaults()->always_capture_default();

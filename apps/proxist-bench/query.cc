@@ -1,12 +1,12 @@
 // query: last-by and as-of on hot rows, in process and over gRPC, beside echoes of the same bytes.
 #include <future>
 #include <memory>
-#include <random>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include <fmt/format.h>
-
+#include "apps/proxist-bench/asked.h"
 #include "apps/proxist-bench/commands.h"
 #include "bench/connection.h"
 #include "bench/own_server.h"
@@ -14,6 +14,7 @@
 #include "bench/write_pipe.h"
 #include "proxist/api/write_request.h"
 #include "proxist/client/client.h"
+#include "proxist/client/query_stream.h"
 #include "proxist/env/clock.h"
 #include "proxist/server/node.h"
 #include "proxist/v1/proxist.pb.h"
@@ -22,7 +23,6 @@ namespace proxist::bench {
 namespace {
 
 constexpr size_t kBatchRows = 5000;
-constexpr Duration kMarketSpan = Duration::Seconds(600);
 constexpr uint32_t kWarmRounds = 50;
 
 /// The same rows in a server of its own and in this process.
@@ -68,7 +68,7 @@ Status Load(TwoNodes* nodes, const QueryOptions& options) {
   Market market({.symbols = options.symbols});
   const std::unique_ptr<WritePipe> pipe = nodes->connection->OpenPipe(16);
   const size_t batches = std::max<size_t>(1, options.rows / kBatchRows);
-  const Duration span(kMarketSpan.ns() / static_cast<int64_t>(batches));
+  const Duration span(kAskedSpan.ns() / static_cast<int64_t>(batches));
   for (size_t i = 0; i < batches; ++i) {
     PX_RETURN_IF_ERROR(
         WriteBoth(nodes, pipe.get(), nodes->quotes, market.NextQuotes(span, kBatchRows)));
@@ -79,62 +79,6 @@ Status Load(TwoNodes* nodes, const QueryOptions& options) {
   return pipe->Finish();
 }
 
-/// One kind of query, with a random symbol and time each time.
-class Asked {
- public:
-  virtual ~Asked() = default;
-  virtual query::Plan Next() = 0;
-};
-
-class RandomMoment {
- public:
-  explicit RandomMoment(uint32_t symbols) : symbols_(symbols) {}
-  std::vector<std::string> Symbol() { return {fmt::format("S{:03}", random_() % symbols_)}; }
-  Timestamp Time() {
-    const auto offset = static_cast<int64_t>(random_() % static_cast<uint64_t>(kMarketSpan.ns()));
-    return MarketOptions().start.Plus(Duration(offset));
-  }
-
- private:
-  uint32_t symbols_;
-  std::mt19937_64 random_{7};
-};
-
-class LastByAsked final : public Asked {
- public:
-  explicit LastByAsked(uint32_t symbols) : moment_(symbols) {}
-  query::Plan Next() override {
-    query::LastBy op;
-    op.from.table = "quotes";
-    op.from.symbols = moment_.Symbol();
-    op.at = moment_.Time();
-    op.columns = {"venue", "bid", "ask"};
-    return {.op = std::move(op), .limit = {}};
-  }
-
- private:
-  RandomMoment moment_;
-};
-
-class AsofAsked final : public Asked {
- public:
-  explicit AsofAsked(uint32_t symbols) : moment_(symbols) {}
-  query::Plan Next() override {
-    query::Asof op;
-    op.left.table = "trades";
-    op.left.symbols = moment_.Symbol();
-    op.begin = moment_.Time();
-    op.end = op.begin.Plus(Duration::Seconds(60));
-    op.columns = {"price", "size"};
-    op.right.table = "quotes";
-    op.right_columns = {"bid", "ask"};
-    return {.op = std::move(op), .limit = {}};
-  }
-
- private:
-  RandomMoment moment_;
-};
-
 template <typename Call>
 StatusOr<Duration> Time(const Call& call) {
   const Duration began = env::SystemClock().Monotonic();
@@ -142,19 +86,16 @@ StatusOr<Duration> Time(const Call& call) {
   return Duration(env::SystemClock().Monotonic().ns() - began.ns());
 }
 
+/// Queries and echoes of the bytes of the query before, in turns, so that neither finds caches that
+/// the other one warmed.
 StatusOr<Result> Measure(TwoNodes* nodes, const std::string& name, uint32_t rounds, Asked* asked) {
   Latencies in_process;
   Latencies remote;
   Latencies echoed;
   uint64_t rows = 0;
+  Exchange exchange;
   for (uint32_t round = 0; round < rounds + kWarmRounds; ++round) {
     const query::Plan plan = asked->Next();
-    Exchange exchange;
-    PX_ASSIGN_OR_RETURN(const Duration local, Time([&] {
-                          return nodes->node->engine().Run(
-                              plan, {}, [](const query::ResultBatch&) { return OkStatus(); },
-                              nullptr);
-                        }));
     PX_ASSIGN_OR_RETURN(const Duration grpc, Time([&]() -> Status {
                           PX_ASSIGN_OR_RETURN(exchange, nodes->connection->Run(plan));
                           return OkStatus();
@@ -164,10 +105,18 @@ StatusOr<Result> Measure(TwoNodes* nodes, const std::string& name, uint32_t roun
                                                                exchange.response_bytes);
                         }));
     if (round < kWarmRounds) continue;
-    in_process.Add(local);
     remote.Add(grpc);
     echoed.Add(echo);
     rows += exchange.rows;
+  }
+  for (uint32_t round = 0; round < rounds; ++round) {
+    const query::Plan plan = asked->Next();
+    PX_ASSIGN_OR_RETURN(const Duration local, Time([&] {
+                          return nodes->node->engine().Run(
+                              plan, {}, [](const query::ResultBatch&) { return OkStatus(); },
+                              nullptr);
+                        }));
+    in_process.Add(local);
   }
   Result result;
   result.name = name;
@@ -178,17 +127,64 @@ StatusOr<Result> Measure(TwoNodes* nodes, const std::string& name, uint32_t roun
   return result;
 }
 
+constexpr size_t kStreamedAtOnce = 64;
+
+/// The same on one stream: the time of each query alone, and a share of many in one message.
+StatusOr<Result> MeasureStream(TwoNodes* nodes, const std::string& name, uint32_t rounds,
+                               Asked* asked) {
+  client::Client client(nodes->server->address());
+  const std::unique_ptr<client::QueryStream> stream = client.OpenQueryStream();
+  uint64_t rows = 0;
+  const auto ask = [&](std::span<const client::StreamedQuery> queries) -> Status {
+    PX_RETURN_IF_ERROR(stream->Send(queries));
+    for (size_t i = 0; i < queries.size(); ++i) {
+      PX_ASSIGN_OR_RETURN(const auto ended, stream->Next([&](const auto&, size_t found) {
+        rows += found;
+        return OkStatus();
+      }));
+      if (!ended.has_value()) return Unavailable("the stream of queries ended early");
+      PX_RETURN_IF_ERROR(ended->status);
+    }
+    return OkStatus();
+  };
+  Result result;
+  result.name = name;
+  for (const size_t at_once : {size_t{1}, kStreamedAtOnce}) {
+    Latencies each;
+    std::vector<client::StreamedQuery> queries(at_once);
+    for (uint32_t round = 0; round < rounds / at_once + kWarmRounds; ++round) {
+      for (client::StreamedQuery& query : queries) query.plan = asked->Next();
+      PX_ASSIGN_OR_RETURN(const Duration took, Time([&] { return ask(queries); }));
+      if (round >= kWarmRounds) each.Add(Duration(took.ns() / static_cast<int64_t>(at_once)));
+    }
+    result.WithLatency(at_once == 1 ? "alone" : "each of 64", each);
+  }
+  PX_RETURN_IF_ERROR(stream->Close());
+  return result;
+}
+
+/// Of one trade on average.
+constexpr Duration kShortSpan = Duration::Millis(2400);
+constexpr Duration kLongSpan = Duration::Seconds(60);
+
 }  // namespace
 
-StatusOr<std::vector<Result>> MeasureQuery(const QueryOptions& options) {
+StatusOr<QueryResults> MeasureQuery(const QueryOptions& options) {
   PX_ASSIGN_OR_RETURN(const std::unique_ptr<TwoNodes> nodes, Open(options.directory));
   PX_RETURN_IF_ERROR(Load(nodes.get(), options));
-  LastByAsked last_by(options.symbols);
-  AsofAsked asof(options.symbols);
-  PX_ASSIGN_OR_RETURN(Result first, Measure(nodes.get(), "last-by", options.rounds, &last_by));
-  PX_ASSIGN_OR_RETURN(Result second,
-                      Measure(nodes.get(), "as-of, 60 s of trades", options.rounds, &asof));
-  return std::vector<Result>{std::move(first), std::move(second)};
+  LastByAsked last_by(options.symbols, 7);
+  AsofAsked point(options.symbols, 7, kShortSpan);
+  AsofAsked minute(options.symbols, 7, kLongSpan);
+  QueryResults results;
+  for (const auto& [name, asked] : {std::pair<const char*, Asked*>{"last-by", &last_by},
+                                    {"as-of, about one trade", &point},
+                                    {"as-of, 60 s of trades", &minute}}) {
+    PX_ASSIGN_OR_RETURN(Result call, Measure(nodes.get(), name, options.rounds, asked));
+    results.calls.push_back(std::move(call));
+    PX_ASSIGN_OR_RETURN(Result streamed, MeasureStream(nodes.get(), name, options.rounds, asked));
+    results.stream.push_back(std::move(streamed));
+  }
+  return results;
 }
 
 }  // namespace proxist::bench

@@ -13,6 +13,7 @@
 #include "proxist/api/write_request.h"
 #include "proxist/client/internal/channel_handle.h"
 #include "proxist/client/internal/write_ack.h"
+#include "proxist/client/query_stream.h"
 #include "proxist/v1/proxist.grpc.pb.h"
 
 namespace proxist::client {
@@ -203,6 +204,10 @@ StatusOr<WriteAck> Client::Write(const std::string& producer, BatchNumber number
 
 std::unique_ptr<WriteStream> Client::OpenWriteStream(WriteStreamOptions options) {
   return std::make_unique<WriteStream>(state_->channel, std::move(options));
+}
+
+std::unique_ptr<QueryStream> Client::OpenQueryStream() {
+  return std::make_unique<QueryStream>(state_->channel);
 }
 
 }  // namespace proxist::client

@@ -29,6 +29,8 @@ class StatusResponse;
 
 namespace proxist::client {
 
+class QueryStream;
+
 struct AppliedTable {
   column::TableSchema schema;  // as the server holds it now, with its version
   bool changed = false;
@@ -73,6 +75,8 @@ class Client {
                            const column::Batch& batch);
   /// Opens a stream of batches of one producer; it must end before the client.
   std::unique_ptr<WriteStream> OpenWriteStream(WriteStreamOptions options);
+  /// Opens a stream of queries; it must end before the client.
+  std::unique_ptr<QueryStream> OpenQueryStream();
 
  private:
   struct State;

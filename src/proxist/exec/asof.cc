@@ -61,12 +61,10 @@ constexpr uint32_t kLineRows = 64 / sizeof(int64_t);
 /// The first row of the run from `row` on whose time is after `ts`; its last one is.
 inline uint32_t FirstAfter(TimeRun run, uint32_t row, int64_t ts) {
   const int64_t* times = run.ts;
-  if (row + kNearRows < run.rows && times[row + kNearRows] <= ts) {
-    const int64_t* begin = times + row + kNearRows;
-    return static_cast<uint32_t>(std::upper_bound(begin, times + run.rows, ts) - times);
-  }
-  while (times[row] <= ts) ++row;
-  return row;
+  const uint32_t far = std::min(row + kNearRows, run.rows - 1);
+  while (row < far && times[row] <= ts) ++row;
+  if (times[row] > ts) return row;
+  return static_cast<uint32_t>(std::upper_bound(times + row, times + run.rows, ts) - times);
 }
 
 }  // namespace

@@ -55,6 +55,13 @@ size_t OnHeader(char* data, size_t size, size_t count, void* user) {
   return line.size();
 }
 
+/// curl asks while it waits, and ends the request when the answer is not 0.
+int OnProgress(void* user, curl_off_t /*total*/, curl_off_t /*now*/, curl_off_t /*to_send*/,
+               curl_off_t /*sent*/) {
+  const auto* cancelled = static_cast<const std::atomic<bool>*>(user);
+  return cancelled != nullptr && *cancelled ? 1 : 0;
+}
+
 std::string Escaped(CURL* handle, std::string_view text) {
   char* escaped = curl_easy_escape(handle, text.data(), static_cast<int>(text.size()));
   std::string out = escaped == nullptr ? "" : escaped;
@@ -85,6 +92,8 @@ struct Connection::Impl {
     curl_easy_setopt(handle, CURLOPT_BUFFERSIZE, 512L << 10);
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, OnBody);
     curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, OnHeader);
+    curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, OnProgress);
+    curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error);
   }
   ~Impl() {
@@ -108,7 +117,7 @@ struct Connection::Impl {
   }
 
   StatusOr<std::string> Post(const std::string& target, std::string_view body, Duration timeout,
-                             size_t max_bytes) {
+                             size_t max_bytes, const std::atomic<bool>* cancelled) {
     Response response;
     response.max_bytes = max_bytes;
     const long timeout_ms = std::max<long>(1, static_cast<long>(timeout.ns() / 1'000'000));
@@ -121,6 +130,7 @@ struct Connection::Impl {
                      std::min<long>(timeout_ms, kConnectTimeout.ns() / 1'000'000));
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, &response);
     curl_easy_setopt(handle, CURLOPT_HEADERDATA, &response);
+    curl_easy_setopt(handle, CURLOPT_XFERINFODATA, cancelled);
     error[0] = '\0';
     const CURLcode code = curl_easy_perform(handle);
     curl_easy_setopt(handle, CURLOPT_POSTFIELDS, nullptr);
@@ -141,6 +151,7 @@ struct Connection::Impl {
       return ResourceExhausted("the answer of {} exceeds {} bytes", address.url,
                                response.max_bytes);
     }
+    if (code == CURLE_ABORTED_BY_CALLBACK) return Cancelled("the query of history was cancelled");
     if (code == CURLE_OPERATION_TIMEDOUT) {
       curl_off_t connected = 0;
       curl_easy_getinfo(handle, CURLINFO_PRETRANSFER_TIME_T, &connected);
@@ -165,14 +176,16 @@ Connection::~Connection() = default;
 Connection::Connection(Connection&&) noexcept = default;
 
 StatusOr<std::string> Connection::Query(std::string_view sql, const Settings& settings,
-                                        Duration timeout, size_t max_bytes) {
-  return impl_->Post(impl_->Target({}, settings, timeout), sql, timeout, max_bytes);
+                                        Duration timeout, size_t max_bytes,
+                                        const std::atomic<bool>* cancelled) {
+  return impl_->Post(impl_->Target({}, settings, timeout), sql, timeout, max_bytes, cancelled);
 }
 
 Status Connection::Insert(std::string_view sql, ByteSpan body, const Settings& settings,
                           Duration timeout) {
   constexpr size_t kMaxAnswerBytes = 1 << 20;
-  return impl_->Post(impl_->Target(sql, settings, timeout), AsText(body), timeout, kMaxAnswerBytes)
+  return impl_
+      ->Post(impl_->Target(sql, settings, timeout), AsText(body), timeout, kMaxAnswerBytes, nullptr)
       .status();
 }
 

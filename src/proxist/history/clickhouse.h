@@ -1,6 +1,7 @@
 // A connection to ClickHouse's HTTP interface through libcurl.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -35,9 +36,11 @@ class Connection {
 
   using Settings = std::map<std::string, std::string>;
   /// Runs `sql`; returns the body, whole (wait_end_of_query=1). More than `max_bytes` is
-  /// RESOURCE_EXHAUSTED.
+  /// RESOURCE_EXHAUSTED. Once another thread sets `cancelled` (which may be null), CANCELLED within
+  /// about a second; the connection is then closed, which ends the query in ClickHouse.
   StatusOr<std::string> Query(std::string_view sql, const Settings& settings, Duration timeout,
-                              size_t max_bytes = 1u << 30);
+                              size_t max_bytes = 1u << 30,
+                              const std::atomic<bool>* cancelled = nullptr);
   /// Runs `sql` (an INSERT ... FORMAT Native) with `body` as its data.
   Status Insert(std::string_view sql, ByteSpan body, const Settings& settings, Duration timeout);
 

@@ -19,6 +19,7 @@ constexpr Duration kStatementTimeout = Duration::Seconds(30);
 constexpr Duration kInsertTimeout = Duration::Seconds(120);
 constexpr Duration kPingTimeout = Duration::Seconds(2);
 constexpr size_t kMaxReadBytes = 8ull << 30;
+constexpr size_t kMaxStatementBytes = 1ull << 30;
 
 Connection::Settings BlockInsert(const std::string& token) {
   return {
@@ -134,13 +135,15 @@ class ClickHouseHistory final : public History {
     return MakeReadResult(request.schema, declared, std::move(reader));
   }
 
-  StatusOr<std::vector<Day>> Days(const column::TableSchema& schema) override {
+  StatusOr<std::vector<Day>> Days(const column::TableSchema& schema,
+                                  const ReadBounds& bounds) override {
     PX_ASSIGN_OR_RETURN(
         const auto rows,
         Rows(fmt::format("SELECT DISTINCT toUInt16(toDate(partition)) AS day FROM system.parts "
                          "WHERE database = {} AND table = {} AND active AND rows > 0 ORDER BY day "
                          "FORMAT TabSeparated",
-                         QuoteText(schema.tenant), QuoteText(schema.name + "_history"))));
+                         QuoteText(schema.tenant), QuoteText(schema.name + "_history")),
+             bounds));
     std::vector<Day> days;
     for (const auto& row : rows) {
       PX_ASSIGN_OR_RETURN(const uint64_t day, ParseNumber(row[0]));
@@ -175,16 +178,20 @@ class ClickHouseHistory final : public History {
     return pool_.Take()->Query(sql, {}, kStatementTimeout);
   }
 
-  StatusOr<std::vector<std::vector<std::string>>> Rows(const std::string& sql) {
-    PX_ASSIGN_OR_RETURN(const std::string body,
-                        pool_.Take()->Query(sql, ReadOnly(), kStatementTimeout));
+  StatusOr<std::vector<std::vector<std::string>>> Rows(const std::string& sql,
+                                                       const ReadBounds& bounds = {
+                                                           .timeout = kStatementTimeout}) {
+    PX_ASSIGN_OR_RETURN(
+        const std::string body,
+        pool_.Take()->Query(sql, ReadOnly(), bounds.timeout, kMaxStatementBytes, bounds.cancelled));
     return SplitRows(body);
   }
 
   StatusOr<std::string> FetchRows(const ReadRequest& request, const std::vector<size_t>& declared) {
     const std::string sql = ReadSql(request, declared);
     const auto fetch = [&] {
-      return pool_.Take()->Query(sql, ReadOnly(), request.timeout, kMaxReadBytes);
+      return pool_.Take()->Query(sql, ReadOnly(), request.bounds.timeout, kMaxReadBytes,
+                                 request.bounds.cancelled);
     };
     StatusOr<std::string> body = fetch();
     // A column that was added while ClickHouse was away is not in its table yet.

@@ -1,6 +1,7 @@
 // The durable history: what the flush writes to and cold reads come from.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <span>
 #include <string>
@@ -40,6 +41,13 @@ struct InsertIntent {
   std::vector<LsnRange> ranges;
 };
 
+/// How long a reader waits.
+struct ReadBounds {
+  Duration timeout = Duration::Seconds(30);
+  /// Set by any thread: CANCELLED follows within about a second. Outlives the call; may be null.
+  const std::atomic<bool>* cancelled = nullptr;
+};
+
 struct ReadRequest {
   column::SchemaPtr schema;
   ShardId shard;
@@ -49,7 +57,7 @@ struct ReadRequest {
   Lsn max_version;
   std::vector<size_t>
       columns;  // indices into schema->columns, series columns always added by the reader
-  Duration timeout = Duration::Seconds(30);
+  ReadBounds bounds;
   size_t max_rows = 50'000'000;  // RESOURCE_EXHAUSTED beyond
 };
 
@@ -75,7 +83,8 @@ class History {
   virtual StatusOr<uint64_t> CountVersions(const InsertIntent& intent) = 0;
   virtual StatusOr<ReadResult> Read(const ReadRequest& request) = 0;
   /// UTC days of `schema` that hold rows of any shard, ascending.
-  virtual StatusOr<std::vector<Day>> Days(const column::TableSchema& schema) = 0;
+  virtual StatusOr<std::vector<Day>> Days(const column::TableSchema& schema,
+                                          const ReadBounds& bounds = {}) = 0;
   /// The id stored in history; where there is none, `fresh` is stored, unless it is empty.
   virtual StatusOr<std::string> Incarnation(std::string_view fresh) = 0;
   virtual Status Ping() = 0;

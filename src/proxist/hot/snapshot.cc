@@ -48,6 +48,11 @@ void ReadGuard::SeriesOf(TableId id, uint32_t symbol, std::vector<SeriesSnapshot
   }
 }
 
+void ReadGuard::Prefetch(TableId id, std::span<const uint32_t> symbols) const {
+  const internal::Table* table = store_->impl_->Find(id);
+  if (table != nullptr) internal::PrefetchSymbols(*table->by_symbol.load(), symbols);
+}
+
 void ReadGuard::LastRows(TableId id, std::span<const uint32_t> symbols, Timestamp at,
                          LastRow* out) const {
   const internal::Table* table = store_->impl_->Find(id);

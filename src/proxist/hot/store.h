@@ -117,6 +117,9 @@ class ReadGuard {
   /// All series of `symbol` (a dictionary code) in `table`, ordered by series values' text.
   /// Appends.
   void SeriesOf(TableId table, uint32_t symbol, std::vector<SeriesSnapshot>* out) const;
+  /// Asks for the memory that SeriesOf of these symbols and the first looks at their series read:
+  /// each is a chain of cache misses, and those of many symbols overlap.
+  void Prefetch(TableId table, std::span<const uint32_t> symbols) const;
   /// The last resolved row of each symbol with ts <= at, in order (ts, seq, series), at the cut.
   /// `out` has as many places. Valid while the guard lives.
   void LastRows(TableId table, std::span<const uint32_t> symbols, Timestamp at, LastRow* out) const;

@@ -76,7 +76,12 @@ struct Metrics::Impl {
                                       .Name("proxist_query_seconds")
                                       .Help("Time of a query from arrival to its last row.")
                                       .Register(registry);
+  struct Operator {
+    Histogram* time = nullptr;
+    std::map<absl::StatusCode, Counter*> ended;
+  };
   mutable Mutex mutex;
+  std::map<std::string, Operator> operators PX_GUARDED_BY(mutex);
   std::function<std::vector<Sample>()> read_samples PX_GUARDED_BY(mutex);
 };
 
@@ -96,9 +101,21 @@ void Metrics::RecordWrite(const Status& status, uint64_t rows, bool duplicate, D
 
 void Metrics::RecordQuery(std::string_view operation, const Status& status, uint64_t rows_hot,
                           uint64_t rows_cold, Duration elapsed) {
-  const std::string name(operation);
-  impl_->queries.Add({{"operator", name}, {"code", CodeName(status)}}).Increment();
-  impl_->query_time.Add({{"operator", name}}, LatencyBuckets()).Observe(Seconds(elapsed));
+  {
+    // Finding a metric by its labels takes longer than a short query.
+    const MutexLock lock(&impl_->mutex);
+    Impl::Operator& known = impl_->operators[std::string(operation)];
+    if (known.time == nullptr) {
+      known.time = &impl_->query_time.Add({{"operator", std::string(operation)}}, LatencyBuckets());
+    }
+    Counter*& ended = known.ended[status.code()];
+    if (ended == nullptr) {
+      ended = &impl_->queries.Add(
+          {{"operator", std::string(operation)}, {"code", std::string(CodeName(status))}});
+    }
+    ended->Increment();
+    known.time->Observe(Seconds(elapsed));
+  }
   impl_->rows_hot.Increment(static_cast<double>(rows_hot));
   impl_->rows_cold.Increment(static_cast<double>(rows_cold));
 }

@@ -62,14 +62,15 @@ void FixCuts(const Engine::Ports& ports, const Selection& selection, TableId tab
       ShardCut* cut = cuts->Of(view);
       const auto codes = orders->Of(*cut, table);
       for (const uint32_t code : *codes) {
-        cuts->symbols.push_back({std::string(cut->symbols->Text(code)), cut});
+        cuts->symbols.push_back({std::string(cut->symbols->Text(code)), cut, code});
       }
     }
     if (ports.shards.size() == 1) return;
   } else {
     for (const std::string& symbol : selection.symbols) {
       const ShardView* view = ports.shard_of(column::SlotOf(selection.tenant, symbol));
-      cuts->symbols.push_back({symbol, cuts->Of(view)});
+      ShardCut* cut = cuts->Of(view);
+      cuts->symbols.push_back({symbol, cut, cut->symbols->Code(symbol)});
     }
   }
   std::sort(cuts->symbols.begin(), cuts->symbols.end(),
@@ -85,8 +86,7 @@ bool NothingEvicted(std::span<const QuerySymbol> symbols, std::span<const TableI
   std::vector<hot::SeriesSnapshot> series;
   for (const QuerySymbol& symbol : symbols) {
     series.clear();
-    const uint32_t code = symbol.cut->symbols->Code(symbol.text);
-    for (const TableId table : tables) symbol.cut->guard.SeriesOf(table, code, &series);
+    for (const TableId table : tables) symbol.cut->guard.SeriesOf(table, symbol.code, &series);
     for (const hot::SeriesSnapshot& one : series) {
       if (one.floor() != Timestamp::Min()) return false;
     }
@@ -167,7 +167,8 @@ Status Engine::Run(const Plan& plan, const QueryOptions& options,
   }
   Explain unseen;
   if (explain == nullptr) explain = &unseen;
-  Budget budget(ports_.clock, options.deadline, options.memory_bytes);
+  Budget budget(ports_.clock, options.deadline, options.memory_bytes, options.cancelled,
+                options.memory_only);
   for (uint32_t attempt = 1;; ++attempt) {
     *explain = Explain{};
     explain->attempts = attempt;

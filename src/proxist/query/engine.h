@@ -1,6 +1,7 @@
 // Runs plans over memory and history, stitched at the seam.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -60,6 +61,11 @@ struct QueryOptions {
   Duration deadline = Duration::Seconds(60);
   uint64_t memory_bytes = 2ull << 30;  // of rows held at once; RESOURCE_EXHAUSTED beyond
   uint64_t batch_rows = 65536;         // at most in one ResultBatch
+  /// Set by any thread once nobody waits for the answer: CANCELLED follows. Outlives the run; may
+  /// be null.
+  const std::atomic<bool>* cancelled = nullptr;
+  /// ABORTED in place of asking history.
+  bool memory_only = false;
 };
 
 namespace internal {

@@ -45,7 +45,8 @@ size_t QueryThreads(size_t asked) {
 struct GrpcServer::Impl {
   Impl(const GrpcServerOptions& chosen, Node* node, observe::Metrics* metrics)
       : options(chosen),
-        queries("queries", QueryThreads(chosen.query_threads), chosen.max_waiting_queries),
+        queries("queries", QueryThreads(chosen.query_threads), chosen.max_waiting_queries,
+                kQueryNiceness),
         admin("administrative calls", kAdminThreads, kMaxWaitingAdminCalls) {
     const ServiceContext context{&options, node, metrics};
     services.push_back(MakeIngestService(context));

@@ -6,6 +6,9 @@
 #include <utility>
 #include <vector>
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "proxist/base/mutex.h"
 
 namespace proxist::server {
@@ -34,12 +37,16 @@ struct WorkPool::Impl {
   }
 };
 
-WorkPool::WorkPool(std::string name, size_t threads, size_t max_waiting)
+WorkPool::WorkPool(std::string name, size_t threads, size_t max_waiting, int niceness)
     : impl_(std::make_unique<Impl>()) {
   impl_->name = std::move(name);
   impl_->max_waiting = max_waiting;
   for (size_t i = 0; i < threads; ++i) {
-    impl_->threads.emplace_back([impl = impl_.get()] { impl->Run(); });
+    impl_->threads.emplace_back([impl = impl_.get(), niceness] {
+      // Of this thread alone, as Linux has it. Without it the pool works as well.
+      if (niceness > 0) setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness);
+      impl->Run();
+    });
   }
 }
 

@@ -10,11 +10,15 @@
 
 namespace proxist::server {
 
+/// Of threads that run queries: on busy cores shards, which acks wait for, get three times as much.
+inline constexpr int kQueryNiceness = 5;
+
 /// Thread-safe.
 class WorkPool {
  public:
-  /// `name` stands in errors: "queries".
-  WorkPool(std::string name, size_t threads, size_t max_waiting);
+  /// `name` stands in errors: "queries". `niceness` above 0: the threads give way to the process's
+  /// others when cores are scarce.
+  WorkPool(std::string name, size_t threads, size_t max_waiting, int niceness = 0);
   /// Runs what is queued, then joins.
   ~WorkPool();
 

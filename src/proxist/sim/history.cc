@@ -169,7 +169,8 @@ StatusOr<history::ReadResult> History::Read(const history::ReadRequest& request)
   return result;
 }
 
-StatusOr<std::vector<Day>> History::Days(const column::TableSchema& schema) {
+StatusOr<std::vector<Day>> History::Days(const column::TableSchema& schema,
+                                         const history::ReadBounds& /*bounds*/) {
   PX_RETURN_IF_ERROR(Answer());
   std::set<Day> days;
   for (const Row& row : tables_[schema.id]) days.insert(DayOf(TimeOf(row)));

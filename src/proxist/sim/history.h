@@ -57,7 +57,8 @@ class History final : public history::History {
                 std::span<const history::SourceBatch> sources) override;
   StatusOr<uint64_t> CountVersions(const history::InsertIntent& intent) override;
   StatusOr<history::ReadResult> Read(const history::ReadRequest& request) override;
-  StatusOr<std::vector<Day>> Days(const column::TableSchema& schema) override;
+  StatusOr<std::vector<Day>> Days(const column::TableSchema& schema,
+                                  const history::ReadBounds& bounds) override;
   StatusOr<std::string> Incarnation(std::string_view fresh) override;
   Status Ping() override;
 

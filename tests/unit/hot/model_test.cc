@@ -182,11 +182,15 @@ class ModelTest : public testing::TestWithParam<int> {
           want = rows.back();
         }
       }
-      ASSERT_EQ(last[i].known, known);
-      if (!known) continue;
-      ASSERT_EQ(last[i].run.block != nullptr, want.has_value());
-      if (!want.has_value()) continue;
-      ASSERT_EQ(Flatten({last[i].run}), Rows{*want});
+      LastRow alone;
+      guard.LastRows(kTable, {&symbols[i], 1}, Timestamp(at), &alone);
+      for (const LastRow& found : {last[i], alone}) {
+        ASSERT_EQ(found.known, known);
+        if (!known) continue;
+        ASSERT_EQ(found.run.block != nullptr, want.has_value());
+        if (!want.has_value()) continue;
+        ASSERT_EQ(Flatten({found.run}), Rows{*want});
+      }
     }
   }
 

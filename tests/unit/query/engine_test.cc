@@ -96,6 +96,31 @@ TEST_F(EngineTest, ExplainsTheSeam) {
   EXPECT_EQ(explain.attempts, 1U);
 }
 
+TEST_F(EngineTest, AnswersFromMemoryAloneWhenToldSo) {
+  World world;
+  Fill(&world);
+  QueryOptions options;
+  options.memory_only = true;
+  EXPECT_EQ(world.Ask(Last(Timestamp(3 * kHour - 1)), options)->rows[0][3], "2");
+  for (const Plan& plan : {Last(Timestamp(kHour)), All()}) {
+    EXPECT_EQ(world.Ask(plan, options).status().code(), absl::StatusCode::kAborted);
+  }
+  EXPECT_TRUE(world.history().reads.empty());
+}
+
+TEST_F(EngineTest, EndsOnceNobodyWaits) {
+  World world;
+  Fill(&world);
+  std::atomic<bool> cancelled{false};
+  QueryOptions options;
+  options.cancelled = &cancelled;
+  EXPECT_TRUE(world.Ask(All(), options).ok());
+  ASSERT_FALSE(world.history().reads.empty());
+  EXPECT_EQ(world.history().reads.back().bounds.cancelled, &cancelled);
+  cancelled = true;
+  EXPECT_EQ(world.Ask(All(), options).status().code(), absl::StatusCode::kCancelled);
+}
+
 TEST_F(EngineTest, SaysThatHistoryIsAway) {
   World world;
   Fill(&world);

@@ -162,7 +162,8 @@ StatusOr<history::ReadResult> MemoryHistory::Read(const history::ReadRequest& re
   return result;
 }
 
-StatusOr<std::vector<Day>> MemoryHistory::Days(const column::TableSchema& schema) {
+StatusOr<std::vector<Day>> MemoryHistory::Days(const column::TableSchema& schema,
+                                               const history::ReadBounds& /*bounds*/) {
   if (!failure.ok()) return failure;
   std::set<Day> days;
   for (const Stored& stored : rows_) {

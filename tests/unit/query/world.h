@@ -35,7 +35,8 @@ class MemoryHistory : public history::History {
   }
   StatusOr<uint64_t> CountVersions(const history::InsertIntent&) override { return 0U; }
   StatusOr<history::ReadResult> Read(const history::ReadRequest& request) override;
-  StatusOr<std::vector<Day>> Days(const column::TableSchema& schema) override;
+  StatusOr<std::vector<Day>> Days(const column::TableSchema& schema,
+                                  const history::ReadBounds& bounds) override;
   StatusOr<std::string> Incarnation(std::string_view fresh) override { return std::string(fresh); }
   Status Ping() override { return OkStatus(); }
 

@@ -25,7 +25,8 @@ size_t Epochs::Pin(const std::atomic<uint64_t>& published, uint64_t* cut) {
       uint64_t expected = 0;
       if (!slot.epoch.compare_exchange_strong(expected, epoch_.load())) continue;
       *cut = published.load();
-      slot.cut.store(*cut);
+      // Until the writer sees it, it finds 0, which holds back more.
+      slot.cut.store(*cut, std::memory_order_release);
       return index;
     }
     if (attempt < 16) {

@@ -1,6 +1,5 @@
-// Takes each step for a group of symbols before the next step of any, and asks for the memory of
-// the next one meanwhile: the way to a row is a chain of cache misses, and those of a group
-// overlap.
+// Takes each step for a group of series before the next step of any, and asks for the memory of the
+// next one meanwhile: the way to a row is a chain of cache misses, and those of a group overlap.
 #include "proxist/hot/internal/last_rows.h"
 
 #include <algorithm>
@@ -13,28 +12,10 @@ namespace {
 
 constexpr size_t kGroup = 32;
 
-/// The last row of some series, which are in the order in which rows of one (ts, seq) stand.
-LastRow LastOf(const SymbolSeries& list, uint64_t cut, int64_t at) {
-  LastRow last;
-  for (const Series* series : list) {
-    const SeriesState& state = *series->state.load();
-    const RowRun run = LastRowOf(state, cut, at);
-    last.floor = std::max(last.floor, Timestamp(state.floor));
-    if (run.block == nullptr) {
-      if (state.floor != INT64_MIN) last.known = false;
-    } else if (last.run.block == nullptr ||
-               KeyOf(*run.block, run.begin) >= KeyOf(*last.run.block, last.run.begin)) {
-      last.run = run;
-    }
-  }
-  return last;
-}
-
-/// Where the search for one symbol's row stands. It ends without a state when the symbol has
-/// several series, versions outside of its chunks, or rows that the cut does not show: LastOf finds
-/// its row.
+/// Where the search for one series' row stands. Without a block at its end, reading.h finds the
+/// row.
 struct Walk {
-  const SymbolSeries* list = nullptr;
+  size_t symbol = 0;  // of the caller's list
   const Series* series = nullptr;
   const SeriesState* state = nullptr;
   const ChunkEntry* entry = nullptr;  // the last one known to start at or before the moment
@@ -46,84 +27,74 @@ struct Walk {
 
 class Group {
  public:
-  Group(const SymbolIndex& index, std::span<const uint32_t> symbols, int64_t at)
-      : walks_(symbols.size()), at_(at) {
-    for (size_t i = 0; i < symbols.size(); ++i) {
-      if (symbols[i] < index.size) all_[i].list = index.lists[symbols[i]].load();
-      __builtin_prefetch(all_[i].list);
+  [[nodiscard]] bool full() const { return size_ == kGroup; }
+  void Add(size_t symbol, const Series* series) {
+    all_[size_++] = {.symbol = symbol, .series = series};
+    __builtin_prefetch(&series->state);
+  }
+  void Clear() { size_ = 0; }
+
+  /// Down to the last chunk of each series.
+  void Prefetch() {
+    ToEntries();
+    for (Walk& walk : Walks()) {
+      if (walk.entries == 0) continue;
+      walk.block = walk.entry[walk.entries - 1].block;
+      __builtin_prefetch(walk.block);
+    }
+    for (Walk& walk : Walks()) {
+      if (walk.block == nullptr) continue;
+      const uint32_t rows = walk.block->rows();
+      if (rows == 0) continue;
+      __builtin_prefetch(walk.block->ts() + rows - 1);
+      __builtin_prefetch(walk.block->seq() + rows - 1);
     }
   }
 
-  void Find(uint64_t cut, LastRow* out) {
-    ToStates();
+  /// Joins the rows of the group's series to those of their symbols, in the order of Add.
+  void Find(uint64_t cut, int64_t at, LastRow* out) {
     ToEntries();
-    SearchEntries();
-    ToBlocks();
-    SearchRows();
-    for (size_t i = 0; i < walks_; ++i) {
-      const Walk& walk = all_[i];
-      if (walk.list == nullptr) {
-        out[i] = {};
-      } else if (!Ends(walk, cut, &out[i])) {
-        out[i] = LastOf(*walk.list, cut, at_);
-      }
-    }
+    SearchEntries(at);
+    ToBlocks(at);
+    SearchRows(at);
+    for (const Walk& walk : Walks()) Join(walk, cut, at, &out[walk.symbol]);
   }
 
  private:
-  /// True when the walk came to a row that the cut shows and no floor hides.
-  static bool Ends(const Walk& walk, uint64_t cut, LastRow* out) {
-    if (walk.block == nullptr || *walk.ts <= walk.state->floor) return false;
-    const auto row = static_cast<uint32_t>(walk.ts - walk.block->ts());
-    if (walk.block->lsn(row) > cut) return false;
-    *out = {true, {walk.block, row, row + 1}, Timestamp(walk.state->floor)};
-    return true;
-  }
-
-  void ToStates() {
+  void ToEntries() {
     for (Walk& walk : Walks()) {
-      if (walk.list != nullptr && walk.list->size() == 1) __builtin_prefetch(walk.list->data());
-    }
-    for (Walk& walk : Walks()) {
-      if (walk.list == nullptr || walk.list->size() != 1) continue;
-      walk.series = walk.list->front();
-      __builtin_prefetch(&walk.series->state);
-    }
-    for (Walk& walk : Walks()) {
-      if (walk.series == nullptr) continue;
       walk.state = walk.series->state.load();
       __builtin_prefetch(walk.state);
     }
-  }
-
-  void ToEntries() {
-    for (Walk& walk : Walks()) {
-      if (walk.state == nullptr) continue;
-      const SeriesState& state = *walk.state;
-      if (state.overlay != nullptr || state.chunks == nullptr) {
-        walk.state = nullptr;
-      } else {
-        __builtin_prefetch(state.chunks);
-      }
+    for (const Walk& walk : Walks()) {
+      if (walk.state->chunks != nullptr) __builtin_prefetch(walk.state->chunks);
+      if (walk.state->overlay != nullptr) __builtin_prefetch(walk.state->overlay);
     }
     for (Walk& walk : Walks()) {
-      if (walk.state == nullptr) continue;
+      if (walk.state->chunks == nullptr) continue;
       const ChunkList& chunks = *walk.state->chunks;
       walk.entries = chunks.count.load(std::memory_order_acquire) - walk.state->first;
       walk.entry = chunks.entries.get() + walk.state->first;
+      if (walk.entries == 0) continue;
       __builtin_prefetch(walk.entry);
       __builtin_prefetch(walk.entry + walk.entries / 2);
+      __builtin_prefetch(walk.entry + walk.entries - 1);
     }
   }
 
   /// Halves what is left of every search until one entry is left of each.
-  void SearchEntries() {
+  void SearchEntries(int64_t at) {
+    for (Walk& walk : Walks()) {
+      if (walk.entries == 0 || walk.entry[walk.entries - 1].first_ts > at) continue;
+      walk.entry += walk.entries - 1;
+      walk.entries = 1;
+    }
     for (bool more = true; more;) {
       more = false;
       for (Walk& walk : Walks()) {
-        if (walk.state == nullptr || walk.entries <= 1) continue;
+        if (walk.entries <= 1) continue;
         const uint32_t half = walk.entries / 2;
-        if (walk.entry[half].first_ts <= at_) walk.entry += half;
+        if (walk.entry[half].first_ts <= at) walk.entry += half;
         walk.entries -= half;
         __builtin_prefetch(walk.entry + walk.entries / 2);
         more = more || walk.entries > 1;
@@ -131,9 +102,9 @@ class Group {
     }
   }
 
-  void ToBlocks() {
+  void ToBlocks(int64_t at) {
     for (Walk& walk : Walks()) {
-      if (walk.state == nullptr || walk.entries == 0 || walk.entry->first_ts > at_) continue;
+      if (walk.entries == 0 || walk.entry->first_ts > at) continue;
       walk.block = walk.entry->block;
       __builtin_prefetch(walk.block);
       __builtin_prefetch(reinterpret_cast<const std::byte*>(walk.block) + 64);
@@ -142,45 +113,95 @@ class Group {
       if (walk.block == nullptr) continue;
       walk.ts = walk.block->ts();
       walk.rows = walk.block->rows();
+      if (walk.rows == 0) {
+        walk.block = nullptr;
+        continue;
+      }
       __builtin_prefetch(walk.ts);
       __builtin_prefetch(walk.ts + walk.rows / 2);
     }
   }
 
-  void SearchRows() {
+  void SearchRows(int64_t at) {
     for (bool more = true; more;) {
       more = false;
       for (Walk& walk : Walks()) {
         if (walk.block == nullptr || walk.rows <= 1) continue;
         const uint32_t half = walk.rows / 2;
-        if (walk.ts[half] <= at_) walk.ts += half;
+        if (walk.ts[half] <= at) walk.ts += half;
         walk.rows -= half;
         __builtin_prefetch(walk.ts + walk.rows / 2);
         more = more || walk.rows > 1;
       }
     }
+    for (const Walk& walk : Walks()) {
+      if (walk.block == nullptr) continue;
+      __builtin_prefetch(walk.block->seq() + (walk.ts - walk.block->ts()));
+    }
   }
 
-  std::span<Walk> Walks() { return {all_.data(), walks_}; }
+  static void Join(const Walk& walk, uint64_t cut, int64_t at, LastRow* last) {
+    const SeriesState& state = *walk.state;
+    RowRun run;
+    if (walk.block != nullptr) {
+      const auto row = static_cast<uint32_t>(walk.ts - walk.block->ts());
+      run = {walk.block, row, row + 1};
+    }
+    AddLastRow(state, LastRowFrom(state, run, cut, at), last);
+  }
+
+  std::span<Walk> Walks() { return {all_.data(), size_}; }
 
   std::array<Walk, kGroup> all_;
-  const size_t walks_;
-  const int64_t at_;
+  size_t size_ = 0;
 };
+
+/// Calls `take` with a group of series of the symbols, as often as it takes.
+template <typename Take>
+void ForEachGroup(const SymbolIndex& index, std::span<const uint32_t> symbols, const Take& take) {
+  Group group;
+  std::array<const SymbolSeries*, kGroup> lists;
+  for (size_t begin = 0; begin < symbols.size(); begin += kGroup) {
+    const size_t n = std::min(kGroup, symbols.size() - begin);
+    for (size_t i = 0; i < n; ++i) {
+      const uint32_t symbol = symbols[begin + i];
+      lists[i] = symbol < index.size ? index.lists[symbol].load() : nullptr;
+      __builtin_prefetch(lists[i]);
+    }
+    for (size_t i = 0; i < n; ++i) {
+      if (lists[i] != nullptr) __builtin_prefetch(lists[i]->data());
+    }
+    for (size_t i = 0; i < n; ++i) {
+      if (lists[i] == nullptr) continue;
+      for (const Series* series : *lists[i]) {
+        group.Add(begin + i, series);
+        if (!group.full()) continue;
+        take(group);
+        group.Clear();
+      }
+    }
+  }
+  take(group);
+}
 
 }  // namespace
 
 void LastRowsOf(const SymbolIndex& index, std::span<const uint32_t> symbols, uint64_t cut,
                 int64_t at, LastRow* out) {
+  std::fill_n(out, symbols.size(), LastRow());
   if (symbols.size() == 1) {
     const SymbolSeries* list = symbols[0] < index.size ? index.lists[symbols[0]].load() : nullptr;
-    *out = list == nullptr ? LastRow() : LastOf(*list, cut, at);
-    return;
+    if (list == nullptr) return;
+    if (list->size() == 1) {
+      const SeriesState& state = *list->front()->state.load();
+      return AddLastRow(state, LastRowOf(state, cut, at), out);
+    }
   }
-  for (size_t begin = 0; begin < symbols.size(); begin += kGroup) {
-    const size_t n = std::min(kGroup, symbols.size() - begin);
-    Group(index, symbols.subspan(begin, n), at).Find(cut, out + begin);
-  }
+  ForEachGroup(index, symbols, [&](Group& group) { group.Find(cut, at, out); });
+}
+
+void PrefetchSymbols(const SymbolIndex& index, std::span<const uint32_t> symbols) {
+  ForEachGroup(index, symbols, [](Group& group) { group.Prefetch(); });
 }
 
 }  // namespace proxist::hot::internal

@@ -13,4 +13,7 @@ namespace proxist::hot::internal {
 void LastRowsOf(const SymbolIndex& index, std::span<const uint32_t> symbols, uint64_t cut,
                 int64_t at, LastRow* out);
 
+/// As ReadGuard::Prefetch.
+void PrefetchSymbols(const SymbolIndex& index, std::span<const uint32_t> symbols);
+
 }  // namespace proxist::hot::internal

@@ -288,43 +288,82 @@ std::optional<int64_t> StepForward(const SeriesState& state, uint64_t cut, int64
 
 namespace {
 
-/// The last row of the chunks with ts <= at, if the cut shows it; else no block.
-RowRun LastChunkRow(const SeriesState& state, uint64_t cut, int64_t at) {
+constexpr uint32_t kFan = 8;  // places that a step of a search looks at: their misses overlap
+
+/// The last of `n` > 0 entries whose chunk begins at or before `at`; the first one does.
+const ChunkEntry* LastEntry(const ChunkEntry* entry, uint32_t n, int64_t at) {
+  while (n > kFan) {
+    const uint32_t step = n / kFan;
+    uint32_t before = 0;
+    for (uint32_t i = 1; i < kFan; ++i) before += entry[i * step].first_ts <= at ? 1 : 0;
+    entry += before * step;
+    n = before + 1 == kFan ? n - before * step : step;
+  }
+  uint32_t before = 0;
+  for (uint32_t i = 1; i < n; ++i) before += entry[i].first_ts <= at ? 1 : 0;
+  return entry + before;
+}
+
+/// How many of `rows` ascending times are at or before `at`: every 64th, then every 8th between
+/// two of these, then one by one.
+uint32_t CountUpTo(const int64_t* ts, uint32_t rows, int64_t at) {
+  uint32_t begin = 0;
+  for (uint32_t step = kFan * kFan; step > 0; step /= kFan) {
+    const uint32_t end = std::min(rows, begin + kFan * step);
+    uint32_t before = 0;
+    for (uint32_t row = begin + step - 1; row < end; row += step) before += ts[row] <= at ? 1 : 0;
+    begin += before * step;
+  }
+  return begin;
+}
+
+/// The last row of the chunks with ts <= at, whether the cut shows it or not; else no block.
+RowRun LastChunkRow(const SeriesState& state, int64_t at) {
   if (state.chunks == nullptr) return {};
   const uint32_t count = state.chunks->count.load(std::memory_order_acquire);
   if (count == state.first) return {};
-  const ChunkEntry* begin = state.chunks->entries.get() + state.first;
   const ChunkEntry* entry = state.chunks->entries.get() + count - 1;
   if (entry->first_ts > at) {
-    entry = std::upper_bound(begin, entry, at,
-                             [](int64_t ts, const ChunkEntry& e) { return ts < e.first_ts; });
-    if (entry == begin) return {};
-    --entry;
+    const ChunkEntry* begin = state.chunks->entries.get() + state.first;
+    if (begin->first_ts > at) return {};
+    entry = LastEntry(begin, count - state.first, at);
   }
   const RowBlock& block = *entry->block;
   const int64_t* ts = block.ts();
   uint32_t rows = block.rows();
-  if (rows > 0 && ts[rows - 1] > at) {
-    rows = static_cast<uint32_t>(std::upper_bound(ts, ts + rows, at) - ts);
-  }
-  if (rows == 0 || block.lsn(rows - 1) > cut) return {};
-  return {&block, rows - 1, rows};
+  if (rows > 0 && ts[rows - 1] > at) rows = CountUpTo(ts, rows, at);
+  return rows == 0 ? RowRun{} : RowRun{&block, rows - 1, rows};
 }
 
 }  // namespace
 
-RowRun LastRowOf(const SeriesState& state, uint64_t cut, int64_t at) {
+RowRun LastRowFrom(const SeriesState& state, const RowRun& chunk_row, uint64_t cut, int64_t at) {
   if (at <= state.floor) return {};
-  if (state.overlay == nullptr) {
-    // No row after it is in the chunks, so the floor alone can hide it.
-    const RowRun run = LastChunkRow(state, cut, at);
-    if (run.block != nullptr) return run.block->ts()[run.begin] > state.floor ? run : RowRun{};
+  if (chunk_row.block != nullptr && chunk_row.block->lsn(chunk_row.begin) <= cut) {
+    // No later row of the chunks is that early, so the floor alone can hide it, and what the
+    // overlay says from there on.
+    const int64_t ts = chunk_row.block->ts()[chunk_row.begin];
+    if (!OverlayTouches(state, ts, at)) return ts > state.floor ? chunk_row : RowRun{};
   }
   const std::optional<int64_t> low = StepBack(state, cut, at, 1);
   if (!low.has_value()) return {};
   std::vector<RowRun> runs;
   AppendRuns(state, cut, *low, at, &runs);
   return {runs.back().block, runs.back().end - 1, runs.back().end};
+}
+
+RowRun LastRowOf(const SeriesState& state, uint64_t cut, int64_t at) {
+  return LastRowFrom(state, LastChunkRow(state, at), cut, at);
+}
+
+void AddLastRow(const SeriesState& state, const RowRun& run, LastRow* last) {
+  last->floor = std::max(last->floor, Timestamp(state.floor));
+  if (run.block == nullptr) {
+    if (state.floor != INT64_MIN) last->known = false;
+  } else if (last->run.block == nullptr ||
+             KeyOf(*run.block, run.begin) >= KeyOf(*last->run.block, last->run.begin)) {
+    last->run = run;
+  }
 }
 
 }  // namespace proxist::hot::internal

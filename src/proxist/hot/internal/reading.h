@@ -71,6 +71,10 @@ void AppendTotals(const SeriesState& state, uint64_t cut, int64_t low, int64_t h
                   SpanTotals* out);
 /// The last resolved row with ts <= at above the floor, as a run of one; no block: there is none.
 RowRun LastRowOf(const SeriesState& state, uint64_t cut, int64_t at);
+/// The same, from the last chunk row with ts <= at; without a block when it is not known.
+RowRun LastRowFrom(const SeriesState& state, const RowRun& chunk_row, uint64_t cut, int64_t at);
+/// Joins a series' last row to that of its symbol; the series come in the order of their values.
+void AddLastRow(const SeriesState& state, const RowRun& run, LastRow* last);
 std::optional<int64_t> StepBack(const SeriesState& state, uint64_t cut, int64_t at, size_t rows);
 std::optional<int64_t> StepForward(const SeriesState& state, uint64_t cut, int64_t at, size_t rows);
 

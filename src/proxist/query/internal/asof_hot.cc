@@ -66,8 +66,21 @@ class Writer {
         const size_t n = std::min<size_t>(piece.end - row, kFetchRows);
         pass_.Match({piece.ts() + row, n}, to);
         right_.Prefetch({to, n});
+        PrefetchLeft(piece, row);
         to += n;
         row += static_cast<uint32_t>(n);
+      }
+    }
+  }
+
+  /// What Fill copies of the kFetchRows rows from `row` on, their times aside.
+  void PrefetchLeft(const Piece& piece, uint32_t row) const {
+    constexpr size_t kRowsOfLine = 64 / sizeof(int64_t);
+    for (size_t i = 0; i < kFetchRows; i += kRowsOfLine) {
+      __builtin_prefetch(piece.seq() + row + i);
+      for (const size_t column : columns_.left) {
+        const std::byte* values = hot::ValuesOf(*piece.block, column);
+        if (values != nullptr) __builtin_prefetch(values + (row + i) * sizeof(int64_t));
       }
     }
   }

@@ -8,8 +8,14 @@ Duration Budget::Remaining() const {
 }
 
 Status Budget::CheckDeadline() const {
+  if (cancelled_ != nullptr && *cancelled_) return Cancelled("the query was cancelled");
   if (Remaining() > Duration(0)) return OkStatus();
   return DeadlineExceeded("the query did not finish within {}", FormatDuration(deadline_));
+}
+
+Status Budget::CheckHistory() const {
+  PX_RETURN_IF_ERROR(CheckDeadline());
+  return memory_only_ ? Aborted("the query needs history") : OkStatus();
 }
 
 Status Budget::Charge(uint64_t bytes) {

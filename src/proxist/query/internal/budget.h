@@ -1,8 +1,8 @@
 // What one query may use: time and memory.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
-#include <string_view>
 
 #include "proxist/base/status.h"
 #include "proxist/base/time.h"
@@ -13,11 +13,22 @@ namespace proxist::query::internal {
 /// One thread.
 class Budget {
  public:
-  Budget(const env::Clock* clock, Duration deadline, uint64_t memory_bytes)
-      : clock_(clock), started_(clock->Monotonic()), deadline_(deadline), limit_(memory_bytes) {}
+  /// `cancelled` and `memory_only`: as in QueryOptions.
+  Budget(const env::Clock* clock, Duration deadline, uint64_t memory_bytes,
+         const std::atomic<bool>* cancelled = nullptr, bool memory_only = false)
+      : clock_(clock),
+        started_(clock->Monotonic()),
+        deadline_(deadline),
+        limit_(memory_bytes),
+        cancelled_(cancelled),
+        memory_only_(memory_only) {}
 
-  /// DEADLINE_EXCEEDED once the time is up.
+  /// DEADLINE_EXCEEDED once the time is up, CANCELLED once nobody waits any more.
   [[nodiscard]] Status CheckDeadline() const;
+  /// Before history is asked: the same, and ABORTED when the query may not.
+  [[nodiscard]] Status CheckHistory() const;
+  /// What says that nobody waits any more; may be null.
+  [[nodiscard]] const std::atomic<bool>* cancelled() const { return cancelled_; }
   /// Not above zero once the time is up.
   [[nodiscard]] Duration Remaining() const;
   /// Counts `bytes` of rows that are held. RESOURCE_EXHAUSTED beyond the limit.
@@ -33,6 +44,8 @@ class Budget {
   Duration started_;
   Duration deadline_;
   uint64_t limit_;
+  const std::atomic<bool>* cancelled_;
+  bool memory_only_;
   uint64_t held_ = 0;
 };
 

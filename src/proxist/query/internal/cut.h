@@ -23,6 +23,13 @@ struct ShardCut {
   std::shared_ptr<exec::Symbols> symbols;
 };
 
+/// A symbol of a query with its shard.
+struct QuerySymbol {
+  std::string text;
+  ShardCut* cut;
+  uint32_t code;  // of cut->symbols
+};
+
 class SymbolOrders;
 
 /// What every part of a running query shares. One thread.

@@ -57,7 +57,7 @@ class NearestRows {
     std::map<TableScan*, Walks> walks;
     for (size_t i = begin; i < end; ++i) {
       Found& one = found[i - begin];
-      one.symbol = side_.Open(run_.context, run_.symbols[i].cut, run_.symbols[i].text);
+      one.symbol = side_.Open(run_.context, run_.symbols[i]);
       if (one.symbol == nullptr) continue;
       Walks& these = walks[&one.symbol->table()];
       const auto groups = side_.SeriesGroups(*one.symbol, by_);

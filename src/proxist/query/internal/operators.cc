@@ -9,6 +9,17 @@ namespace {
 // Rows of so many symbols are read from history together.
 constexpr size_t kSymbolsAtOnce = 64;
 
+/// The memory that opening the symbols reads.
+void Prefetch(std::span<const QuerySymbol> symbols, TableId table) {
+  std::vector<uint32_t> codes;
+  for (size_t i = 0; i < symbols.size(); ++i) {
+    codes.push_back(symbols[i].code);
+    if (i + 1 < symbols.size() && symbols[i + 1].cut == symbols[i].cut) continue;
+    symbols[i].cut->guard.Prefetch(table, codes);
+    codes.clear();
+  }
+}
+
 }  // namespace
 
 Span SpanOf(Timestamp begin, Timestamp end) {
@@ -70,8 +81,9 @@ Status ForEachSymbol(const Run& run, Side* side,
     const uint64_t held = budget.held();
     std::vector<std::unique_ptr<SymbolScan>> open;
     std::map<TableScan*, std::vector<TableScan::Request>> requests;
+    Prefetch(std::span(run.symbols).subspan(begin, end - begin), side->schema()->id);
     for (size_t i = begin; i < end; ++i) {
-      open.push_back(side->Open(run.context, run.symbols[i].cut, run.symbols[i].text));
+      open.push_back(side->Open(run.context, run.symbols[i]));
       if (open.back() == nullptr) continue;
       requests[&open.back()->table()].push_back({open.back().get(), span_of(*open.back()), {}});
     }

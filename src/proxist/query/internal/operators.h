@@ -13,12 +13,6 @@
 
 namespace proxist::query::internal {
 
-/// A symbol of the query with its shard.
-struct QuerySymbol {
-  std::string text;
-  ShardCut* cut;
-};
-
 /// A query at one cut of each shard that it touches. One thread.
 struct Run {
   QueryContext* context;

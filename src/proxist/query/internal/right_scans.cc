@@ -5,13 +5,28 @@
 #include <vector>
 
 namespace proxist::query::internal {
+namespace {
+
+/// The memory that opening the symbols reads, of those on the first one's shard.
+void Prefetch(std::span<SymbolScan* const> symbols, TableId table) {
+  if (symbols.empty()) return;
+  const ShardCut& cut = symbols[0]->table().cut();
+  std::vector<uint32_t> codes;
+  for (const SymbolScan* symbol : symbols) {
+    if (&symbol->table().cut() == &cut) codes.push_back(symbol->code());
+  }
+  cut.guard.Prefetch(table, codes);
+}
+
+}  // namespace
 
 Status RightScans::Open(Side* side, QueryContext* context, std::span<SymbolScan* const> left,
                         Span span) {
   open_.clear();
   std::map<TableScan*, std::vector<TableScan::Request>> requests;
+  Prefetch(left, side->schema()->id);
   for (SymbolScan* symbol : left) {
-    auto right = side->Open(context, &symbol->table().cut(), symbol->text());
+    auto right = side->Open(context, {symbol->text(), &symbol->table().cut(), symbol->code()});
     if (right == nullptr) continue;
     requests[&right->table()].push_back({right.get(), span, {}});
     open_[symbol->text()] = std::move(right);

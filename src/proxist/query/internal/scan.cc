@@ -249,8 +249,7 @@ TableScan::TableScan(QueryContext* context, ShardCut* cut, column::SchemaPtr sch
   }
 }
 
-std::unique_ptr<SymbolScan> TableScan::Open(std::string_view symbol) {
-  const uint32_t code = cut_->symbols->Code(symbol);
+std::unique_ptr<SymbolScan> TableScan::Open(std::string_view symbol, uint32_t code) {
   if ((code & exec::Symbols::kLocalBit) != 0) return nullptr;
   std::vector<hot::SeriesSnapshot> snapshots;
   cut_->guard.SeriesOf(schema_->id, code, &snapshots);
@@ -282,13 +281,17 @@ StatusOr<std::span<const Day>> TableScan::Days() {
   if (!days_.has_value()) {
     if (context_->ports->history == nullptr) return Explained(OkStatus(), "", Timestamp::Min());
     const Stopwatch watch(context_->budget->clock(), &context_->explain->cold);
-    PX_RETURN_IF_ERROR(context_->budget->CheckDeadline());
-    StatusOr<std::vector<Day>> days = context_->ports->history->Days(*schema_);
+    PX_RETURN_IF_ERROR(context_->budget->CheckHistory());
+    StatusOr<std::vector<Day>> days = context_->ports->history->Days(*schema_, Bounds());
     if (!days.ok()) return Explained(days.status(), "", Timestamp::Min());
     ++context_->explain->history_reads;
     days_ = std::move(*days);
   }
   return std::span<const Day>(*days_);
+}
+
+history::ReadBounds TableScan::Bounds() const {
+  return {context_->budget->Remaining(), context_->budget->cancelled()};
 }
 
 Status TableScan::Explained(const Status& status, std::string_view symbol, Timestamp floor) const {
@@ -345,7 +348,7 @@ Status TableScan::ReadHistory(std::span<SymbolScan* const> symbols, Span span) {
   if (context_->ports->history == nullptr) {
     return Explained(OkStatus(), first.text(), first.GreatestFloor({}));
   }
-  PX_RETURN_IF_ERROR(context_->budget->CheckDeadline());
+  PX_RETURN_IF_ERROR(context_->budget->CheckHistory());
   const Stopwatch watch(context_->budget->clock(), &context_->explain->cold);
   history::ReadRequest request;
   request.schema = schema_;
@@ -363,7 +366,7 @@ Status TableScan::ReadHistory(std::span<SymbolScan* const> symbols, Span span) {
         std::max(request.max_version, std::min(symbol->persisted_, cut_->guard.cut()));
   }
   request.columns = columns_;
-  request.timeout = context_->budget->Remaining();
+  request.bounds = Bounds();
   const uint64_t row_bytes = RowBytes() + 32;
   request.max_rows = static_cast<size_t>(
       std::max<uint64_t>(1, (context_->budget->limit() - context_->budget->held()) / row_bytes));

@@ -115,8 +115,9 @@ class TableScan {
   TableScan(QueryContext* context, ShardCut* cut, column::SchemaPtr schema,
             std::vector<size_t> columns);
 
-  /// The symbol's series as they stand now; nullptr when the table has none of it at the cut.
-  std::unique_ptr<SymbolScan> Open(std::string_view symbol);
+  /// The series of the symbol with this code as they stand now; nullptr when the table has none of
+  /// it at the cut.
+  std::unique_ptr<SymbolScan> Open(std::string_view symbol, uint32_t code);
   /// Reads what `requests` need of history in as few requests as their spans allow.
   struct Request {
     SymbolScan* symbol;
@@ -137,6 +138,7 @@ class TableScan {
  private:
   friend class SymbolScan;
   Status ReadHistory(std::span<SymbolScan* const> symbols, Span span);
+  [[nodiscard]] history::ReadBounds Bounds() const;
   [[nodiscard]] Status Explained(const Status& status, std::string_view symbol,
                                  Timestamp floor) const;
   void NoteSeam(const SymbolScan& symbol);

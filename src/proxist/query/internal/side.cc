@@ -114,11 +114,10 @@ void Side::Select(const exec::Frame& frame, SymbolScan& symbol, std::vector<uint
   where_->Select(InputOf(frame, symbol, where_slots_), rows);
 }
 
-std::unique_ptr<SymbolScan> Side::Open(QueryContext* context, ShardCut* cut,
-                                       std::string_view symbol) {
-  std::unique_ptr<TableScan>& scan = scans_[cut];
-  if (scan == nullptr) scan = std::make_unique<TableScan>(context, cut, schema_, columns_);
-  return scan->Open(symbol);
+std::unique_ptr<SymbolScan> Side::Open(QueryContext* context, const QuerySymbol& symbol) {
+  std::unique_ptr<TableScan>& scan = scans_[symbol.cut];
+  if (scan == nullptr) scan = std::make_unique<TableScan>(context, symbol.cut, schema_, columns_);
+  return scan->Open(symbol.text, symbol.code);
 }
 
 bool Side::TotalsFit(std::span<const size_t> by) const {

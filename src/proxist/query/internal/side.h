@@ -46,7 +46,7 @@ class Side {
 
   /// The symbol on its shard at the query's cut; nullptr when the table has nothing of it. All
   /// slots must be known by then.
-  std::unique_ptr<SymbolScan> Open(QueryContext* context, ShardCut* cut, std::string_view symbol);
+  std::unique_ptr<SymbolScan> Open(QueryContext* context, const QuerySymbol& symbol);
 
   /// True when totals can stand for rows: there is no predicate, and `by` are series columns.
   [[nodiscard]] bool TotalsFit(std::span<const size_t> by) const;

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+"""Runs the tasks of `proxist-bench query --columns` in Proxist, a plain loop, DuckDB and ClickHouse on the same rows."""
+
+import argparse
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+BENCH = pathlib.Path(os.environ.get("PROXIST_BIN", ROOT / "build/release/bin")) / "proxist-bench"
+TASKS = ["asof_join", "point_asof", "snapshot", "last_one", "vwap_bars_1m", "rolling_vwap_5m", "rolling_mean_5m",
+         "ema_0.1", "range_1m"]
+
+
+def proxist(directory, passes, work):
+    """By name, median seconds of Proxist and of the loop."""
+    out = subprocess.run([BENCH, "query", "--columns", directory, "--dir", work, "--passes", str(passes)], check=True,
+                         stdout=subprocess.PIPE, text=True).stdout
+    lines = (line.split("\t") for line in out.splitlines())
+    return {name: float(p50) * 1e-9 for name, _, _, p50, _, _ in lines}
+
+
+def peer(script, directory, passes, work):
+    out = subprocess.run([sys.executable, HERE / script, directory, str(passes), work], check=True,
+                         stdout=subprocess.PIPE, text=True).stdout
+    return {name: float(seconds) for name, seconds in (line.split() for line in out.splitlines())}
+
+
+def show(seconds):
+    for unit, scale in (("s", 1), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--columns", help="a directory of arrays; made when it is left out")
+    parser.add_argument("--passes", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="proxist-peers-", dir=ROOT / "build") as work:
+        directory = arguments.columns or work + "/columns"
+        if not arguments.columns:
+            subprocess.run([BENCH, "gen", "--dir", directory], check=True)
+        ours = proxist(directory, arguments.passes, work)
+        duckdb = peer("duckdb_peer.py", directory, arguments.passes, work)
+        clickhouse = peer("clickhouse_peer.py", directory, arguments.passes, work)
+    print("| task | Proxist | plain loop | DuckDB | ClickHouse | Proxist / loop | best peer / Proxist |")
+    print("|---|---|---|---|---|---|---|")
+    for task in TASKS:
+        loop = ours[task + ".loop"]
+        peers = [times[task] for times in (duckdb, clickhouse) if task in times]
+        cells = [show(times[task]) if task in times else "-" for times in (duckdb, clickhouse)]
+        best = f"{min(peers) / ours[task]:.3g}" if peers else "-"
+        print(f"| {task} | {show(ours[task])} | {show(loop)} | {cells[0]} | {cells[1]} | {ours[task] / loop:.2g} | {best} |")
+
+
+if __name__ == "__main__":
+    main()
