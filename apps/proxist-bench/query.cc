@@ -126,8 +126,9 @@ class AsofAsked final : public Asked {
     op.begin = moment_.Time();
     op.end = op.begin.Plus(Duration::Seconds(60));
     op.columns = {"price", "size"};
-    op.right.table = "quotes";
-    op.right_columns = {"bid", "ask"};
+    query::AsofRight& right = op.rights.emplace_back();
+    right.from.table = "quotes";
+    right.columns = {"bid", "ask"};
     return {.op = std::move(op), .limit = {}};
   }
 
