@@ -30,8 +30,9 @@ query::Plan AsofAsked::Next() {
   op.begin = Time();
   op.end = op.begin.Plus(span_);
   op.columns = {"price", "size"};
-  op.right.table = "quotes";
-  op.right_columns = {"bid", "ask"};
+  query::AsofRight& right = op.rights.emplace_back();
+  right.from.table = "quotes";
+  right.columns = {"bid", "ask"};
   return {.op = std::move(op), .limit = {}};
 }
 

@@ -1,5 +1,6 @@
 // pxctl query.
 #include "commands.h"
+#include "proxist/client/row_file.h"
 
 namespace proxist::pxctl {
 namespace {
@@ -31,7 +32,7 @@ std::string FormatExplain(const query::Explain& explain) {
 Status Run(client::Client& client, const Options& options, const QueryCommand& command) {
   client::QueryFlags flags = command.flags;
   flags.tenant = options.tenant;
-  PX_ASSIGN_OR_RETURN(const query::Plan plan, client::BuildPlan(flags));
+  PX_ASSIGN_OR_RETURN(const query::Plan plan, client::BuildPlan(flags, client::ReadRowFile));
   const std::unique_ptr<client::AnswerWriter> writer =
       client::MakeAnswerWriter(command.output, command.time, WriteOut);
   query::Explain explain;

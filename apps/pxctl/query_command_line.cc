@@ -6,6 +6,7 @@
 
 #include "command_line.h"
 #include "flag_types.h"
+#include "proxist/client/row_file.h"
 
 namespace proxist::pxctl {
 namespace {
@@ -29,7 +30,8 @@ void AddOutput(CLI::App* sub, QueryCommand* command) {
       ->check(CLI::IsMember({"iso", "ns"}));
   sub->add_flag("--explain", command->explain, "Show the seam, rows read and times on stderr");
   AddDuration(sub, "--timeout", &command->timeout, "Give up after this time");
-  sub->add_option("--limit", command->flags.limit, "At most this many rows");
+  sub->add_option("--order", command->flags.order, "Columns of the answer, as 'bid desc, venue'");
+  sub->add_option("--limit", command->flags.limit, "At most this many rows, once in order");
 }
 
 void AddSelection(CLI::App* sub, QueryFlags* flags) {
@@ -39,11 +41,11 @@ void AddSelection(CLI::App* sub, QueryFlags* flags) {
 }
 
 void AddTable(CLI::App* sub, QueryFlags* flags) {
-  sub->add_option("table", flags->table, "The table")->required();
+  sub->add_option("table", flags->table, "The table, '(a query)' or @rows.csv")->required();
 }
 
 void AddColumns(CLI::App* sub, QueryFlags* flags) {
-  sub->add_option("--columns", flags->columns, "A,B,... (default: all)");
+  sub->add_option("--columns", flags->columns, "A,(B + C) / 2 as mid,... (default: all)");
 }
 
 void AddInterval(CLI::App* sub, QueryFlags* flags) {
@@ -59,14 +61,22 @@ void AddAggregates(CLI::App* sub, QueryFlags* flags) {
   sub->add_option("--size", flags->size, "The column that is the size (default: size)");
 }
 
-void AddJoin(CLI::App* sub, QueryFlags* flags) {
-  sub->add_option("--left", flags->table, "The table whose rows are asked for")->required();
-  sub->add_option("--right", flags->right, "The table that is looked up")->required();
+CLI::Option* AddJoin(CLI::App* sub, QueryFlags* flags) {
+  sub->add_option("--left", flags->table,
+                  "What has the rows that are asked for: a table, '(a query)' or @rows.csv")
+      ->required();
   sub->add_option("--right-where", flags->right_where, "Predicate on the right rows");
+  return sub->add_option("--right", flags->right, "What is looked up: as --left");
 }
 
 void AddAsof(CLI::App* sub, QueryFlags* flags) {
   AddJoin(sub, flags);
+  sub->add_option("--join", flags->joins,
+                  "One more right side, as 'quotes by venue columns bid where bid > 0 direction "
+                  "backward tolerance 5s strict prefix q_'")
+      ->allow_extra_args(false);
+  sub->add_option("--prefix", flags->prefix, "What stands before names of right columns");
+  sub->add_option("--show-time", flags->show_time, "both (default), left or right");
   sub->add_option("--right-columns", flags->right_columns, "A,B,... (default: all)");
   sub->add_option("--direction", flags->direction, "backward (default), forward or nearest");
   sub->add_flag("--strict", flags->strict, "An equal time does not match");
@@ -87,7 +97,8 @@ void AddRowQueries(const Add& add) {
     const auto [sub, flags] = add(op, help);
     AddTable(sub, flags);
     AddColumns(sub, flags);
-    sub->add_option("--at", flags->at, "The time (default: now)")->type_name("TIME");
+    sub->add_option("--at", flags->at, "The time (default: now; of first-by: the beginning)")
+        ->type_name("TIME");
     sub->add_option("--count", flags->count, "Rows of each group (default: 1)");
   }
   {
@@ -95,10 +106,11 @@ void AddRowQueries(const Add& add) {
     AddTable(sub, flags);
     AddColumns(sub, flags);
     AddInterval(sub, flags);
+    sub->add_flag("--distinct", flags->distinct, "Each combination of --columns once");
   }
   {
     const auto [sub, flags] =
-        add("asof", "Rows of one table, each with the prevailing row of another");
+        add("asof", "Rows of one table, each with the prevailing row of others");
     AddAsof(sub, flags);
     AddColumns(sub, flags);
     AddInterval(sub, flags);
@@ -143,7 +155,7 @@ void AddWindowQueries(const Add& add) {
   {
     const auto [sub, flags] =
         add("window-join", "Rows of one table, each with aggregates of another's around it");
-    AddJoin(sub, flags);
+    AddJoin(sub, flags)->required();
     AddColumns(sub, flags);
     AddInterval(sub, flags);
     sub->add_option("--before", flags->before, "How far the window reaches back; may be negative")
@@ -176,7 +188,7 @@ void AddQueryCommands(CLI::App* app, Options* options) {
     command->flags.op = op;
     // `command` lives as long as the callback, and that as long as the flags that point into it.
     sub->callback([command, options] {
-      const Status usable = client::BuildPlan(command->flags).status();
+      const Status usable = client::BuildPlan(command->flags, client::ReadRowFile).status();
       if (!usable.ok()) throw CLI::ValidationError(std::string(Message(usable)));
       options->command = *command;
     });

@@ -54,6 +54,48 @@ class ClientErrors(unittest.TestCase):
         self.refused(USAGE, "interval.*above zero", "query", "bars", "trades", "--interval", "0s", "--aggregates",
                      "open")
 
+    def test_computed_columns_and_orders(self):
+        self.refused(INVALID_ARGUMENT, "columns: at character 7: there is no column 'cost'", "query", "range", "quotes",
+                     "--columns", "bid + cost as x")
+        self.refused(INVALID_ARGUMENT, "columns: 'bid' is chosen twice", "query", "range", "quotes", "--columns",
+                     "bid,ask as bid")
+        self.refused(INVALID_ARGUMENT, "'ts' is a name that answers have already", "query", "last-by", "quotes",
+                     "--columns", "bid as ts")
+        self.refused(INVALID_ARGUMENT, "order: the answer has no column 'ask'; it has symbol, ts, seq, bid", "query",
+                     "range", "quotes", "--columns", "bid", "--order", "ask desc")
+        self.refused(USAGE, "--order: 'bid' stands twice", "query", "range", "quotes", "--order", "bid, bid desc")
+
+    def test_sources_of_queries(self):
+        self.refused(USAGE, "--right or --join", "query", "asof", "--left", "quotes")
+        self.refused(USAGE, "'sort' is not by, columns, where", "query", "asof", "--left", "quotes", "--join",
+                     "quotes sort bid")
+        self.refused(USAGE, "inner query: 'select' is not last-by", "query", "range", "(select bid)")
+        self.refused(USAGE, "'--window' is no flag of range", "query", "range", "(range quotes --window 5m)")
+        self.refused(INVALID_ARGUMENT, "in the inner query: columns: table quotes has no column 'cost'", "query", "range",
+                     "(range quotes --columns cost)")
+        self.refused(INVALID_ARGUMENT, "the inner query's answer has no column 'ts'", "query", "range",
+                     "(aggregate quotes --aggregates count)")
+        deep = "quotes"
+        for _ in range(9):
+            deep = f"(range {deep})"
+        self.refused(USAGE, "more than 8 queries stand in each other", "query", "range", deep)
+
+    def test_files_of_rows(self):
+        def asked(code, pattern, text):
+            path = self.directory.file("rows.csv", text)
+            self.refused(code, pattern, "query", "asof", "--left", f"@{path}", "--right", "quotes")
+
+        asked(USAGE, "rows.csv: the file is empty, a header is expected", "")
+        asked(USAGE, "line 3: 1 fields, the header has 2", "symbol,ts\nAIG,5\nAIG\n")
+        asked(USAGE, "line 2, ts: 'soon' is not", "symbol,ts\nAIG,soon\n")
+        asked(USAGE, "line 2, ts: '-5' is", "symbol,ts\nAIG,-5\n")
+        asked(USAGE, "line 2, size: 'x' is not an integer that fits int32", "symbol,ts,size:int32\nAIG,5,x\n")
+        asked(USAGE, "line 1, size", "symbol,ts,size:length\nAIG,5,1\n")
+        asked(USAGE, "line 2, symbol: it is empty", "symbol,ts\n,5\n")
+        asked(INVALID_ARGUMENT, "the list of rows has no column 'ts'", "symbol,size\nAIG,5\n")
+        asked(INVALID_ARGUMENT, "the list of rows has column 'size' twice", "symbol,ts,size,size\nAIG,5,1,2\n")
+        self.refused(USAGE, "nowhere.csv", "query", "range", "@nowhere.csv")
+
     def test_an_incompatible_table_change(self):
         changed = market.TABLES.replace("bid, type: decimal(4)", "bid, type: decimal(2)")
         self.refused(FAILED_PRECONDITION, "bid", "apply", "-f", self.directory.file("changed.yaml", changed))

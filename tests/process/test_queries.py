@@ -44,6 +44,8 @@ ROWS = {
     "levels": "S,100,B,1.00,5\nS,110,B,0.90,7\nS,120,A,1.10,4\nS,130,B,1.00,0\n",
 }
 
+ORDERS = "symbol,ts,id,note,worth\nS,310,7,late,2.5\nS,100,8,,\nT,5,9,none,0\n"
+
 QUESTIONS = [
     (["window-join", "--left", "trades", "--right", "quotes", "--columns", "price", "--before", "60ns", "--after", "0ns",
       "--prevailing", "--aggregates", "count,last((bid + ask) / 2) as mid"],
@@ -63,6 +65,25 @@ QUESTIONS = [
     (["book", "levels", "--at", "125", "--depth", "1"],
      ["symbol,side,level,price,size,orders", "S,B,1,1.00,5,1", "S,A,1,1.10,4,1"]),
     (["range", "quotes", "--where", "(ask - bid) * 100 > 10", "--columns", "venue"], ["symbol,ts,seq,venue", "S,300,3,P"]),
+    (["range", "quotes", "--columns", "(bid + ask) / 2 as mid, ask - bid as spread", "--order", "spread desc, ts desc",
+      "--limit", "2"], ["symbol,ts,seq,mid,spread", "S,300,3,1.5,0.20", "S,200,2,1.25,0.10"]),
+    (["range", "quotes", "--distinct", "--columns", "venue,ask - bid as spread"],
+     ["symbol,venue,spread", "S,P,0.10", "S,Q,0.10", "S,P,0.20"]),
+    (["asof", "--left", "trades", "--right", "quotes", "--columns", "price", "--right-columns", "bid",
+      "--join", "levels columns price, size where side = 'A' direction nearest tolerance 40ns prefix ask_",
+      "--join", "quotes columns ask direction forward strict prefix next_"],
+     ["symbol,ts,seq,price,bid,quotes_ts,ask_price,ask_size,ask_ts,next_ask,next_ts",
+      "S,150,1,1.05,1.00,100,1.10,4,120,1.30,200", "S,300,2,1.50,1.40,300,,,,,", "S,310,3,1.55,1.40,300,,,,,"]),
+    (["asof", "--left", "trades", "--right", "quotes", "--columns", "price", "--right-columns", "bid", "--show-time",
+      "right"], ["symbol,ts,seq,price,bid", "S,100,1,1.05,1.00", "S,300,2,1.50,1.40", "S,300,3,1.55,1.40"]),
+    (["asof", "--left", "@{orders}", "--right", "quotes", "--right-columns", "bid", "--show-time", "left", "--order", "seq"],
+     ["symbol,ts,seq,id,note,worth,bid", "S,310,1,7,late,2.5,1.40", "S,100,2,8,,,1.00", "T,5,3,9,none,0,"]),
+    (["window-join", "--left", "@{orders}", "--right", "trades", "--columns", "id", "--before", "200ns", "--aggregates", "count"],
+     ["symbol,ts,seq,id,count", "S,100,2,8,0", "S,310,1,7,3", "T,5,3,9,0"]),
+    (["aggregate", "(asof --left trades --right quotes --columns price --right-columns \"bid, ask\")", "--aggregates",
+      "count,max(price * 2 - bid - ask) as worst"], ["symbol,count,worst", "S,3,0.10"]),
+    (["rolling", "(range trades --where \"size > 10\")", "--window", "2rows", "--columns", "price", "--aggregates", "sum(size)"],
+     ["symbol,ts,seq,price,sum(size)", "S,300,2,1.50,30", "S,310,3,1.55,50"]),
 ]
 
 
@@ -77,6 +98,7 @@ class Queries(unittest.TestCase):
             mapping = f"map: {table}\ncolumns:\n  symbol: {{column: 1}}\n  ts: {{column: 2, unit: ns}}\n  seq: {{line: true}}\n"
             server.pxctl("import", table, "--file", directory.file(f"{table}.csv", ROWS[table]),
                          "--map", directory.file(f"{table}.map.yaml", mapping + columns))
+        self.orders = directory.file("orders.csv", ORDERS)
         self.ask_all(server)
         server.pxctl("flush", "--wait")
         for table in MAPS:
@@ -91,6 +113,7 @@ class Queries(unittest.TestCase):
 
     def ask_all(self, server):
         for question, expected in QUESTIONS:
+            question = [word.replace("{orders}", str(self.orders)) for word in question]
             answer = server.pxctl("query", *question, "--output", "csv", "--time", "ns")
             self.assertEqual(answer.splitlines(), expected, question)
 

@@ -15,8 +15,9 @@ class AsofJoinTask final : public Task {
     query::Asof op;
     op.left.table = "trades";
     op.columns = {"ts"};
-    op.right.table = "quotes";
-    op.right_columns = {"bid", "ask"};
+    query::AsofRight& right = op.rights.emplace_back();
+    right.from.table = "quotes";
+    right.columns = {"bid", "ask"};
     plan_.op = std::move(op);
   }
   [[nodiscard]] std::string name() const override { return "asof_join"; }

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "proxist/api/row_list.h"
 #include "proxist/column/schema.h"
 #include "proxist/v1/proxist.pb.h"
 
@@ -18,9 +19,31 @@ void SetStrings(const std::vector<std::string>& strings, RepeatedPtrField<std::s
   field->Assign(strings.begin(), strings.end());
 }
 
-StatusOr<query::Selection> DecodeSelection(const v1::Selection& message, std::string_view what) {
-  if (message.table().empty()) return InvalidArgument("{}: no table is named", what);
+// Queries in queries.
+constexpr int kMaxDepth = 8;
+
+StatusOr<query::Plan> DecodeAt(const v1::QueryRequest& request, int depth);
+
+StatusOr<query::Selection> DecodeSelection(const v1::Selection& message, std::string_view what,
+                                           int depth) {
+  const int sources = static_cast<int>(!message.table().empty()) +
+                      static_cast<int>(message.rows_size() > 0) +
+                      static_cast<int>(message.has_query());
+  if (sources == 0) return InvalidArgument("{}: no table is named", what);
+  if (sources > 1) return InvalidArgument("{}: give a table, rows or a query, not several", what);
   query::Selection selection;
+  if (message.rows_size() > 0) {
+    StatusOr<std::shared_ptr<const query::ResultBatch>> rows = DecodeRows(message.rows());
+    if (!rows.ok()) return Annotate(rows.status(), what);
+    selection.rows = std::move(*rows);
+  }
+  if (message.has_query()) {
+    if (depth == kMaxDepth) {
+      return InvalidArgument("{}: more than {} queries stand in each other", what, kMaxDepth);
+    }
+    PX_ASSIGN_OR_RETURN(query::Plan inner, DecodeAt(message.query(), depth + 1));
+    selection.query = std::make_shared<const query::Plan>(std::move(inner));
+  }
   selection.tenant =
       message.tenant().empty() ? std::string(column::kDefaultTenant) : message.tenant();
   selection.table = message.table();
@@ -34,6 +57,8 @@ void EncodeSelection(const query::Selection& selection, v1::Selection* message) 
   message->set_table(selection.table);
   SetStrings(selection.symbols, message->mutable_symbols());
   message->set_where(selection.where);
+  if (selection.rows != nullptr) EncodeRows(*selection.rows, message->mutable_rows());
+  if (selection.query != nullptr) EncodePlan(*selection.query, message->mutable_query());
 }
 
 template <typename Message, typename Op>
@@ -54,9 +79,9 @@ void DecodePriceAndSize(const Message& message, Op* op) {
   if (!message.size().empty()) op->size = message.size();
 }
 
-StatusOr<query::LastBy> Decode(const v1::LastBy& message) {
+StatusOr<query::LastBy> Decode(const v1::LastBy& message, int depth) {
   query::LastBy op;
-  PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "last_by"));
+  PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "last_by", depth));
   op.first = message.first();
   if (message.has_at()) op.at = Timestamp(message.at());
   op.by = Strings(message.by());
@@ -65,37 +90,58 @@ StatusOr<query::LastBy> Decode(const v1::LastBy& message) {
   return op;
 }
 
-StatusOr<query::Range> Decode(const v1::Range& message) {
+StatusOr<query::Range> Decode(const v1::Range& message, int depth) {
   query::Range op;
-  PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "range"));
+  PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "range", depth));
   DecodeSpan(message, &op);
   op.columns = Strings(message.columns());
+  op.distinct = message.distinct();
   return op;
 }
 
-StatusOr<query::Asof> Decode(const v1::Asof& message) {
-  query::Asof op;
-  PX_ASSIGN_OR_RETURN(op.left, DecodeSelection(message.left(), "asof, left"));
-  PX_ASSIGN_OR_RETURN(op.right, DecodeSelection(message.right(), "asof, right"));
-  DecodeSpan(message, &op);
-  op.columns = Strings(message.columns());
-  op.right_columns = Strings(message.right_columns());
-  op.by = Strings(message.by());
-  op.forward = message.forward();
-  op.nearest = message.nearest();
-  op.strict = message.strict();
-  if (message.has_tolerance_ns()) {
-    if (message.tolerance_ns() < 0) {
-      return InvalidArgument("asof: a tolerance of {} ns is negative", message.tolerance_ns());
-    }
-    op.tolerance = Duration(message.tolerance_ns());
+/// Of Asof itself, where one right side may be written, or of an AsofRight.
+template <typename Message>
+Status DecodeMatching(const Message& message, query::AsofRight* right) {
+  right->by = Strings(message.by());
+  right->forward = message.forward();
+  right->nearest = message.nearest();
+  right->strict = message.strict();
+  if (!message.has_tolerance_ns()) return OkStatus();
+  if (message.tolerance_ns() < 0) {
+    return InvalidArgument("asof: a tolerance of {} ns is negative", message.tolerance_ns());
   }
+  right->tolerance = Duration(message.tolerance_ns());
+  return OkStatus();
+}
+
+StatusOr<query::Asof> Decode(const v1::Asof& message, int depth) {
+  query::Asof op;
+  PX_ASSIGN_OR_RETURN(op.left, DecodeSelection(message.left(), "asof, left", depth));
+  if (message.has_right() || message.rights_size() == 0) {
+    query::AsofRight& right = op.rights.emplace_back();
+    PX_ASSIGN_OR_RETURN(right.from, DecodeSelection(message.right(), "asof, right", depth));
+    right.columns = Strings(message.right_columns());
+    PX_RETURN_IF_ERROR(DecodeMatching(message, &right));
+  }
+  for (const v1::AsofRight& one : message.rights()) {
+    query::AsofRight& right = op.rights.emplace_back();
+    PX_ASSIGN_OR_RETURN(right.from, DecodeSelection(one.from(), "asof, right", depth));
+    right.columns = Strings(one.columns());
+    right.prefix = one.prefix();
+    PX_RETURN_IF_ERROR(DecodeMatching(one, &right));
+  }
+  DecodeSpan(message, &op);
+  op.columns = Strings(message.columns());
+  if (!v1::AsofTimes_IsValid(message.times())) {
+    return InvalidArgument("asof: times of {} are not known", static_cast<int>(message.times()));
+  }
+  op.times = static_cast<query::AsofTimes>(message.times());
   return op;
 }
 
-StatusOr<query::Bars> Decode(const v1::Bars& message) {
+StatusOr<query::Bars> Decode(const v1::Bars& message, int depth) {
   query::Bars op;
-  PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "bars"));
+  PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "bars", depth));
   if (message.has_interval_ns()) {
     if (message.interval_ns() <= 0) {
       return InvalidArgument("bars: an interval of {} ns is not above 0", message.interval_ns());
@@ -115,10 +161,10 @@ StatusOr<query::Bars> Decode(const v1::Bars& message) {
   return op;
 }
 
-StatusOr<query::WindowJoin> Decode(const v1::WindowJoin& message) {
+StatusOr<query::WindowJoin> Decode(const v1::WindowJoin& message, int depth) {
   query::WindowJoin op;
-  PX_ASSIGN_OR_RETURN(op.left, DecodeSelection(message.left(), "window_join, left"));
-  PX_ASSIGN_OR_RETURN(op.right, DecodeSelection(message.right(), "window_join, right"));
+  PX_ASSIGN_OR_RETURN(op.left, DecodeSelection(message.left(), "window_join, left", depth));
+  PX_ASSIGN_OR_RETURN(op.right, DecodeSelection(message.right(), "window_join, right", depth));
   DecodeSpan(message, &op);
   DecodePriceAndSize(message, &op);
   op.columns = Strings(message.columns());
@@ -136,9 +182,9 @@ StatusOr<query::WindowJoin> Decode(const v1::WindowJoin& message) {
   return op;
 }
 
-StatusOr<query::Rolling> Decode(const v1::Rolling& message) {
+StatusOr<query::Rolling> Decode(const v1::Rolling& message, int depth) {
   query::Rolling op;
-  PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "rolling"));
+  PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "rolling", depth));
   if (message.has_window_ns() && message.has_window_rows()) {
     return InvalidArgument("rolling: give either a window in time or one in rows");
   }
@@ -161,9 +207,9 @@ StatusOr<query::Rolling> Decode(const v1::Rolling& message) {
   return op;
 }
 
-StatusOr<query::Book> Decode(const v1::Book& message) {
+StatusOr<query::Book> Decode(const v1::Book& message, int depth) {
   query::Book op;
-  PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "book"));
+  PX_ASSIGN_OR_RETURN(op.from, DecodeSelection(message.from(), "book", depth));
   if (message.has_since()) op.since = Timestamp(message.since());
   if (message.has_at()) op.at = Timestamp(message.at());
   op.key = Strings(message.key());
@@ -194,19 +240,25 @@ struct PlanEncoder {
     EncodeSelection(op.from, out->mutable_from());
     EncodeSpan(op, out);
     SetStrings(op.columns, out->mutable_columns());
+    out->set_distinct(op.distinct);
   }
   void operator()(const query::Asof& op) const {
     v1::Asof* out = request->mutable_asof();
     EncodeSelection(op.left, out->mutable_left());
-    EncodeSelection(op.right, out->mutable_right());
     EncodeSpan(op, out);
     SetStrings(op.columns, out->mutable_columns());
-    SetStrings(op.right_columns, out->mutable_right_columns());
-    SetStrings(op.by, out->mutable_by());
-    out->set_forward(op.forward);
-    out->set_nearest(op.nearest);
-    out->set_strict(op.strict);
-    if (op.tolerance) out->set_tolerance_ns(op.tolerance->ns());
+    for (const query::AsofRight& right : op.rights) {
+      v1::AsofRight* one = out->add_rights();
+      EncodeSelection(right.from, one->mutable_from());
+      SetStrings(right.columns, one->mutable_columns());
+      SetStrings(right.by, one->mutable_by());
+      one->set_prefix(right.prefix);
+      one->set_forward(right.forward);
+      one->set_nearest(right.nearest);
+      one->set_strict(right.strict);
+      if (right.tolerance) one->set_tolerance_ns(right.tolerance->ns());
+    }
+    out->set_times(static_cast<v1::AsofTimes>(op.times));
   }
   void operator()(const query::Bars& op) const {
     v1::Bars* out = request->mutable_bars();
@@ -266,38 +318,39 @@ struct PlanEncoder {
 };
 
 template <typename Message>
-Status DecodeInto(const Message& message, query::Plan* plan) {
-  PX_ASSIGN_OR_RETURN(plan->op, Decode(message));
+Status DecodeInto(const Message& message, int depth, query::Plan* plan) {
+  PX_ASSIGN_OR_RETURN(plan->op, Decode(message, depth));
   return OkStatus();
 }
 
-}  // namespace
-
-StatusOr<query::Plan> DecodePlan(const v1::QueryRequest& request) {
+StatusOr<query::Plan> DecodeAt(const v1::QueryRequest& request, int depth) {
   query::Plan plan;
   if (request.has_limit()) plan.limit = request.limit();
+  for (const v1::OrderKey& key : request.order()) {
+    plan.order.push_back({key.column(), key.descending()});
+  }
   Status status;
   switch (request.op_case()) {
     case v1::QueryRequest::kLastBy:
-      status = DecodeInto(request.last_by(), &plan);
+      status = DecodeInto(request.last_by(), depth, &plan);
       break;
     case v1::QueryRequest::kRange:
-      status = DecodeInto(request.range(), &plan);
+      status = DecodeInto(request.range(), depth, &plan);
       break;
     case v1::QueryRequest::kAsof:
-      status = DecodeInto(request.asof(), &plan);
+      status = DecodeInto(request.asof(), depth, &plan);
       break;
     case v1::QueryRequest::kBars:
-      status = DecodeInto(request.bars(), &plan);
+      status = DecodeInto(request.bars(), depth, &plan);
       break;
     case v1::QueryRequest::kRolling:
-      status = DecodeInto(request.rolling(), &plan);
+      status = DecodeInto(request.rolling(), depth, &plan);
       break;
     case v1::QueryRequest::kWindowJoin:
-      status = DecodeInto(request.window_join(), &plan);
+      status = DecodeInto(request.window_join(), depth, &plan);
       break;
     case v1::QueryRequest::kBook:
-      status = DecodeInto(request.book(), &plan);
+      status = DecodeInto(request.book(), depth, &plan);
       break;
     case v1::QueryRequest::OP_NOT_SET:
       status = InvalidArgument("the query has no operator that this server knows");
@@ -306,9 +359,23 @@ StatusOr<query::Plan> DecodePlan(const v1::QueryRequest& request) {
   return plan;
 }
 
+std::string NameOf(const query::Selection& selection) {
+  if (selection.rows != nullptr) return "rows";
+  return selection.query == nullptr ? selection.table : "(" + TablesOf(*selection.query) + ")";
+}
+
+}  // namespace
+
+StatusOr<query::Plan> DecodePlan(const v1::QueryRequest& request) { return DecodeAt(request, 0); }
+
 void EncodePlan(const query::Plan& plan, v1::QueryRequest* request) {
   std::visit(PlanEncoder{request}, plan.op);
   if (plan.limit) request->set_limit(*plan.limit);
+  for (const query::OrderKey& key : plan.order) {
+    v1::OrderKey* out = request->add_order();
+    out->set_column(key.column);
+    out->set_descending(key.descending);
+  }
 }
 
 std::string_view OperatorName(const query::Plan& plan) {
@@ -320,12 +387,19 @@ std::string_view OperatorName(const query::Plan& plan) {
 }
 
 std::string TablesOf(const query::Plan& plan) {
+  if (const auto* asof = std::get_if<query::Asof>(&plan.op)) {
+    std::string names = NameOf(asof->left);
+    for (const query::AsofRight& right : asof->rights) names += "," + NameOf(right.from);
+    return names;
+  }
   return std::visit(
       [](const auto& op) {
         if constexpr (requires { op.right; }) {
-          return op.left.table + "," + op.right.table;
+          return NameOf(op.left) + "," + NameOf(op.right);
+        } else if constexpr (requires { op.from; }) {
+          return NameOf(op.from);
         } else {
-          return op.from.table;
+          return std::string();  // answered above
         }
       },
       plan.op);

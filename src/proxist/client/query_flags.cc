@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "proxist/client/internal/fixed_point.h"
+#include "proxist/client/query_words.h"
 
 namespace proxist::client {
 namespace {
@@ -38,9 +39,57 @@ StatusOr<Duration> DurationFlag(std::string_view flag, const std::string& text) 
   return duration;
 }
 
-Status SetSelection(const QueryFlags& flags, query::Selection* selection) {
+// Queries in queries.
+constexpr int kMaxDepth = 8;
+
+/// Builds plans from flags; `depth` queries stand around them.
+class PlanBuilder {
+ public:
+  PlanBuilder(const RowReader& read_rows, int depth) : read_rows_(read_rows), depth_(depth) {}
+  StatusOr<query::Plan> Build(const QueryFlags& flags) const;
+
+ private:
+  StatusOr<query::LastBy> BuildLastBy(const QueryFlags& flags) const;
+  StatusOr<query::Range> BuildRange(const QueryFlags& flags) const;
+  StatusOr<query::Asof> BuildAsof(const QueryFlags& flags) const;
+  StatusOr<query::AsofRight> BuildRight(const QueryFlags& flags, const JoinClauses& join) const;
+  StatusOr<query::WindowJoin> BuildWindowJoin(const QueryFlags& flags) const;
+  StatusOr<query::Bars> BuildBars(const QueryFlags& flags) const;
+  StatusOr<query::Rolling> BuildRolling(const QueryFlags& flags) const;
+  StatusOr<query::Book> BuildBook(const QueryFlags& flags) const;
+  Status SetSelection(const QueryFlags& flags, query::Selection* selection) const;
+  /// A table, an inner query in parentheses, or @file.
+  Status SetSource(const QueryFlags& flags, const std::string& text,
+                   query::Selection* selection) const;
+
+  const RowReader& read_rows_;
+  int depth_;
+};
+
+Status PlanBuilder::SetSource(const QueryFlags& flags, const std::string& text,
+                              query::Selection* selection) const {
   selection->tenant = flags.tenant;
-  selection->table = flags.table;
+  if (text.starts_with('@')) {
+    if (read_rows_ == nullptr) return InvalidArgument("{}: no files are read here", Quoted(text));
+    PX_ASSIGN_OR_RETURN(selection->rows, read_rows_(text.substr(1)));
+  } else if (text.starts_with('(') && text.ends_with(')')) {
+    if (depth_ == kMaxDepth) {
+      return InvalidArgument("more than {} queries stand in each other", kMaxDepth);
+    }
+    StatusOr<QueryFlags> inner = ParseQueryWords(std::string_view(text).substr(1, text.size() - 2));
+    if (!inner.ok()) return Annotate(inner.status(), "inner query");
+    inner->tenant = flags.tenant;
+    StatusOr<query::Plan> plan = PlanBuilder(read_rows_, depth_ + 1).Build(*inner);
+    if (!plan.ok()) return Annotate(plan.status(), "inner query");
+    selection->query = std::make_shared<const query::Plan>(std::move(*plan));
+  } else {
+    selection->table = text;
+  }
+  return OkStatus();
+}
+
+Status PlanBuilder::SetSelection(const QueryFlags& flags, query::Selection* selection) const {
+  PX_RETURN_IF_ERROR(SetSource(flags, flags.table, selection));
   selection->where = flags.where;
   PX_ASSIGN_OR_RETURN(selection->symbols, ListFlag("--symbols", flags.symbols));
   return OkStatus();
@@ -53,11 +102,12 @@ Status SetInterval(const QueryFlags& flags, Op* op) {
   return OkStatus();
 }
 
-StatusOr<query::LastBy> BuildLastBy(const QueryFlags& flags) {
+StatusOr<query::LastBy> PlanBuilder::BuildLastBy(const QueryFlags& flags) const {
   query::LastBy op;
   op.first = flags.op == "first-by";
   PX_RETURN_IF_ERROR(SetSelection(flags, &op.from));
-  PX_ASSIGN_OR_RETURN(op.at, TimeFlag("--at", flags.at, Timestamp::Max()));
+  const Timestamp farthest = op.first ? Timestamp::Min() : Timestamp::Max();
+  PX_ASSIGN_OR_RETURN(op.at, TimeFlag("--at", flags.at, farthest));
   PX_ASSIGN_OR_RETURN(op.by, ListFlag("--by", flags.by));
   PX_ASSIGN_OR_RETURN(op.columns, ListFlag("--columns", flags.columns));
   op.count = flags.count.value_or(op.count);
@@ -65,25 +115,13 @@ StatusOr<query::LastBy> BuildLastBy(const QueryFlags& flags) {
   return op;
 }
 
-StatusOr<query::Range> BuildRange(const QueryFlags& flags) {
+StatusOr<query::Range> PlanBuilder::BuildRange(const QueryFlags& flags) const {
   query::Range op;
   PX_RETURN_IF_ERROR(SetSelection(flags, &op.from));
   PX_RETURN_IF_ERROR(SetInterval(flags, &op));
   PX_ASSIGN_OR_RETURN(op.columns, ListFlag("--columns", flags.columns));
+  op.distinct = flags.distinct;
   return op;
-}
-
-template <typename Op>
-Status SetJoin(const QueryFlags& flags, Op* op) {
-  PX_RETURN_IF_ERROR(SetSelection(flags, &op->left));
-  PX_RETURN_IF_ERROR(SetInterval(flags, op));
-  op->right.tenant = flags.tenant;
-  op->right.table = flags.right;
-  op->right.where = flags.right_where;
-  op->right.symbols = op->left.symbols;
-  PX_ASSIGN_OR_RETURN(op->columns, ListFlag("--columns", flags.columns));
-  PX_ASSIGN_OR_RETURN(op->by, ListFlag("--by", flags.by));
-  return OkStatus();
 }
 
 template <typename Op>
@@ -95,20 +133,59 @@ Status SetAggregates(const QueryFlags& flags, Op* op) {
   return OkStatus();
 }
 
-StatusOr<query::Asof> BuildAsof(const QueryFlags& flags) {
-  query::Asof op;
-  PX_RETURN_IF_ERROR(SetJoin(flags, &op));
-  PX_ASSIGN_OR_RETURN(op.right_columns, ListFlag("--right-columns", flags.right_columns));
-  op.forward = flags.direction == "forward";
-  op.nearest = flags.direction == "nearest";
-  if (!op.forward && !op.nearest && !flags.direction.empty() && flags.direction != "backward") {
+StatusOr<query::AsofRight> PlanBuilder::BuildRight(const QueryFlags& flags,
+                                                   const JoinClauses& join) const {
+  query::AsofRight right;
+  PX_RETURN_IF_ERROR(SetSource(flags, join.source, &right.from));
+  right.from.where = join.where;
+  PX_ASSIGN_OR_RETURN(right.from.symbols, ListFlag("--symbols", flags.symbols));
+  PX_ASSIGN_OR_RETURN(right.columns, ListFlag("--right-columns", join.columns));
+  PX_ASSIGN_OR_RETURN(right.by, ListFlag("--by", join.by));
+  right.prefix = join.prefix;
+  right.forward = join.direction == "forward";
+  right.nearest = join.direction == "nearest";
+  if (!right.forward && !right.nearest && !join.direction.empty() && join.direction != "backward") {
     return InvalidArgument("--direction: {} is not backward, forward or nearest",
-                           Quoted(flags.direction));
+                           Quoted(join.direction));
   }
-  op.strict = flags.strict;
-  if (!flags.tolerance.empty()) {
-    PX_ASSIGN_OR_RETURN(op.tolerance, DurationFlag("--tolerance", flags.tolerance));
+  right.strict = join.strict;
+  if (!join.tolerance.empty()) {
+    PX_ASSIGN_OR_RETURN(right.tolerance, DurationFlag("--tolerance", join.tolerance));
   }
+  return right;
+}
+
+StatusOr<query::Asof> PlanBuilder::BuildAsof(const QueryFlags& flags) const {
+  query::Asof op;
+  PX_RETURN_IF_ERROR(SetSelection(flags, &op.left));
+  PX_RETURN_IF_ERROR(SetInterval(flags, &op));
+  PX_ASSIGN_OR_RETURN(op.columns, ListFlag("--columns", flags.columns));
+  const JoinClauses first{flags.right,     flags.by,        flags.right_columns, flags.right_where,
+                          flags.direction, flags.tolerance, flags.prefix,        flags.strict};
+  if (!flags.right.empty()) {
+    PX_ASSIGN_OR_RETURN(op.rights.emplace_back(), BuildRight(flags, first));
+  } else if (flags.joins.empty()) {
+    return InvalidArgument("name what is joined with --right or --join");
+  } else if (flags.strict || !(flags.by + flags.right_columns + flags.right_where +
+                               flags.direction + flags.tolerance + flags.prefix)
+                                  .empty()) {
+    return InvalidArgument(
+        "--by, --right-columns, --right-where, --direction, --tolerance, --strict and --prefix "
+        "belong to --right, which is not given");
+  }
+  for (const std::string& text : flags.joins) {
+    StatusOr<JoinClauses> join = ParseJoin(text);
+    if (!join.ok()) return Annotate(join.status(), "--join");
+    StatusOr<query::AsofRight> right = BuildRight(flags, *join);
+    if (!right.ok()) return Annotate(right.status(), "--join");
+    op.rights.push_back(std::move(*right));
+  }
+  static constexpr std::string_view kTimes[] = {"both", "left", "right"};
+  const auto* times = std::ranges::find(kTimes, flags.show_time.empty() ? "both" : flags.show_time);
+  if (times == std::end(kTimes)) {
+    return InvalidArgument("--show-time: {} is not left, right or both", Quoted(flags.show_time));
+  }
+  op.times = static_cast<query::AsofTimes>(times - kTimes);
   return op;
 }
 
@@ -120,9 +197,14 @@ StatusOr<Duration> SignedDurationFlag(std::string_view flag, const std::string& 
   return negative ? Duration(-size.ns()) : size;
 }
 
-StatusOr<query::WindowJoin> BuildWindowJoin(const QueryFlags& flags) {
+StatusOr<query::WindowJoin> PlanBuilder::BuildWindowJoin(const QueryFlags& flags) const {
   query::WindowJoin op;
-  PX_RETURN_IF_ERROR(SetJoin(flags, &op));
+  PX_RETURN_IF_ERROR(SetSelection(flags, &op.left));
+  PX_RETURN_IF_ERROR(SetInterval(flags, &op));
+  PX_RETURN_IF_ERROR(SetSource(flags, flags.right, &op.right));
+  op.right.where = flags.right_where;
+  op.right.symbols = op.left.symbols;
+  PX_ASSIGN_OR_RETURN(op.columns, ListFlag("--columns", flags.columns));
   PX_RETURN_IF_ERROR(SetAggregates(flags, &op));
   PX_ASSIGN_OR_RETURN(op.before, SignedDurationFlag("--before", flags.before));
   PX_ASSIGN_OR_RETURN(op.after, SignedDurationFlag("--after", flags.after));
@@ -137,7 +219,7 @@ StatusOr<query::Fill> FillFlag(const std::string& text) {
   return InvalidArgument("--fill: {} is not none, null, zero, previous or linear", Quoted(text));
 }
 
-StatusOr<query::Bars> BuildBars(const QueryFlags& flags) {
+StatusOr<query::Bars> PlanBuilder::BuildBars(const QueryFlags& flags) const {
   query::Bars op;
   PX_RETURN_IF_ERROR(SetSelection(flags, &op.from));
   PX_RETURN_IF_ERROR(SetInterval(flags, &op));
@@ -172,7 +254,7 @@ Status SetWindow(const std::string& text, query::Rolling* op) {
   return OkStatus();
 }
 
-StatusOr<query::Rolling> BuildRolling(const QueryFlags& flags) {
+StatusOr<query::Rolling> PlanBuilder::BuildRolling(const QueryFlags& flags) const {
   query::Rolling op;
   PX_RETURN_IF_ERROR(SetSelection(flags, &op.from));
   PX_RETURN_IF_ERROR(SetInterval(flags, &op));
@@ -183,7 +265,7 @@ StatusOr<query::Rolling> BuildRolling(const QueryFlags& flags) {
   return op;
 }
 
-StatusOr<query::Book> BuildBook(const QueryFlags& flags) {
+StatusOr<query::Book> PlanBuilder::BuildBook(const QueryFlags& flags) const {
   query::Book op;
   PX_RETURN_IF_ERROR(SetSelection(flags, &op.from));
   PX_ASSIGN_OR_RETURN(op.since, TimeFlag("--since", flags.since, Timestamp::Min()));
@@ -202,6 +284,48 @@ StatusOr<query::Book> BuildBook(const QueryFlags& flags) {
   op.depth = flags.depth.value_or(op.depth);
   if (op.depth == 0) return InvalidArgument("--depth: it must be above zero");
   return op;
+}
+
+/// "bid desc, venue".
+StatusOr<std::vector<query::OrderKey>> OrderFlag(const std::string& text) {
+  PX_ASSIGN_OR_RETURN(const std::vector<std::string> list, ListFlag("--order", text));
+  std::vector<query::OrderKey> order;
+  for (std::string_view key : list) {
+    const bool descending = key.ends_with(" desc");
+    if (descending || key.ends_with(" asc")) key = Trimmed(key.substr(0, key.rfind(' ')));
+    const bool known =
+        std::ranges::any_of(order, [&](const query::OrderKey& one) { return one.column == key; });
+    if (known) return InvalidArgument("--order: {} stands twice", Quoted(key));
+    order.push_back({std::string(key), descending});
+  }
+  return order;
+}
+
+StatusOr<query::Plan> PlanBuilder::Build(const QueryFlags& flags) const {
+  query::Plan plan;
+  plan.limit = flags.limit;
+  PX_ASSIGN_OR_RETURN(plan.order, OrderFlag(flags.order));
+  if (flags.op == "last-by" || flags.op == "first-by" || flags.op == "snapshot") {
+    PX_ASSIGN_OR_RETURN(plan.op, BuildLastBy(flags));
+  } else if (flags.op == "range") {
+    PX_ASSIGN_OR_RETURN(plan.op, BuildRange(flags));
+  } else if (flags.op == "asof") {
+    PX_ASSIGN_OR_RETURN(plan.op, BuildAsof(flags));
+  } else if (flags.op == "window-join") {
+    PX_ASSIGN_OR_RETURN(plan.op, BuildWindowJoin(flags));
+  } else if (flags.op == "bars" || flags.op == "aggregate") {
+    PX_ASSIGN_OR_RETURN(plan.op, BuildBars(flags));
+  } else if (flags.op == "rolling") {
+    PX_ASSIGN_OR_RETURN(plan.op, BuildRolling(flags));
+  } else if (flags.op == "book") {
+    PX_ASSIGN_OR_RETURN(plan.op, BuildBook(flags));
+  } else {
+    return InvalidArgument(
+        "{} is not last-by, first-by, snapshot, range, asof, window-join, bars, aggregate, rolling "
+        "or book",
+        Quoted(flags.op));
+  }
+  return plan;
 }
 
 }  // namespace
@@ -238,30 +362,8 @@ StatusOr<std::vector<std::string>> SplitList(std::string_view text) {
   return elements;
 }
 
-StatusOr<query::Plan> BuildPlan(const QueryFlags& flags) {
-  query::Plan plan;
-  plan.limit = flags.limit;
-  if (flags.op == "last-by" || flags.op == "first-by" || flags.op == "snapshot") {
-    PX_ASSIGN_OR_RETURN(plan.op, BuildLastBy(flags));
-  } else if (flags.op == "range") {
-    PX_ASSIGN_OR_RETURN(plan.op, BuildRange(flags));
-  } else if (flags.op == "asof") {
-    PX_ASSIGN_OR_RETURN(plan.op, BuildAsof(flags));
-  } else if (flags.op == "window-join") {
-    PX_ASSIGN_OR_RETURN(plan.op, BuildWindowJoin(flags));
-  } else if (flags.op == "bars" || flags.op == "aggregate") {
-    PX_ASSIGN_OR_RETURN(plan.op, BuildBars(flags));
-  } else if (flags.op == "rolling") {
-    PX_ASSIGN_OR_RETURN(plan.op, BuildRolling(flags));
-  } else if (flags.op == "book") {
-    PX_ASSIGN_OR_RETURN(plan.op, BuildBook(flags));
-  } else {
-    return InvalidArgument(
-        "{} is not last-by, first-by, snapshot, range, asof, window-join, bars, aggregate, rolling "
-        "or book",
-        Quoted(flags.op));
-  }
-  return plan;
+StatusOr<query::Plan> BuildPlan(const QueryFlags& flags, const RowReader& read_rows) {
+  return PlanBuilder(read_rows, 0).Build(flags);
 }
 
 }  // namespace proxist::client

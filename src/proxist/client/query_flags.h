@@ -2,12 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "proxist/base/status.h"
+#include "proxist/query/engine.h"
 #include "proxist/query/plan.h"
 
 namespace proxist::client {
@@ -17,10 +20,13 @@ struct QueryFlags {
   /// last-by, first-by, snapshot, range, asof, window-join, bars, aggregate, rolling, book
   std::string op;
   std::string tenant{"default"};
-  std::string table;  // asof: left
+  /// Of joins the left one. A table, an inner query as (range trades --limit 5), or rows of a CSV
+  /// file as @orders.csv; so is `right`.
+  std::string table;
   std::string symbols;
   std::string where;
   std::string columns;
+  bool distinct = false;
   std::string by;
   std::string at;
   std::optional<uint64_t> count;
@@ -32,6 +38,9 @@ struct QueryFlags {
   std::string direction;
   bool strict = false;
   std::string tolerance;
+  std::string prefix;
+  std::vector<std::string> joins;  // more right sides of an as-of join, one text each
+  std::string show_time;
   std::string interval;
   std::string aggregates;
   std::string fill;
@@ -52,12 +61,17 @@ struct QueryFlags {
   std::string remove;
   std::string clear;
   std::optional<uint64_t> depth;
+  std::string order;
   std::optional<uint64_t> limit;
 };
 
+/// Reads the rows of a file that a query names.
+using RowReader =
+    std::function<StatusOr<std::shared_ptr<const query::ResultBatch>>(const std::string& path)>;
+
 /// INVALID_ARGUMENT names the flag and what is expected. Names of tables and columns are the
 /// server's to check.
-StatusOr<query::Plan> BuildPlan(const QueryFlags& flags);
+StatusOr<query::Plan> BuildPlan(const QueryFlags& flags, const RowReader& read_rows = nullptr);
 
 /// The elements of a comma-separated list, without spaces around them; commas inside parentheses
 /// and quotes belong to the element. An empty text has no elements. INVALID_ARGUMENT for an empty

@@ -2,9 +2,7 @@
 #include "proxist/query/engine.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
-#include <set>
 
 #include "proxist/query/internal/last_hot.h"
 #include "proxist/query/internal/operators.h"
@@ -14,6 +12,7 @@ namespace proxist::query {
 namespace {
 
 using internal::Budget;
+using internal::GivenRows;
 using internal::QueryContext;
 using internal::QuerySymbol;
 using internal::ShardCut;
@@ -33,20 +32,20 @@ const Selection& MainSelection(const Plan& plan) {
       plan.op);
 }
 
-/// Of joins; else null.
-const Selection* RightSelection(const Plan& plan) {
-  return std::visit(
-      [](const auto& op) -> const Selection* {
-        if constexpr (requires { op.right; }) return &op.right;
-        return nullptr;
-      },
-      plan.op);
+/// Of joins.
+std::vector<const Selection*> RightSelections(const Plan& plan) {
+  std::vector<const Selection*> out;
+  if (const auto* asof = std::get_if<Asof>(&plan.op)) {
+    for (const AsofRight& right : asof->rights) out.push_back(&right.from);
+  } else if (const auto* join = std::get_if<WindowJoin>(&plan.op)) {
+    out.push_back(&join->right);
+  }
+  return out;
 }
 
-/// The shards that a query touches, each at one cut, and its symbols.
+/// The shards that a query touches, each at one cut.
 struct Cuts {
   std::map<const ShardView*, std::unique_ptr<ShardCut>> by_view;
-  std::vector<QuerySymbol> symbols;
 
   ShardCut* Of(const ShardView* view) {
     std::unique_ptr<ShardCut>& cut = by_view[view];
@@ -55,30 +54,35 @@ struct Cuts {
   }
 };
 
-void FixCuts(const Engine::Ports& ports, const Selection& selection, TableId table,
-             internal::SymbolOrders* orders, Cuts* cuts) {
-  if (selection.symbols.empty()) {
+/// The symbols of a query, whose shards are cut if they are not yet.
+std::vector<QuerySymbol> FixCuts(const Engine::Ports& ports, const Selection& selection,
+                                 const Side& side, internal::SymbolOrders* orders, Cuts* cuts) {
+  std::vector<QuerySymbol> symbols;
+  const internal::GivenRows* given = side.given();
+  if (given == nullptr && selection.symbols.empty()) {
     for (const ShardView* view : ports.shards) {
       ShardCut* cut = cuts->Of(view);
-      const auto codes = orders->Of(*cut, table);
+      const auto codes = orders->Of(*cut, side.schema()->id);
       for (const uint32_t code : *codes) {
-        cuts->symbols.push_back({std::string(cut->symbols->Text(code)), cut, code});
+        symbols.push_back({std::string(cut->symbols->Text(code)), cut, code});
       }
     }
-    if (ports.shards.size() == 1) return;
+    if (ports.shards.size() == 1) return symbols;
   } else {
-    for (const std::string& symbol : selection.symbols) {
+    for (const std::string& symbol :
+         selection.symbols.empty() ? given->Symbols() : selection.symbols) {
       const ShardView* view = ports.shard_of(column::SlotOf(selection.tenant, symbol));
       ShardCut* cut = cuts->Of(view);
-      cuts->symbols.push_back({symbol, cut, cut->symbols->Code(symbol)});
+      symbols.push_back({symbol, cut, cut->symbols->Code(symbol)});
     }
   }
-  std::sort(cuts->symbols.begin(), cuts->symbols.end(),
+  std::sort(symbols.begin(), symbols.end(),
             [](const QuerySymbol& a, const QuerySymbol& b) { return a.text < b.text; });
   const auto repeated =
-      std::unique(cuts->symbols.begin(), cuts->symbols.end(),
+      std::unique(symbols.begin(), symbols.end(),
                   [](const QuerySymbol& a, const QuerySymbol& b) { return a.text == b.text; });
-  cuts->symbols.erase(repeated, cuts->symbols.end());
+  symbols.erase(repeated, symbols.end());
+  return symbols;
 }
 
 /// True when every row of the query's symbols is in memory now.
@@ -94,7 +98,7 @@ bool NothingEvicted(std::span<const QuerySymbol> symbols, std::span<const TableI
   return true;
 }
 
-Status RunOperator(const Plan& plan, Side side, std::optional<Side> right,
+Status RunOperator(const Plan& plan, Side side, std::vector<Side> rights,
                    const internal::Run& run) {
   return std::visit(
       [&](const auto& op) -> Status {
@@ -110,48 +114,102 @@ Status RunOperator(const Plan& plan, Side side, std::optional<Side> right,
         } else if constexpr (std::is_same_v<Op, Book>) {
           return RunBook(op, std::move(side), run);
         } else if constexpr (std::is_same_v<Op, Asof>) {
-          return RunAsof(op, std::move(side), std::move(*right), run);
+          return RunAsof(op, std::move(side), std::move(rights), run);
         } else {
-          return RunWindowJoin(op, std::move(side), std::move(*right), run);
+          return RunWindowJoin(op, std::move(side), std::move(rights[0]), run);
         }
       },
       plan.op);
 }
 
-/// One attempt at one cut. `retry`: a correction overtook it before anything was shown.
-Status Attempt(const Engine::Ports& ports, const Plan& plan, const QueryOptions& options,
-               internal::SymbolOrders* orders, const internal::Output::Sink& sink, Budget* budget,
-               Explain* explain, bool* retry) {
-  QueryContext context;
-  context.ports = &ports;
-  context.budget = budget;
-  context.explain = explain;
-  Cuts cuts;
-  std::optional<Side> side;
-  std::optional<Side> right;
-  {
-    const internal::Stopwatch watch(budget->clock(), &explain->plan);
-    PX_ASSIGN_OR_RETURN(side, Side::Make(context, MainSelection(plan)));
-    if (const Selection* other = RightSelection(plan)) {
-      PX_ASSIGN_OR_RETURN(right, Side::Make(context, *other));
-    }
-    FixCuts(ports, MainSelection(plan), side->schema()->id, orders, &cuts);
+/// One attempt at one cut of each shard, of a plan and of those inside it.
+class Attempt {
+ public:
+  Attempt(const Engine::Ports& ports, const QueryOptions& options, internal::SymbolOrders* orders,
+          Budget* budget, Explain* explain)
+      : ports_(ports), options_(options), orders_(orders) {
+    context_.ports = &ports;
+    context_.budget = budget;
+    context_.explain = explain;
   }
-  std::shared_ptr<exec::Symbols> symbols;
-  if (cuts.by_view.size() == 1) symbols = cuts.by_view.begin()->second->symbols;
-  internal::Output output(&sink, options.batch_rows, plan.limit, std::move(symbols));
-  const std::array<TableId, 2> tables = {side->schema()->id,
-                                         right.has_value() ? right->schema()->id : TableId{}};
-  const internal::Run run{&context, std::move(cuts.symbols), &output};
-  output.StreamIf([&] {
-    return ports.history == nullptr ||
-           NothingEvicted(run.symbols, std::span(tables).first(right.has_value() ? 2 : 1));
-  });
-  const Status status = RunOperator(plan, std::move(*side), std::move(right), run);
-  *retry = context.overtaken && !output.started();
-  if (!status.ok()) return status;
-  return output.Finish();
-}
+
+  /// `retry`: a correction overtook it before anything was shown.
+  Status Run(const Plan& plan, const internal::Output::Sink& sink, bool* retry) {
+    bool shown = false;
+    const internal::Output::Sink watched = [&](ResultBatch batch) {
+      shown = true;
+      return sink(std::move(batch));
+    };
+    const Status status = RunPlan(plan, watched, /*inner=*/false);
+    *retry = context_.overtaken && !shown;
+    return status;
+  }
+
+ private:
+  Status RunPlan(const Plan& plan, const internal::Output::Sink& sink, bool inner) {
+    const Selection& main = MainSelection(plan);
+    PX_ASSIGN_OR_RETURN(Side side, MakeSide(main));
+    std::vector<Side> rights;
+    for (const Selection* selection : RightSelections(plan)) {
+      PX_ASSIGN_OR_RETURN(Side right, MakeSide(*selection));
+      rights.push_back(std::move(right));
+    }
+    std::vector<QuerySymbol> symbols;
+    {
+      const internal::Stopwatch watch(context_.budget->clock(), &context_.explain->plan);
+      symbols = FixCuts(ports_, main, side, orders_, &cuts_);
+    }
+    std::shared_ptr<exec::Symbols> codes;
+    if (cuts_.by_view.size() == 1) codes = cuts_.by_view.begin()->second->symbols;
+    internal::Output output(&sink, inner ? UINT64_MAX : options_.batch_rows, plan.limit,
+                            std::move(codes));
+    if (inner) output.HoldAll(context_.budget);
+    if (!plan.order.empty()) output.SortBy(plan.order, context_.budget);
+    std::vector<TableId> tables;
+    if (side.given() == nullptr) tables.push_back(side.schema()->id);
+    for (const Side& right : rights) {
+      if (right.given() == nullptr) tables.push_back(right.schema()->id);
+    }
+    const internal::Run run{&context_, std::move(symbols), &output};
+    output.StreamIf(
+        [&] { return ports_.history == nullptr || NothingEvicted(run.symbols, tables); });
+    PX_RETURN_IF_ERROR(RunOperator(plan, std::move(side), std::move(rights), run));
+    return output.Finish();
+  }
+
+  StatusOr<Side> MakeSide(const Selection& selection) {
+    const int sources = static_cast<int>(!selection.table.empty()) +
+                        static_cast<int>(selection.rows != nullptr) +
+                        static_cast<int>(selection.query != nullptr);
+    if (sources != 1) {
+      return InvalidArgument("a query works on a table, on rows or on an inner query's answer");
+    }
+    if (selection.rows != nullptr) {
+      PX_ASSIGN_OR_RETURN(auto given, GivenRows::Make(selection.rows, "the list of rows"));
+      return Side::Make(context_, selection, std::move(given));
+    }
+    if (selection.query != nullptr) {
+      auto answer = std::make_shared<ResultBatch>();
+      const internal::Output::Sink keep = [&](ResultBatch batch) {
+        *answer = std::move(batch);
+        return OkStatus();
+      };
+      const Status status = RunPlan(*selection.query, keep, /*inner=*/true);
+      if (!status.ok()) return Annotate(status, "in the inner query");
+      PX_ASSIGN_OR_RETURN(auto given,
+                          GivenRows::Make(std::move(answer), "the inner query's answer"));
+      return Side::Make(context_, selection, std::move(given));
+    }
+    const internal::Stopwatch watch(context_.budget->clock(), &context_.explain->plan);
+    return Side::Make(context_, selection);
+  }
+
+  const Engine::Ports& ports_;
+  const QueryOptions& options_;
+  internal::SymbolOrders* orders_;
+  QueryContext context_;
+  Cuts cuts_;
+};
 
 }  // namespace
 
@@ -172,10 +230,10 @@ Status Engine::Run(const Plan& plan, const QueryOptions& options,
   for (uint32_t attempt = 1;; ++attempt) {
     *explain = Explain{};
     explain->attempts = attempt;
-    budget.ReleaseTo(0);
+    budget.ReleaseAll();
     bool retry = false;
     const Status status =
-        Attempt(ports_, plan, options, orders_.get(), sink, &budget, explain, &retry);
+        Attempt(ports_, options, orders_.get(), &budget, explain).Run(plan, sink, &retry);
     if (status.ok() || !retry) return status;
     if (attempt == kMaxAttempts) {
       return Aborted("{} attempts in a row: {}; ask again", kMaxAttempts, Message(status));

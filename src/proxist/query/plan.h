@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -11,12 +12,19 @@
 
 namespace proxist::query {
 
-/// Rows of one table: which symbols, which columns, which rows count.
+struct Plan;
+struct ResultBatch;
+
+/// What an operator works on: rows of a table, rows that come with the plan, or the answer of
+/// another plan; one of the three. Columns may be named or computed: `bid`, `(bid + ask) / 2 as
+/// mid`.
 struct Selection {
   std::string tenant = "default";
   std::string table;
-  std::vector<std::string> symbols;  // empty: all
-  std::string where;                 // a predicate; empty: every row
+  std::vector<std::string> symbols;         // empty: all
+  std::string where;                        // a predicate; empty: every row
+  std::shared_ptr<const ResultBatch> rows;  // symbol, ts, perhaps seq (else 1, 2, 3...), and more
+  std::shared_ptr<const Plan> query;
 };
 
 struct LastBy {  // and first-by
@@ -33,6 +41,26 @@ struct Range {
   Timestamp begin = Timestamp::Min();  // included
   Timestamp end = Timestamp::Max();    // excluded; Max: no bound
   std::vector<std::string> columns;
+  bool distinct = false;  // of each symbol, what the columns say is shown once; ts and seq if named
+};
+
+/// A right side of an as-of join.
+struct AsofRight {
+  Selection from;                    // its symbols are the left's
+  std::vector<std::string> columns;  // empty: all but `by`
+  std::vector<std::string> by;       // beyond symbol; columns of both sides
+  std::string prefix;                // of its columns' names; empty: only where a name is taken
+  bool forward = false;
+  bool nearest = false;               // of the backward and the forward match the nearer one
+  bool strict = false;                // an equal ts does not match
+  std::optional<Duration> tolerance;  // greatest distance in time, included
+};
+
+/// Which times an as-of answer shows.
+enum class AsofTimes : uint8_t {
+  kBoth,   // ts is the left row's; the time of each match follows its columns
+  kLeft,   // ts is the left row's, and no other
+  kRight,  // ts is that of the first right side's match, and no other
 };
 
 struct Asof {
@@ -40,13 +68,8 @@ struct Asof {
   Timestamp begin = Timestamp::Min();  // of the left rows
   Timestamp end = Timestamp::Max();
   std::vector<std::string> columns;
-  Selection right;  // its symbols are the left's
-  std::vector<std::string> right_columns;
-  std::vector<std::string> by;  // beyond symbol; columns of both tables
-  bool forward = false;
-  bool nearest = false;               // of the backward and the forward match the nearer one
-  bool strict = false;                // an equal ts does not match
-  std::optional<Duration> tolerance;  // greatest distance in time, included
+  std::vector<AsofRight> rights;  // at least one
+  AsofTimes times = AsofTimes::kBoth;
 };
 
 /// For each left row at t, aggregates of the right rows of its group in [t - before, t + after].
@@ -112,9 +135,16 @@ struct Rolling {
   std::string size = "size";
 };
 
+/// A column of the answer to sort by. Ascending: null first, then values, NaN last.
+struct OrderKey {
+  std::string column;
+  bool descending = false;
+};
+
 struct Plan {
   std::variant<LastBy, Range, Asof, Bars, Rolling, WindowJoin, Book> op;
-  std::optional<uint64_t> limit;  // of the whole answer
+  std::optional<uint64_t> limit;     // of the whole answer, once it is in order
+  std::vector<OrderKey> order = {};  // rows that agree keep the operator's order; empty: it is kept
 };
 
 }  // namespace proxist::query

@@ -62,30 +62,141 @@ TEST(QueryRequest, UnsetTimesHaveNoBound) {
 TEST(QueryRequest, Asof) {
   query::Asof op;
   op.left.table = "trades";
-  op.right.table = "quotes";
-  op.right.where = "bid > 0";
   op.begin = Timestamp(-5);
   op.end = Timestamp(7);
   op.columns = {"price"};
-  op.right_columns = {"bid"};
-  op.by = {"venue"};
-  op.forward = true;
-  op.nearest = true;
-  op.strict = true;
-  op.tolerance = Duration(0);
+  op.times = query::AsofTimes::kRight;
+  query::AsofRight& quotes = op.rights.emplace_back();
+  quotes.from.table = "quotes";
+  quotes.from.where = "bid > 0";
+  quotes.columns = {"bid"};
+  quotes.by = {"venue"};
+  quotes.prefix = "q_";
+  quotes.forward = true;
+  quotes.nearest = true;
+  quotes.strict = true;
+  quotes.tolerance = Duration(0);
+  op.rights.emplace_back().from.table = "halts";
   const query::Plan back = Back({op, 10});
   const auto& got = std::get<query::Asof>(back.op);
   EXPECT_EQ(got.left.table, "trades");
-  EXPECT_EQ(got.right.table, "quotes");
-  EXPECT_EQ(got.right.where, "bid > 0");
   EXPECT_EQ(got.begin, Timestamp(-5));
   EXPECT_EQ(got.end, Timestamp(7));
-  EXPECT_THAT(got.right_columns, ElementsAre("bid"));
-  EXPECT_TRUE(got.forward);
-  EXPECT_TRUE(got.nearest);
-  EXPECT_TRUE(got.strict);
-  EXPECT_EQ(got.tolerance, Duration(0)) << "zero is a tolerance";
-  EXPECT_EQ(TablesOf(back), "trades,quotes");
+  EXPECT_EQ(got.times, query::AsofTimes::kRight);
+  ASSERT_EQ(got.rights.size(), 2u);
+  const query::AsofRight& right = got.rights[0];
+  EXPECT_EQ(right.from.table, "quotes");
+  EXPECT_EQ(right.from.where, "bid > 0");
+  EXPECT_THAT(right.columns, ElementsAre("bid"));
+  EXPECT_THAT(right.by, ElementsAre("venue"));
+  EXPECT_EQ(right.prefix, "q_");
+  EXPECT_TRUE(right.forward);
+  EXPECT_TRUE(right.nearest);
+  EXPECT_TRUE(right.strict);
+  EXPECT_EQ(right.tolerance, Duration(0)) << "zero is a tolerance";
+  EXPECT_EQ(got.rights[1].tolerance, std::nullopt);
+  EXPECT_EQ(TablesOf(back), "trades,quotes,halts");
+}
+
+TEST(QueryRequest, OneRightSideMayStandInTheJoinItself) {
+  v1::QueryRequest request;
+  v1::Asof* asof = request.mutable_asof();
+  asof->mutable_left()->set_table("trades");
+  asof->mutable_right()->set_table("quotes");
+  asof->add_right_columns("bid");
+  asof->add_by("venue");
+  asof->set_strict(true);
+  asof->set_tolerance_ns(5);
+  asof->add_rights()->mutable_from()->set_table("halts");
+  const StatusOr<query::Plan> plan = DecodePlan(request);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const auto& got = std::get<query::Asof>(plan->op);
+  ASSERT_EQ(got.rights.size(), 2u);
+  EXPECT_EQ(got.rights[0].from.table, "quotes");
+  EXPECT_THAT(got.rights[0].columns, ElementsAre("bid"));
+  EXPECT_THAT(got.rights[0].by, ElementsAre("venue"));
+  EXPECT_TRUE(got.rights[0].strict);
+  EXPECT_EQ(got.rights[0].tolerance, Duration(5));
+  EXPECT_EQ(got.rights[1].from.table, "halts");
+}
+
+TEST(QueryRequest, OrderAndDistinct) {
+  query::Range op;
+  op.from.table = "quotes";
+  op.distinct = true;
+  query::Plan plan{op, 3};
+  plan.order = {{"bid", true}, {"venue", false}};
+  const query::Plan back = Back(plan);
+  EXPECT_TRUE(std::get<query::Range>(back.op).distinct);
+  ASSERT_EQ(back.order.size(), 2u);
+  EXPECT_EQ(back.order[0].column, "bid");
+  EXPECT_TRUE(back.order[0].descending);
+  EXPECT_FALSE(back.order[1].descending);
+}
+
+TEST(QueryRequest, RowsAndInnerQueriesTakeATablesPlace) {
+  query::ResultBatch rows;
+  auto symbols = std::make_shared<exec::Symbols>(nullptr);
+  const auto add = [&](const char* name, column::TypeKind kind) -> exec::Column& {
+    exec::NamedColumn& named = rows.columns.emplace_back();
+    named.name = name;
+    named.column = exec::Column({kind, 0});
+    return named.column;
+  };
+  exec::Column& symbol = add("symbol", column::TypeKind::kSymbol);
+  symbol.Append(symbols->Code("IBM"));
+  symbol.Append(symbols->Code("AIG"));
+  exec::Column& ts = add("ts", column::TypeKind::kTimestamp);
+  ts.Append(int64_t{5});
+  ts.Append(int64_t{4});
+  exec::Column& note = add("note", column::TypeKind::kString);
+  note.Append(std::string_view("two words"));
+  note.AppendNull();
+  rows.symbols = symbols;
+
+  query::Range inner;
+  inner.from.table = "quotes";
+  query::Asof op;
+  op.left.rows = std::make_shared<const query::ResultBatch>(std::move(rows));
+  op.rights.emplace_back().from.query =
+      std::make_shared<const query::Plan>(query::Plan{inner, std::nullopt});
+  const query::Plan back = Back({op, std::nullopt});
+  EXPECT_EQ(TablesOf(back), "rows,(quotes)");
+  const query::ResultBatch& got = *std::get<query::Asof>(back.op).left.rows;
+  ASSERT_EQ(got.columns.size(), 3u);
+  ASSERT_EQ(got.rows(), 2u);
+  EXPECT_EQ(got.columns[0].name, "symbol");
+  EXPECT_EQ(got.symbols->Text(got.columns[0].column.data<uint32_t>()[0]), "IBM");
+  EXPECT_EQ(got.symbols->Text(got.columns[0].column.data<uint32_t>()[1]), "AIG");
+  EXPECT_EQ(got.columns[1].column.data<int64_t>()[1], 4);
+  EXPECT_EQ(got.columns[2].column.data<std::string_view>()[0], "two words");
+  EXPECT_FALSE(got.columns[2].column.IsValid(1));
+}
+
+TEST(QueryRequest, RefusesSourcesThatAreNotOne) {
+  v1::QueryRequest request;
+  v1::Selection* from = request.mutable_range()->mutable_from();
+  from->set_table("quotes");
+  from->mutable_query()->mutable_range()->mutable_from()->set_table("trades");
+  EXPECT_THAT(std::string(Message(DecodePlan(request).status())),
+              HasSubstr("range: give a table, rows or a query, not several"));
+  from->clear_table();
+  EXPECT_TRUE(DecodePlan(request).ok());
+  for (int depth = 0; depth < 8; ++depth) {
+    v1::QueryRequest outer;
+    *outer.mutable_range()->mutable_from()->mutable_query() = request;
+    request = outer;
+  }
+  EXPECT_THAT(std::string(Message(DecodePlan(request).status())),
+              HasSubstr("more than 8 queries stand in each other"));
+
+  v1::QueryRequest damaged;
+  v1::Column* column = damaged.mutable_range()->mutable_from()->add_rows();
+  column->set_name("symbol");
+  column->mutable_type()->set_kind(v1::TYPE_KIND_SYMBOL);
+  column->set_values(std::string("\1\0\0\0", 4));
+  EXPECT_THAT(std::string(Message(DecodePlan(damaged).status())),
+              HasSubstr("range: column symbol, row 0: code 1 of a dictionary of 0"));
 }
 
 TEST(QueryRequest, BarsAndRolling) {

@@ -45,7 +45,7 @@ TEST(BuildPlan, LastBy) {
   EXPECT_EQ(plan->limit, 5U);
   const auto now = BuildPlan({.op = "first-by", .table = "t"});
   EXPECT_TRUE(std::get<query::LastBy>(now->op).first);
-  EXPECT_EQ(std::get<query::LastBy>(now->op).at, Timestamp::Max());
+  EXPECT_EQ(std::get<query::LastBy>(now->op).at, Timestamp::Min());
   EXPECT_EQ(now->limit, std::nullopt);
 }
 
@@ -65,15 +65,113 @@ TEST(BuildPlan, Asof) {
   ASSERT_TRUE(plan.ok()) << plan.status();
   const auto& op = std::get<query::Asof>(plan->op);
   EXPECT_EQ(op.left.table, "trades");
-  EXPECT_EQ(op.right.table, "quotes");
-  EXPECT_THAT(op.right.symbols, ElementsAre("AIG"));
+  ASSERT_EQ(op.rights.size(), 1U);
+  EXPECT_EQ(op.rights[0].from.table, "quotes");
+  EXPECT_THAT(op.rights[0].from.symbols, ElementsAre("AIG"));
   EXPECT_EQ(op.left.where, "size > 1");
-  EXPECT_EQ(op.right.where, "bid > 0");
+  EXPECT_EQ(op.rights[0].from.where, "bid > 0");
   EXPECT_EQ(op.begin.ns(), 1);
   EXPECT_EQ(op.end.ns(), 2);
-  EXPECT_TRUE(op.forward);
-  EXPECT_TRUE(op.strict);
-  EXPECT_EQ(op.tolerance, Duration::Seconds(5));
+  EXPECT_TRUE(op.rights[0].forward);
+  EXPECT_TRUE(op.rights[0].strict);
+  EXPECT_EQ(op.rights[0].tolerance, Duration::Seconds(5));
+  EXPECT_EQ(op.times, query::AsofTimes::kBoth);
+}
+
+TEST(BuildPlan, SeveralRightSides) {
+  const auto plan = BuildPlan(
+      {.op = "asof",
+       .table = "trades",
+       .symbols = "AIG",
+       .right = "quotes",
+       .joins = {"fx by venue, desk columns rate, (a + b) / 2 as mid where rate > 0 and \"by\" = "
+                 "'where strict' direction nearest tolerance 5s strict prefix fx_",
+                 "(bars trades --interval 1m --where \"size > 0\" --aggregates \"vwap, close\")"},
+       .show_time = "right"});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const auto& op = std::get<query::Asof>(plan->op);
+  EXPECT_EQ(op.times, query::AsofTimes::kRight);
+  ASSERT_EQ(op.rights.size(), 3U);
+  const query::AsofRight& fx = op.rights[1];
+  EXPECT_EQ(fx.from.table, "fx");
+  EXPECT_THAT(fx.from.symbols, ElementsAre("AIG"));
+  EXPECT_THAT(fx.by, ElementsAre("venue", "desk"));
+  EXPECT_THAT(fx.columns, ElementsAre("rate", "(a + b) / 2 as mid"));
+  EXPECT_EQ(fx.from.where, "rate > 0 and \"by\" = 'where strict'");
+  EXPECT_TRUE(fx.nearest);
+  EXPECT_TRUE(fx.strict);
+  EXPECT_EQ(fx.tolerance, Duration::Seconds(5));
+  EXPECT_EQ(fx.prefix, "fx_");
+  ASSERT_NE(op.rights[2].from.query, nullptr);
+  const auto& bars = std::get<query::Bars>(op.rights[2].from.query->op);
+  EXPECT_EQ(bars.from.table, "trades");
+  EXPECT_EQ(bars.from.where, "size > 0");
+  EXPECT_THAT(bars.aggregates, ElementsAre("vwap", "close"));
+}
+
+TEST(BuildPlan, ASourceIsATableAQueryOrAFile) {
+  const auto rows = std::make_shared<const query::ResultBatch>();
+  const RowReader reader = [&](const std::string& path) {
+    EXPECT_EQ(path, "a dir/orders.csv");
+    return StatusOr<std::shared_ptr<const query::ResultBatch>>(rows);
+  };
+  const auto plan = BuildPlan({.op = "rolling",
+                               .tenant = "desk",
+                               .table = "(range (last-by q --count 3) --order \"bid desc, ts\")",
+                               .aggregates = "sum",
+                               .window = "5s"});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  const query::Selection& from = std::get<query::Rolling>(plan->op).from;
+  ASSERT_NE(from.query, nullptr);
+  ASSERT_EQ(from.query->order.size(), 2U);
+  EXPECT_EQ(from.query->order[0].column, "bid");
+  EXPECT_TRUE(from.query->order[0].descending);
+  EXPECT_FALSE(from.query->order[1].descending);
+  const query::Selection& inner = std::get<query::Range>(from.query->op).from;
+  ASSERT_NE(inner.query, nullptr);
+  EXPECT_EQ(std::get<query::LastBy>(inner.query->op).from.table, "q");
+  EXPECT_EQ(std::get<query::LastBy>(inner.query->op).from.tenant, "desk");
+
+  const auto file =
+      BuildPlan({.op = "range", .table = "@a dir/orders.csv", .distinct = true}, reader);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_EQ(std::get<query::Range>(file->op).from.rows, rows);
+  EXPECT_TRUE(std::get<query::Range>(file->op).distinct);
+}
+
+TEST(BuildPlan, SaysWhatIsWrongWithSources) {
+  const auto error = [](const QueryFlags& flags) {
+    return std::string(Message(BuildPlan(flags).status()));
+  };
+  const auto join = [&](const std::string& text) {
+    return error({.op = "asof", .table = "t", .joins = {text}});
+  };
+  EXPECT_THAT(error({.op = "asof", .table = "t"}), HasSubstr("--right or --join"));
+  EXPECT_THAT(error({.op = "asof", .table = "t", .tolerance = "5s", .joins = {"q"}}),
+              HasSubstr("belong to --right, which is not given"));
+  EXPECT_THAT(error({.op = "asof", .table = "t", .right = "q", .show_time = "any"}),
+              HasSubstr("--show-time: 'any' is not left, right or both"));
+  EXPECT_THAT(join(""), HasSubstr("--join: no table is named"));
+  EXPECT_THAT(join("q on venue"), HasSubstr("'on' is not by, columns, where, direction"));
+  EXPECT_THAT(join("q where"), HasSubstr("where has nothing after it"));
+  EXPECT_THAT(join("q by a by b"), HasSubstr("by stands twice"));
+  EXPECT_THAT(join("q direction up"), HasSubstr("'up' is not backward, forward or nearest"));
+  EXPECT_THAT(join("q where (a"), HasSubstr("parentheses that don't match"));
+  EXPECT_THAT(join("q where \"a"), HasSubstr("a quotation that does not end"));
+  const auto inner = [&](const std::string& text) {
+    return error({.op = "range", .table = "(" + text + ")"});
+  };
+  EXPECT_THAT(inner("select * from t"), HasSubstr("inner query: 'select' is not last-by"));
+  EXPECT_THAT(inner("range a b"), HasSubstr("'b' stands beside 'a': one table is asked"));
+  EXPECT_THAT(inner("range a --window 5s"), HasSubstr("'--window' is no flag of range"));
+  EXPECT_THAT(inner("range a --limit"), HasSubstr("--limit needs a value"));
+  EXPECT_THAT(inner("range a --limit x"), HasSubstr("--limit: 'x' is not a whole number"));
+  EXPECT_THAT(inner("range a --order \"b, b desc\""), HasSubstr("--order: 'b' stands twice"));
+  EXPECT_THAT(error({.op = "range", .table = "@f"}), HasSubstr("no files are read here"));
+  std::string deep = "t";
+  for (int i = 0; i < 9; ++i) deep = "(range " + deep + ")";
+  EXPECT_THAT(error({.op = "range", .table = deep}),
+              HasSubstr("more than 8 queries stand in each other"));
 }
 
 TEST(BuildPlan, BarsAndRolling) {

@@ -1,13 +1,19 @@
-// Runs tests/query/*.test: each query hot, cold, and at every seam between.
+// Runs tests/query/*.test and the examples of docs/queries: each query hot, cold, and at every seam
+// between.
 #include <algorithm>
-#include <charconv>
+#include <cstring>
+#include <deque>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <set>
 #include <sstream>
 
 #include <gtest/gtest.h>
 
+#include "proxist/base/check.h"
+#include "proxist/client/query_flags.h"
+#include "proxist/client/query_words.h"
 #include "proxist/column/type.h"
 #include "tests/unit/query/world.h"
 
@@ -23,7 +29,7 @@ struct Block {
 struct Case {
   size_t line = 0;
   std::string text;
-  Plan plan;
+  StatusOr<Plan> plan;
   std::vector<std::string> expected;
 };
 struct Script {
@@ -65,9 +71,10 @@ std::vector<std::string> Words(const std::string& line) {
 }
 
 /// "table NAME series=a,b name:type name:type? ..."
-column::SchemaPtr ParseTable(const std::vector<std::string>& words, const std::string& prefix) {
+column::SchemaPtr ParseTable(const std::vector<std::string>& words, const std::string& tenant) {
   column::TableSchema schema;
-  schema.name = prefix + words[1];
+  schema.tenant = tenant;
+  schema.name = words[1];
   std::vector<std::string> series;
   for (size_t i = 2; i < words.size(); ++i) {
     if (words[i].starts_with("series=")) {
@@ -113,212 +120,94 @@ ModelRow ParseRow(std::vector<std::string> words, const column::TableSchema& sch
   return row;
 }
 
-/// The command line of pxctl query, as far as tests need it.
-class PlanParser {
+/// What "list NAME name:type..." begins: rows that come with a query, as they stand, symbol, ts and
+/// seq like the others.
+class RowList {
  public:
-  PlanParser(std::vector<std::string> words, const Script& script)
-      : words_(std::move(words)), script_(script) {}
-
-  Plan Parse() {
-    ReadOptions();
-    Plan plan;
-    const std::string& op = words_[0];
-    if (op == "last-by" || op == "first-by") {
-      plan.op = ParseLastBy(op == "first-by");
-    } else if (op == "range") {
-      plan.op = ParseRange();
-    } else if (op == "asof") {
-      plan.op = ParseAsof();
-    } else if (op == "book") {
-      plan.op = ParseBook();
-    } else if (op == "window-join") {
-      plan.op = ParseWindowJoin();
-    } else if (op == "bars" || op == "aggregate") {
-      plan.op = ParseBars();
-    } else {
-      plan.op = ParseRolling();
+  explicit RowList(const std::vector<std::string>& words) {
+    for (size_t i = 2; i < words.size(); ++i) {
+      const size_t colon = words[i].find(':');
+      batch_.columns.push_back(
+          {words[i].substr(0, colon),
+           exec::Column(column::ParseType(words[i].substr(colon + 1)).value())});
     }
-    if (Has("--limit")) plan.limit = std::stoull(options_["--limit"]);
-    return plan;
+    batch_.symbols = symbols_;
+    batch_.keepalive = {texts_};
+  }
+  void Add(const std::vector<std::string>& words) {
+    for (size_t c = 0; c < batch_.columns.size(); ++c) {
+      exec::Column& column = batch_.columns[c].column;
+      const bool time = column.type().kind == TypeKind::kTimestamp && words[c] != "_";
+      Put(time ? Cell(ParseTimestamp(words[c]).value().ns()) : ParseCell(words[c], column.type()),
+          &column);
+    }
+  }
+  [[nodiscard]] std::shared_ptr<const ResultBatch> rows() const {
+    return std::make_shared<const ResultBatch>(batch_);
   }
 
  private:
-  void ReadOptions() {
-    for (size_t i = 1; i < words_.size(); ++i) {
-      if (!words_[i].starts_with("--")) {
-        table_ = words_[i];
-      } else if (words_[i] == "--strict" || words_[i] == "--centred" ||
-                 words_[i] == "--prevailing") {
-        options_[words_[i]] = "true";
+  void Put(const Cell& cell, exec::Column* column) {
+    if (const auto* real = std::get_if<double>(&cell)) {
+      column->Append(*real);
+    } else if (const auto* whole = std::get_if<int64_t>(&cell)) {
+      std::memcpy(column->Extend(1), whole, column->stride());
+    } else if (const auto* text = std::get_if<std::string>(&cell)) {
+      if (column->type().kind == TypeKind::kSymbol) {
+        column->Append(symbols_->Code(*text));
       } else {
-        options_[words_[i]] = words_[i + 1];
-        ++i;
+        column->Append(std::string_view(texts_->emplace_back(*text)));
       }
+    } else {
+      column->AppendNull();
     }
   }
 
-  LastBy ParseLastBy(bool first) {
-    LastBy out;
-    out.from = From(table_);
-    out.first = first;
-    if (Has("--at")) out.at = ParseTimestamp(options_["--at"]).value();
-    if (out.first && !Has("--at")) out.at = Timestamp::Min();
-    if (Has("--count")) out.count = std::stoull(options_["--count"]);
-    out.by = List("--by");
-    out.columns = List("--columns");
-    return out;
-  }
-
-  Range ParseRange() {
-    Range out;
-    out.from = From(table_);
-    Bounds(&out);
-    out.columns = List("--columns");
-    return out;
-  }
-
-  Asof ParseAsof() {
-    Asof out;
-    out.left = From(options_["--left"]);
-    out.right.table = NameOf(options_["--right"]);
-    out.right.where = options_["--right-where"];
-    Bounds(&out);
-    out.columns = List("--columns");
-    out.right_columns = List("--right-columns");
-    out.by = List("--by");
-    out.forward = options_["--direction"] == "forward";
-    out.nearest = options_["--direction"] == "nearest";
-    out.strict = Has("--strict");
-    if (Has("--tolerance")) out.tolerance = ParseDuration(options_["--tolerance"]).value();
-    return out;
-  }
-
-  Bars ParseBars() {
-    Bars out;
-    out.from = From(table_);
-    Bounds(&out);
-    if (Has("--interval")) out.interval = ParseDuration(options_["--interval"]).value();
-    if (Has("--origin")) out.origin = ParseTimestamp(options_["--origin"]).value();
-    out.zone = options_["--zone"];
-    out.aggregates = List("--aggregates");
-    out.by = List("--by");
-    PriceAndSize(&out);
-    static const std::vector<std::string> kFills = {"none", "null", "zero", "previous", "linear"};
-    const auto fill = std::find(kFills.begin(), kFills.end(), options_["--fill"]);
-    if (fill != kFills.end()) out.fill = static_cast<Fill>(fill - kFills.begin());
-    return out;
-  }
-
-  Book ParseBook() {
-    Book out;
-    out.from = From(table_);
-    if (Has("--at")) out.at = ParseTimestamp(options_["--at"]).value();
-    if (Has("--since")) out.since = ParseTimestamp(options_["--since"]).value();
-    out.key = List("--key");
-    if (Has("--side")) out.side = options_["--side"];
-    if (Has("--bid")) out.bid = options_["--bid"];
-    if (Has("--ask")) out.ask = options_["--ask"];
-    PriceAndSize(&out);
-    out.remove = options_["--remove"];
-    out.clear = options_["--clear"];
-    if (Has("--depth")) out.depth = std::stoull(options_["--depth"]);
-    return out;
-  }
-
-  WindowJoin ParseWindowJoin() {
-    WindowJoin out;
-    out.left = From(options_["--left"]);
-    out.right.table = NameOf(options_["--right"]);
-    out.right.where = options_["--right-where"];
-    Bounds(&out);
-    out.columns = List("--columns");
-    out.by = List("--by");
-    const auto signed_duration = [&](const std::string& name) {
-      const std::string text = options_[name];
-      if (text.empty()) return Duration();
-      if (text[0] != '-') return ParseDuration(text).value();
-      return Duration(-ParseDuration(text.substr(1)).value().ns());
-    };
-    out.before = signed_duration("--before");
-    out.after = signed_duration("--after");
-    out.prevailing = Has("--prevailing");
-    out.aggregates = List("--aggregates");
-    PriceAndSize(&out);
-    return out;
-  }
-
-  Rolling ParseRolling() {
-    Rolling out;
-    out.from = From(table_);
-    Bounds(&out);
-    const std::string window = options_["--window"];
-    if (window.ends_with("rows")) {
-      out.window_rows = std::stoull(window);
-    } else if (!window.empty()) {
-      out.window = ParseDuration(window).value();
-    }
-    out.aggregates = List("--aggregates");
-    out.columns = List("--columns");
-    out.by = List("--by");
-    out.centred = Has("--centred");
-    PriceAndSize(&out);
-    return out;
-  }
-
-  bool Has(const std::string& name) { return options_.contains(name); }
-  /// Elements at commas outside parentheses.
-  std::vector<std::string> List(const std::string& name) {
-    std::vector<std::string> out;
-    int depth = 0;
-    for (const std::string& part : Split(options_[name], ',')) {
-      if (depth > 0) {
-        out.back() += "," + part;
-      } else {
-        out.push_back(part);
-      }
-      depth += static_cast<int>(std::count(part.begin(), part.end(), '(')) -
-               static_cast<int>(std::count(part.begin(), part.end(), ')'));
-    }
-    return out;
-  }
-  std::string NameOf(const std::string& table) {
-    const auto known = script_.tables.find(table);
-    return known == script_.tables.end() ? table : known->second->name;
-  }
-  Selection From(const std::string& table) {
-    Selection out;
-    out.table = NameOf(table);
-    out.symbols = List("--symbols");
-    out.where = options_["--where"];
-    return out;
-  }
-  template <typename Op>
-  void Bounds(Op* op) {
-    if (Has("--from")) op->begin = ParseTimestamp(options_["--from"]).value();
-    if (Has("--to")) op->end = ParseTimestamp(options_["--to"]).value();
-  }
-  template <typename Op>
-  void PriceAndSize(Op* op) {
-    if (Has("--price")) op->price = options_["--price"];
-    if (Has("--size")) op->size = options_["--size"];
-  }
-
-  std::vector<std::string> words_;
-  const Script& script_;
-  std::string table_;
-  std::map<std::string, std::string> options_;
+  ResultBatch batch_;
+  std::shared_ptr<exec::Symbols> symbols_ = std::make_shared<exec::Symbols>(nullptr);
+  std::shared_ptr<std::deque<std::string>> texts_ = std::make_shared<std::deque<std::string>>();
 };
+
+/// The plan that follows "query" in a script, in the grammar of pxctl. @NAME stands for a list of
+/// rows of the script.
+StatusOr<Plan> ParsePlan(const std::string& text, const std::string& tenant,
+                         const std::map<std::string, RowList>& lists) {
+  const client::RowReader reader = [&](const std::string& name) {
+    return StatusOr<std::shared_ptr<const ResultBatch>>(lists.at(name).rows());
+  };
+  PX_ASSIGN_OR_RETURN(client::QueryFlags flags, client::ParseQueryWords(text));
+  flags.tenant = tenant;
+  return client::BuildPlan(flags, reader);
+}
+
+/// What a page of docs/queries has its examples in.
+constexpr std::string_view kFence = "```proxist";
+
+/// Of a script or page, for test names and as the tenant of its tables.
+std::string NameOf(const std::filesystem::path& path) {
+  std::string name = path.stem().string();
+  std::replace(name.begin(), name.end(), '-', '_');
+  return path.extension() == ".md" ? "page_" + name : name;
+}
 
 Script ParseScript(const std::filesystem::path& path) {
   Script script;
   std::ifstream file(path);
-  const std::string prefix = path.stem().string() + "_";
+  const std::string tenant = NameOf(path);
+  std::map<std::string, RowList> lists;
+  RowList* list = nullptr;
   std::vector<std::string>* expecting = nullptr;
   bool answer = false;
   size_t number = 0;
+  const bool page = path.extension() == ".md";
+  bool inside = !page;
   for (std::string line; std::getline(file, line);) {
     ++number;
-    if (line.starts_with("#")) continue;
+    if (page && line.starts_with("```")) {
+      inside = line == kFence;
+      line.clear();
+    }
+    if (!inside || line.starts_with("#")) continue;
     const std::vector<std::string> words = Words(line);
     if (words.empty()) {
       expecting = nullptr;
@@ -329,15 +218,17 @@ Script ParseScript(const std::filesystem::path& path) {
       answer = true;
       expecting = &script.cases.back().expected;
     } else if (words[0] == "table") {
-      script.tables[words[1]] = ParseTable(words, prefix);
+      script.tables[words[1]] = ParseTable(words, tenant);
     } else if (words[0] == "rows") {
       script.blocks.push_back({words[1], {}});
+      list = nullptr;
+    } else if (words[0] == "list") {
+      list = &lists.emplace(words[1], RowList(words)).first->second;
     } else if (words[0] == "query") {
-      Case one;
-      one.line = number;
-      one.text = line;
-      one.plan = PlanParser({words.begin() + 1, words.end()}, script).Parse();
-      script.cases.push_back(one);
+      const std::string text = line.substr(words[0].size() + 1);
+      script.cases.push_back({number, line, ParsePlan(text, tenant, lists), {}});
+    } else if (list != nullptr) {
+      list->Add(words);
     } else {
       Block& block = script.blocks.back();
       block.rows.push_back(ParseRow(words, *script.tables.at(block.table)));
@@ -360,6 +251,10 @@ std::string TextOf(const ResultBatch& batch, const exec::NamedColumn& column, si
       return std::string(values.data<std::string_view>()[row]);
     case TypeKind::kBool:
       return values.data<uint8_t>()[row] != 0 ? "true" : "false";
+    case TypeKind::kFloat32:
+      return column::FormatFloat32(values.data<float>()[row]);
+    case TypeKind::kInt16:
+      return std::to_string(values.data<int16_t>()[row]);
     case TypeKind::kInt32:
       return std::to_string(values.data<int32_t>()[row]);
     case TypeKind::kUint64:
@@ -370,10 +265,11 @@ std::string TextOf(const ResultBatch& batch, const exec::NamedColumn& column, si
 }
 
 /// The lines that a .test file expects: names, rows, or "error: message".
-std::vector<std::string> Lines(World* world, const Plan& plan) {
+std::vector<std::string> Lines(World* world, const StatusOr<Plan>& plan) {
   std::vector<std::string> out;
+  if (!plan.ok()) return {fmt::format("error: {}", Message(plan.status()))};
   const Status status = world->engine().Run(
-      plan, {.batch_rows = 2},
+      *plan, {.batch_rows = 2},
       [&](ResultBatch batch) {
         std::string line;
         for (const exec::NamedColumn& column : batch.columns) {
@@ -460,16 +356,21 @@ TEST_P(DeclarativeTest, AnswersAtEverySeam) {
 
 std::vector<std::filesystem::path> Scripts() {
   std::vector<std::filesystem::path> out;
-  const auto folder = std::filesystem::path(__FILE__).parent_path() / "../../query";
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+  const auto root = std::filesystem::path(__FILE__).parent_path() / "../../..";
+  for (const auto& entry : std::filesystem::directory_iterator(root / "tests/query")) {
     if (entry.path().extension() == ".test") out.push_back(entry.path());
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(root / "docs/queries")) {
+    std::ifstream page(entry.path());
+    const std::string text{std::istreambuf_iterator<char>(page), {}};
+    if (text.find(kFence) != std::string::npos) out.push_back(entry.path());
   }
   std::sort(out.begin(), out.end());
   return out;
 }
 
 INSTANTIATE_TEST_SUITE_P(Files, DeclarativeTest, ::testing::ValuesIn(Scripts()),
-                         [](const auto& info) { return info.param.stem().string(); });
+                         [](const auto& info) { return NameOf(info.param); });
 
 }  // namespace
 }  // namespace proxist::query

@@ -45,8 +45,8 @@ class RandomPlans {
   ModelRow Row(const column::SchemaPtr& schema);
   /// Rows without a repeated key.
   std::vector<ModelRow> Rows(const column::SchemaPtr& schema, size_t count);
-  /// What `where` and `right_where` say stands in the plan as text.
-  Plan MakePlan(Where* where, Where* right_where);
+  /// What its predicates mean goes to `tests`.
+  Plan MakePlan(RowTests* tests);
   /// Of the last plan.
   [[nodiscard]] const std::string& description() const { return description_; }
 
@@ -62,17 +62,25 @@ class RandomPlans {
   Where QuoteWhere();
   Where TradeWhere();
   std::vector<std::string> SomeOf(const std::vector<std::string>& names);
-  Selection Of(const column::SchemaPtr& schema, Where* where);
+  Selection Of(const column::SchemaPtr& schema, RowTest* where);
+  /// Mostly the table; else rows as it has them, given or from an inner query.
+  Selection Source(const column::SchemaPtr& schema, RowTest* where,
+                   std::shared_ptr<RowTests>* inner);
+  std::shared_ptr<const ResultBatch> List(const column::SchemaPtr& schema);
+  Plan Inner(const column::SchemaPtr& schema, RowTests* tests);
   Draw MakeDraw();
-  LastBy MakeLastBy(const Draw& draw, Where* where);
-  Range MakeRange(const Draw& draw, Where* where);
-  Asof MakeAsof(const Draw& draw, Where* where, Where* right_where);
+  LastBy MakeLastBy(const Draw& draw, RowTests* tests);
+  Range MakeRange(const Draw& draw, RowTests* tests);
+  AsofRight MakeAsofRight(RowTest* where, std::shared_ptr<RowTests>* inner);
+  Asof MakeAsof(const Draw& draw, RowTests* tests);
   template <typename Op>
   void PickPriceAndSize(const Draw& draw, Op* op);
-  Bars MakeBars(const Draw& draw, Where* where);
-  Rolling MakeRolling(const Draw& draw, Where* where);
-  Book MakeBook(const Draw& draw, Where* where);
-  WindowJoin MakeWindowJoin(const Draw& draw, Where* where, Where* right_where);
+  Bars MakeBars(const Draw& draw, RowTests* tests);
+  Rolling MakeRolling(const Draw& draw, RowTests* tests);
+  Book MakeBook(const Draw& draw, RowTests* tests);
+  WindowJoin MakeWindowJoin(const Draw& draw, RowTests* tests);
+  /// Columns that an answer of the plan has, symbol among them.
+  std::vector<std::string> OrderNames(const Plan& plan) const;
   /// Aggregates that stand in every operator.
   std::vector<std::string> SomeAggregates(bool quotes);
 

@@ -188,8 +188,8 @@ World::World(size_t shards, bool merged, bool with_history, uint32_t chunk_rows)
   engine_ = std::make_unique<Engine>(std::move(ports));
 }
 
-size_t World::ShardOf(std::string_view symbol) const {
-  return column::SlotOf(column::kDefaultTenant, symbol).value() % shards_.size();
+size_t World::ShardOf(std::string_view tenant, std::string_view symbol) const {
+  return column::SlotOf(tenant, symbol).value() % shards_.size();
 }
 
 void World::AddTable(const column::SchemaPtr& schema) {
@@ -204,7 +204,7 @@ void World::Publish(const column::SchemaPtr& schema, std::vector<ModelRow> rows)
     const Lsn first = shard.store().published().Next();
     uint64_t lsn = first.value();
     for (ModelRow& row : rows) {
-      if (ShardOf(row.symbol) != s) continue;
+      if (ShardOf(schema->tenant, row.symbol) != s) continue;
       row.lsn = lsn++;
       builder.AddRow(row.symbol, Timestamp(row.ts), row.seq, row.op);
       for (size_t c = 0; c < row.cells.size(); ++c) {

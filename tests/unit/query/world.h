@@ -82,9 +82,8 @@ class World {
 
   StatusOr<Answer> Ask(const Plan& plan, const QueryOptions& options = {},
                        Explain* explain = nullptr);
-  Answer Expected(const Plan& plan, const RowTest& where = nullptr,
-                  const RowTest& right_where = nullptr) const {
-    return model_.Run(plan, where, right_where);
+  Answer Expected(const Plan& plan, const RowTests& tests = {}) const {
+    return model_.Run(plan, tests);
   }
   [[nodiscard]] size_t shards() const { return shards_.size(); }
   FakeShard& shard(size_t i) { return *shards_[i]; }
@@ -92,7 +91,7 @@ class World {
   Engine& engine() { return *engine_; }
 
  private:
-  size_t ShardOf(std::string_view symbol) const;
+  size_t ShardOf(std::string_view tenant, std::string_view symbol) const;
   std::vector<std::unique_ptr<FakeShard>> shards_;
   MemoryHistory history_;
   NaiveModel model_;

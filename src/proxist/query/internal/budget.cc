@@ -18,15 +18,24 @@ Status Budget::CheckHistory() const {
   return memory_only_ ? Aborted("the query needs history") : OkStatus();
 }
 
+Status Budget::Check(uint64_t bytes) const {
+  if (bytes <= limit_ && held_ + kept_ <= limit_ - bytes) return OkStatus();
+  return ResourceExhausted(
+      "the query would hold {} bytes of rows at once, the bound is {}: narrow the time range, the "
+      "symbols or the columns",
+      held_ + kept_ + bytes, limit_);
+}
+
 Status Budget::Charge(uint64_t bytes) {
-  if (bytes > limit_ || held_ > limit_ - bytes) {
-    return ResourceExhausted(
-        "the query would hold {} bytes of rows at once, the bound is {}: narrow the time range, "
-        "the "
-        "symbols or the columns",
-        held_ + bytes, limit_);
-  }
+  PX_RETURN_IF_ERROR(Check(bytes));
   held_ += bytes;
+  return OkStatus();
+}
+
+Status Budget::Keep(uint64_t before, uint64_t bytes) {
+  kept_ -= before;
+  PX_RETURN_IF_ERROR(Check(bytes));
+  kept_ += bytes;
   return OkStatus();
 }
 

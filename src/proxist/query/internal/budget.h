@@ -37,9 +37,16 @@ class Budget {
   [[nodiscard]] uint64_t limit() const { return limit_; }
   /// Goes back to what was held at an earlier moment.
   void ReleaseTo(uint64_t held) { held_ = held; }
+  /// Counts rows of answers that are held until they are whole, apart from those above: `bytes`
+  /// instead of the `before` that were counted for them. RESOURCE_EXHAUSTED beyond the limit.
+  Status Keep(uint64_t before, uint64_t bytes);
+  /// Nothing is held any more.
+  void ReleaseAll() { held_ = kept_ = 0; }
   [[nodiscard]] const env::Clock& clock() const { return *clock_; }
 
  private:
+  [[nodiscard]] Status Check(uint64_t bytes) const;
+
   const env::Clock* clock_;
   Duration started_;
   Duration deadline_;
@@ -47,6 +54,7 @@ class Budget {
   const std::atomic<bool>* cancelled_;
   bool memory_only_;
   uint64_t held_ = 0;
+  uint64_t kept_ = 0;  // of answers
 };
 
 /// Adds the time of its scope to `total`.

@@ -28,16 +28,14 @@ class NearestRows {
 
   Status Start() {
     if (plan_.count == 0) return InvalidArgument("last-by: 0 rows of each group are none");
-    PX_ASSIGN_OR_RETURN(slots_, ChosenSlots(&side_, plan_.columns));
+    PX_ASSIGN_OR_RETURN(choice_, Choice::Make(&side_, plan_.columns));
     PX_ASSIGN_OR_RETURN(by_, side_.GroupSlots(plan_.by));
     series_ = side_.SeriesSlots();
     Output& output = *run_.output;
     output.AddColumn("symbol", {column::TypeKind::kSymbol, 0});
     output.AddColumn("ts", {column::TypeKind::kTimestamp, 0});
     output.AddColumn("seq", {column::TypeKind::kUint64, 0});
-    for (const size_t slot : slots_) {
-      output.AddColumn(side_.DefOf(slot).name, side_.DefOf(slot).type);
-    }
+    for (size_t i = 0; i < choice_.size(); ++i) output.AddColumn(choice_.name(i), choice_.type(i));
     for (size_t begin = 0; begin < run_.symbols.size() && !output.full(); begin += kSymbolsAtOnce) {
       PX_RETURN_IF_ERROR(run_.context->budget->CheckDeadline());
       PX_RETURN_IF_ERROR(Some(begin, std::min(run_.symbols.size(), begin + kSymbolsAtOnce)));
@@ -129,8 +127,10 @@ class NearestRows {
     const exec::Frame& frame = found.rows;
     const exec::Symbols& symbols = *found.symbol->table().cut().symbols;
     std::vector<int64_t> order(frame.rows());
-    for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i);
-    std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    for (size_t i = 0; i < order.size(); ++i) {  // the later ones were found first
+      order[i] = static_cast<int64_t>(plan_.first ? i : order.size() - 1 - i);
+    }
+    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
       const auto x = static_cast<size_t>(a);
       const auto y = static_cast<size_t>(b);
       if (frame.ts[x] != frame.ts[y]) return frame.ts[x] < frame.ts[y];
@@ -143,17 +143,14 @@ class NearestRows {
       return false;
     });
     std::vector<exec::Column> columns = KeyColumns(frame, found.symbol->code(), order);
-    for (const size_t slot : slots_) {
-      columns.push_back(frame.rows() == 0 ? exec::Column(side_.DefOf(slot).type)
-                                          : PickColumn(frame, slot, order));
-    }
+    choice_.Append(frame, *found.symbol, order, &columns);
     return run_.output->Append(std::move(columns), found.symbol->table().cut().symbols);
   }
 
   const LastBy& plan_;
   Side side_;
   const Run& run_;
-  std::vector<size_t> slots_;
+  Choice choice_;
   std::vector<size_t> by_;
   std::vector<size_t> series_;
 };

@@ -108,7 +108,9 @@ struct Found {
 }  // namespace
 
 bool MemoryMayAnswer(const LastBy& op) {
-  return !op.first && op.count == 1 && op.by.empty() && op.from.where.empty();
+  const Selection& from = op.from;
+  return !op.first && op.count == 1 && op.by.empty() && from.where.empty() &&
+         from.rows == nullptr && from.query == nullptr;
 }
 
 std::optional<std::vector<size_t>> FixedColumns(const column::TableSchema& schema,
@@ -138,7 +140,7 @@ std::optional<ResultBatch> LastInMemory(const Plan& plan, const Engine::Ports& p
   const auto* op = std::get_if<LastBy>(&plan.op);
   if (op == nullptr || !MemoryMayAnswer(*op)) return std::nullopt;
   const ShardView* view = ShardOf(*op, ports);
-  if (view == nullptr || plan.limit.has_value()) return std::nullopt;
+  if (view == nullptr || plan.limit.has_value() || !plan.order.empty()) return std::nullopt;
   const StatusOr<column::SchemaPtr> schema = ports.catalog->Find(op->from.tenant, op->from.table);
   if (!schema.ok()) return std::nullopt;
   const auto columns = FixedColumns(**schema, op->columns);

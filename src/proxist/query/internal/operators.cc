@@ -26,26 +26,6 @@ Span SpanOf(Timestamp begin, Timestamp end) {
   return {std::max(begin, kMinRowTimestamp), end == Timestamp::Max() ? end : Before(end)};
 }
 
-StatusOr<std::vector<size_t>> ChosenSlots(Side* side, const std::vector<std::string>& names) {
-  std::vector<size_t> slots;
-  if (names.empty()) {
-    for (const column::ColumnDef& def : side->schema()->columns) {
-      PX_ASSIGN_OR_RETURN(slots.emplace_back(), side->Slot(def.name, "columns"));
-    }
-    return slots;
-  }
-  std::vector<std::string> seen;
-  for (const std::string& name : names) {
-    if (std::find(seen.begin(), seen.end(), name) != seen.end()) {
-      return InvalidArgument("columns: '{}' is chosen twice", name);
-    }
-    seen.push_back(name);
-    if (name == "symbol" || name == "ts" || name == "seq") continue;
-    PX_ASSIGN_OR_RETURN(slots.emplace_back(), side->Slot(name, "columns"));
-  }
-  return slots;
-}
-
 std::vector<exec::Column> KeyColumns(const exec::Frame& frame, uint32_t symbol,
                                      std::span<const int64_t> rows) {
   using column::TypeKind;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "proxist/query/internal/choice.h"
 #include "proxist/query/internal/cut.h"
 #include "proxist/query/internal/output.h"
 #include "proxist/query/internal/side.h"
@@ -24,7 +25,8 @@ Status RunLastBy(const LastBy& plan, Side side, const Run& run);
 Status RunRange(const Range& plan, Side side, const Run& run);
 Status RunBars(const Bars& plan, Side side, const Run& run);
 Status RunRolling(const Rolling& plan, Side side, const Run& run);
-Status RunAsof(const Asof& plan, Side left, Side right, const Run& run);
+/// `rights` as in the plan.
+Status RunAsof(const Asof& plan, Side left, std::vector<Side> rights, const Run& run);
 Status RunBook(const Book& plan, Side side, const Run& run);
 Status RunWindowJoin(const WindowJoin& plan, Side left, Side right, const Run& run);
 
@@ -34,10 +36,6 @@ StatusOr<std::pair<std::vector<size_t>, std::vector<size_t>>> GroupSlotsOfBoth(
 
 /// The closed span of [begin, end); empty when from > to. `end` of Max has no bound.
 Span SpanOf(Timestamp begin, Timestamp end);
-
-/// The table columns that `names` choose, as slots; all when empty. symbol, ts and seq are always
-/// in an answer and may be named. A name twice is INVALID_ARGUMENT.
-StatusOr<std::vector<size_t>> ChosenSlots(Side* side, const std::vector<std::string>& names);
 
 /// symbol, ts and seq of the rows of a frame.
 std::vector<exec::Column> KeyColumns(const exec::Frame& frame, uint32_t symbol,

@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <deque>
+#include <numeric>
 #include <string>
+#include <utility>
 
 #include "proxist/base/check.h"
+#include "proxist/exec/value_order.h"
 
 namespace proxist::query::internal {
 namespace {
@@ -19,8 +22,10 @@ struct Output::Texts {
   uint64_t bytes = 0;
 };
 
-std::string UniqueName(std::string name, std::vector<std::string>* taken) {
-  while (std::find(taken->begin(), taken->end(), name) != taken->end()) name = "right_" + name;
+std::string UniqueName(std::string name, std::vector<std::string>* taken, std::string_view prefix) {
+  while (std::find(taken->begin(), taken->end(), name) != taken->end()) {
+    name.insert(0, prefix.empty() ? "right_" : prefix);
+  }
   taken->push_back(name);
   return name;
 }
@@ -85,6 +90,15 @@ Status Output::Append(std::vector<exec::Column> columns,
   PX_CHECK(columns.size() == names_.size());
   size_t rows = columns[0].rows();
   for (const exec::Column& column : columns) PX_CHECK(column.rows() == rows);
+  if (!order_.empty()) {
+    PX_RETURN_IF_ERROR(CheckOrder());
+    Open();
+    Take(columns, 0, rows, symbols.get());
+    rows_ += rows;
+    constexpr uint64_t kSlackRows = 65536;
+    if (limit_.has_value() && open_[0].rows() / 2 > std::max(*limit_, kSlackRows)) KeepFirst();
+    return Account();
+  }
   if (limit_.has_value()) rows = std::min<uint64_t>(rows, *limit_ - rows_);
   for (size_t begin = 0; begin < rows;) {
     Open();
@@ -94,11 +108,12 @@ Status Output::Append(std::vector<exec::Column> columns,
     if (open_[0].rows() == batch_rows_) PX_RETURN_IF_ERROR(CutFull());
   }
   rows_ += rows;
-  return OkStatus();
+  return Account();
 }
 
 bool Output::WritesInPlace(const std::shared_ptr<exec::Symbols>& symbols) const {
-  return symbols == shared_ && std::none_of(names_.begin(), names_.end(), [](const auto& column) {
+  return symbols == shared_ && order_.empty() &&
+         std::none_of(names_.begin(), names_.end(), [](const auto& column) {
            return column.second.kind == column::TypeKind::kString;
          });
 }
@@ -117,10 +132,10 @@ std::span<exec::Column> Output::InPlace(size_t* rows) {
 
 Status Output::Wrote(size_t rows) {
   rows_ += rows;
-  return open_[0].rows() == batch_rows_ ? CutFull() : OkStatus();
+  return open_[0].rows() == batch_rows_ ? CutFull() : Account();
 }
 
-Status Output::Cut() {
+void Output::Cut() {
   ResultBatch batch;
   for (size_t c = 0; c < open_.size(); ++c) {
     held_bytes_ += open_[c].rows() * open_[c].stride();
@@ -131,18 +146,16 @@ Status Output::Cut() {
   batch.keepalive.push_back(texts_);
   held_.push_back(std::move(batch));
   open_.clear();
-  return OkStatus();
 }
 
 Status Output::CutFull() {
-  PX_RETURN_IF_ERROR(Cut());
+  Cut();
   if (!streams_.has_value()) streams_ = safe_ != nullptr && safe_();
   return *streams_ || held_bytes_ > kHeldBytes ? Flush() : OkStatus();
 }
 
 Status Output::Flush() {
   for (ResultBatch& batch : held_) {
-    started_ = true;
     PX_RETURN_IF_ERROR((*sink_)(std::move(batch)));
   }
   held_.clear();
@@ -150,9 +163,85 @@ Status Output::Flush() {
   return OkStatus();
 }
 
+/// Counts what is held until the end.
+Status Output::Account() {
+  if (budget_ == nullptr || open_.empty()) return OkStatus();
+  uint64_t bytes = texts_->bytes;
+  for (const exec::Column& column : open_) bytes += column.rows() * column.stride();
+  const uint64_t before = std::exchange(kept_bytes_, 0);
+  PX_RETURN_IF_ERROR(budget_->Keep(before, bytes));
+  kept_bytes_ = bytes;
+  return OkStatus();
+}
+
+Status Output::CheckOrder() {
+  if (!order_columns_.empty()) return OkStatus();
+  for (const OrderKey& key : order_) {
+    const auto at = std::find_if(names_.begin(), names_.end(),
+                                 [&](const auto& column) { return column.first == key.column; });
+    if (at == names_.end()) {
+      std::string names;
+      for (const auto& [name, type] : names_) names += (names.empty() ? "" : ", ") + name;
+      return InvalidArgument("order: the answer has no column '{}'; it has {}", key.column, names);
+    }
+    order_columns_.push_back(static_cast<size_t>(at - names_.begin()));
+  }
+  return OkStatus();
+}
+
+std::vector<int64_t> Output::Sorted() const {
+  std::vector<exec::ValueOrder> columns;
+  for (const size_t column : order_columns_) columns.emplace_back(open_[column], *symbols_);
+  std::vector<int64_t> rows(open_[0].rows());
+  std::iota(rows.begin(), rows.end(), 0);
+  std::stable_sort(rows.begin(), rows.end(), [&](int64_t a, int64_t b) {
+    for (size_t k = 0; k < columns.size(); ++k) {
+      const int sign = columns[k].Compare(static_cast<uint32_t>(a), static_cast<uint32_t>(b));
+      if (sign != 0) return order_[k].descending ? sign > 0 : sign < 0;
+    }
+    return false;
+  });
+  return rows;
+}
+
+/// Forgets rows that cannot be among the first ones any more.
+void Output::KeepFirst() {
+  std::vector<int64_t> rows = Sorted();
+  rows.resize(*limit_);
+  const std::vector<exec::Column> all = std::exchange(open_, {});
+  const std::shared_ptr<Texts> texts = std::exchange(texts_, std::make_shared<Texts>());
+  open_ = EmptyColumns();
+  std::vector<exec::Column> first;
+  for (const exec::Column& column : all) {
+    first.emplace_back(column.type()).AppendGather(column, rows.data(), rows.size());
+  }
+  Take(first, 0, rows.size(), symbols_.get());
+}
+
+void Output::CutSorted() {
+  std::vector<int64_t> rows = Sorted();
+  if (limit_.has_value() && rows.size() > *limit_) rows.resize(*limit_);
+  const std::vector<exec::Column> all = std::exchange(open_, {});
+  for (size_t begin = 0; begin == 0 || begin < rows.size();) {
+    const size_t end = std::min<uint64_t>(rows.size(), begin + batch_rows_);
+    open_ = EmptyColumns();
+    for (size_t c = 0; c < all.size(); ++c) {
+      open_[c].AppendGather(all[c], rows.data() + begin, end - begin);
+    }
+    Cut();
+    if (end == begin) break;
+    begin = end;
+  }
+}
+
 Status Output::Finish() {
   if (open_.empty() && rows_ == 0) Open();
-  if (!open_.empty()) PX_RETURN_IF_ERROR(Cut());
+  if (!order_.empty()) {
+    PX_RETURN_IF_ERROR(CheckOrder());
+    if (!open_.empty()) CutSorted();
+    return Flush();
+  }
+  if (!open_.empty()) Cut();
   return Flush();
 }
 

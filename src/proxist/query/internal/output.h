@@ -8,10 +8,12 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proxist/query/engine.h"
 #include "proxist/query/internal/budget.h"
+#include "proxist/query/plan.h"
 
 namespace proxist::query::internal {
 
@@ -31,6 +33,14 @@ class Output {
   /// `safe` is asked when the first batch is full. True: nothing that the query reads can be
   /// overtaken, so batches go out as they are filled.
   void StreamIf(std::function<bool()> safe) { safe_ = std::move(safe); }
+  /// The answer is sorted, and the limit counts after that. All rows are held until the end, at the
+  /// cost of `budget`; with a limit at most about twice as many as it says.
+  void SortBy(std::vector<OrderKey> order, Budget* budget) {
+    order_ = std::move(order);
+    budget_ = budget;
+  }
+  /// The whole answer is one batch, at the cost of `budget`.
+  void HoldAll(Budget* budget) { budget_ = budget; }
   /// Before the first Append. Names are made unique by the caller.
   void AddColumn(std::string name, column::Type type);
   /// Columns in the order of AddColumn, of equal length; symbol codes of `symbols`.
@@ -46,13 +56,13 @@ class Output {
   std::span<exec::Column> InPlace(size_t* rows);
   Status Wrote(size_t rows);
   /// The limit is reached: nothing more is needed.
-  [[nodiscard]] bool full() const { return limit_.has_value() && rows_ >= *limit_; }
+  [[nodiscard]] bool full() const {
+    return limit_.has_value() && (rows_ >= *limit_ && (order_.empty() || *limit_ == 0));
+  }
   /// Rows that may still come out.
   [[nodiscard]] std::optional<uint64_t> room() const {
-    return limit_.has_value() ? std::optional(*limit_ - rows_) : std::nullopt;
+    return limit_.has_value() && order_.empty() ? std::optional(*limit_ - rows_) : std::nullopt;
   }
-  /// True once the caller has seen rows.
-  [[nodiscard]] bool started() const { return started_; }
   /// Hands over the rest; an empty answer is one batch without rows.
   Status Finish();
 
@@ -61,9 +71,14 @@ class Output {
   void Open();
   void Take(const std::vector<exec::Column>& columns, size_t begin, size_t end,
             const exec::Symbols* symbols);
-  Status Cut();
+  void Cut();
   Status CutFull();
   Status Flush();
+  Status Account();
+  Status CheckOrder();
+  [[nodiscard]] std::vector<int64_t> Sorted() const;
+  void KeepFirst();
+  void CutSorted();
 
   const Sink* sink_;
   uint64_t batch_rows_;
@@ -78,12 +93,16 @@ class Output {
   std::shared_ptr<Texts> texts_;  // bytes of strings
   std::vector<ResultBatch> held_;
   uint64_t held_bytes_ = 0;
-  bool started_ = false;
+  std::vector<OrderKey> order_;
+  std::vector<size_t> order_columns_;  // by key, once they are known
+  Budget* budget_ = nullptr;           // of what is held until the end; null: nothing is
+  uint64_t kept_bytes_ = 0;            // counted there
   std::function<bool()> safe_;
   std::optional<bool> streams_;
 };
 
-/// `name`, with right_ in front until it differs from all of `taken`; it joins them.
-std::string UniqueName(std::string name, std::vector<std::string>* taken);
+/// `name`, with `prefix` in front until it differs from all of `taken`; it joins them.
+std::string UniqueName(std::string name, std::vector<std::string>* taken,
+                       std::string_view prefix = "right_");
 
 }  // namespace proxist::query::internal

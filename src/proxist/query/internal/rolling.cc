@@ -17,7 +17,7 @@ class RollingWindows {
       : plan_(plan), side_(std::move(side)), run_(run), span_(SpanOf(plan.begin, plan.end)) {}
 
   Status Start() {
-    PX_ASSIGN_OR_RETURN(slots_, ChosenSlots(&side_, plan_.columns));
+    PX_ASSIGN_OR_RETURN(choice_, Choice::Make(&side_, plan_.columns));
     PX_ASSIGN_OR_RETURN(by_, side_.GroupSlots(plan_.by));
     const AggregateScope scope{"rolling", plan_.price, plan_.size, /*averages=*/true};
     PX_ASSIGN_OR_RETURN(Aggregates aggregates, Aggregates::Make(&side_, scope, plan_.aggregates));
@@ -78,9 +78,7 @@ class RollingWindows {
     output.AddColumn("symbol", {column::TypeKind::kSymbol, 0});
     output.AddColumn("ts", {column::TypeKind::kTimestamp, 0});
     output.AddColumn("seq", {column::TypeKind::kUint64, 0});
-    for (const size_t slot : slots_) {
-      output.AddColumn(side_.DefOf(slot).name, side_.DefOf(slot).type);
-    }
+    for (size_t i = 0; i < choice_.size(); ++i) output.AddColumn(choice_.name(i), choice_.type(i));
     for (size_t i = 0; i < aggregates_->size(); ++i) {
       output.AddColumn(aggregates_->name(i), aggregates_->type(i));
     }
@@ -209,7 +207,7 @@ class RollingWindows {
     rows.reserve(last - first);
     for (size_t row = first; row < last; ++row) rows.push_back(static_cast<int64_t>(row));
     std::vector<exec::Column> columns = KeyColumns(frame, symbol.code(), rows);
-    for (const size_t slot : slots_) columns.push_back(PickColumn(frame, slot, rows));
+    choice_.Append(frame, symbol, rows, &columns);
     for (exec::Column& of : values) {
       if (rows.size() == frame.rows()) {
         columns.push_back(std::move(of));
@@ -225,7 +223,7 @@ class RollingWindows {
   const Run& run_;
   Span span_;
   exec::Window window_;
-  std::vector<size_t> slots_;
+  Choice choice_;
   std::vector<size_t> by_;
   std::optional<Aggregates> aggregates_;
 };

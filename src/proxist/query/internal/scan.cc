@@ -83,6 +83,12 @@ bool SymbolScan::NeedsHistory(Span span, std::span<const uint32_t> series) const
 std::optional<Timestamp> SymbolScan::StepBack(Timestamp at, size_t rows,
                                               std::span<const uint32_t> series) const {
   std::optional<Timestamp> best;
+  if (given_ != nullptr) {
+    const std::vector<int64_t>& ts = given_->ts;
+    const auto end = std::upper_bound(ts.begin(), ts.end(), at.ns());
+    const auto before = static_cast<size_t>(end - ts.begin());
+    return before < rows ? best : Timestamp(ts[before - rows]);
+  }
   for (const uint32_t i : Chosen(series)) {
     const Series& one = series_[i];
     std::optional<Timestamp> bound;
@@ -98,6 +104,12 @@ std::optional<Timestamp> SymbolScan::StepBack(Timestamp at, size_t rows,
 std::optional<Timestamp> SymbolScan::StepForward(Timestamp at, size_t rows,
                                                  std::span<const uint32_t> series) const {
   std::optional<Timestamp> best;
+  if (given_ != nullptr) {
+    const std::vector<int64_t>& ts = given_->ts;
+    const auto first = std::lower_bound(ts.begin(), ts.end(), at.ns());
+    const auto after = static_cast<size_t>(ts.end() - first);
+    return after < rows ? best : Timestamp(first[static_cast<ptrdiff_t>(rows) - 1]);
+  }
   for (const uint32_t i : Chosen(series)) {
     const Series& one = series_[i];
     std::optional<Timestamp> bound;
@@ -186,7 +198,7 @@ void SymbolScan::CollectPieces(uint32_t index, Span span, const ColdPart* cold,
 std::optional<std::vector<Piece>> SymbolScan::HotPieces(Span span) {
   span.from = std::max(span.from, kMinRowTimestamp);
   if (span.from > span.to) return std::vector<Piece>();
-  if (HistorySpan(span, {}).has_value()) return std::nullopt;
+  if (given_ != nullptr || HistorySpan(span, {}).has_value()) return std::nullopt;
   if (series_.size() == 1) {
     std::vector<Piece> pieces;
     CollectPieces(0, span, nullptr, nullptr, &pieces);
@@ -211,6 +223,7 @@ StatusOr<exec::Frame> SymbolScan::ReadRows(Span span, std::span<const uint32_t> 
                                            SeriesTotals* totals) {
   span.from = std::max(span.from, kMinRowTimestamp);
   if (span.from > span.to) return MakeFrame({}, table_->columns_, table_->schema());
+  if (given_ != nullptr) return ReadGiven(span);
   if (NeedsHistory(span, series)) {
     const TableScan::Request request{this, span, {series.begin(), series.end()}};
     PX_RETURN_IF_ERROR(table_->Prefetch({&request, 1}));
@@ -238,6 +251,24 @@ StatusOr<exec::Frame> SymbolScan::ReadRows(Span span, std::span<const uint32_t> 
   return frame;
 }
 
+StatusOr<exec::Frame> SymbolScan::ReadGiven(Span span) const {
+  const std::vector<int64_t>& ts = given_->ts;
+  const auto first = std::lower_bound(ts.begin(), ts.end(), span.from.ns());
+  const auto last = std::upper_bound(first, ts.end(), span.to.ns());
+  const auto begin = static_cast<size_t>(first - ts.begin());
+  const auto end = static_cast<size_t>(last - ts.begin());
+  PX_RETURN_IF_ERROR(table_->context_->budget->Charge((end - begin) * table_->RowBytes()));
+  exec::Frame frame;
+  frame.ts.assign(first, last);
+  frame.seq.assign(given_->seq.begin() + (first - ts.begin()),
+                   given_->seq.begin() + (last - ts.begin()));
+  for (const exec::Column& column : given_->columns) {
+    frame.columns.emplace_back(column.type()).AppendRange(column, begin, end);
+  }
+  frame.keepalive = {given_};
+  return frame;
+}
+
 // --- TableScan ---
 
 TableScan::TableScan(QueryContext* context, ShardCut* cut, column::SchemaPtr schema,
@@ -262,6 +293,16 @@ std::unique_ptr<SymbolScan> TableScan::Open(std::string_view symbol, uint32_t co
   for (const hot::SeriesSnapshot& snapshot : snapshots) scan->AddSeries(snapshot);
   scan->persisted_ = cut_->guard.persisted();
   NoteSeam(*scan);
+  return scan;
+}
+
+std::unique_ptr<SymbolScan> TableScan::OpenGiven(std::string_view symbol,
+                                                 std::shared_ptr<const exec::Frame> given) {
+  auto scan = std::make_unique<SymbolScan>();
+  scan->table_ = this;
+  scan->text_ = symbol;
+  scan->code_ = cut_->symbols->Code(symbol);
+  scan->given_ = std::move(given);
   return scan;
 }
 

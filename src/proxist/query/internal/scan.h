@@ -97,6 +97,7 @@ class SymbolScan {
   /// The closed span of history that `span` needs, if any.
   [[nodiscard]] std::optional<Span> HistorySpan(Span span, std::span<const uint32_t> series) const;
   StatusOr<exec::Frame> ReadRows(Span span, std::span<const uint32_t> series, SeriesTotals* totals);
+  [[nodiscard]] StatusOr<exec::Frame> ReadGiven(Span span) const;
   void CollectPieces(uint32_t index, Span span, const ColdPart* cold, SeriesTotals* totals,
                      std::vector<Piece>* pieces) const;
 
@@ -104,6 +105,7 @@ class SymbolScan {
   std::string text_;
   uint32_t code_ = 0;
   Lsn persisted_;
+  std::shared_ptr<const exec::Frame> given_;  // all its rows, when no table has them
   std::vector<Series> series_;
   std::vector<ColdPart> cold_;
 };
@@ -118,6 +120,9 @@ class TableScan {
   /// The series of the symbol with this code as they stand now; nullptr when the table has none of
   /// it at the cut.
   std::unique_ptr<SymbolScan> Open(std::string_view symbol, uint32_t code);
+  /// A symbol whose rows no table has: those of `given`, sorted, with the columns of this scan.
+  std::unique_ptr<SymbolScan> OpenGiven(std::string_view symbol,
+                                        std::shared_ptr<const exec::Frame> given);
   /// Reads what `requests` need of history in as few requests as their spans allow.
   struct Request {
     SymbolScan* symbol;

@@ -40,15 +40,21 @@ exec::PredicateInput InputOf(const exec::Frame& frame, SymbolScan& symbol,
   return input;
 }
 
-StatusOr<Side> Side::Make(const QueryContext& context, const Selection& selection) {
+StatusOr<Side> Side::Make(const QueryContext& context, const Selection& selection,
+                          std::shared_ptr<const GivenRows> given) {
   Side side;
-  PX_ASSIGN_OR_RETURN(side.schema_,
-                      context.ports->catalog->Find(selection.tenant, selection.table));
+  if (given != nullptr) {
+    side.schema_ = given->schema();
+    side.given_ = std::move(given);
+  } else {
+    PX_ASSIGN_OR_RETURN(side.schema_,
+                        context.ports->catalog->Find(selection.tenant, selection.table));
+  }
   if (selection.where.empty()) return side;
   StatusOr<exec::Predicate> where =
       exec::Predicate::Compile(selection.where, PredicateColumns(*side.schema_));
   if (!where.ok()) {
-    return Annotate(where.status(), fmt::format("predicate on {}", selection.table));
+    return Annotate(where.status(), fmt::format("predicate on {}", side.schema_->name));
   }
   PX_ASSIGN_OR_RETURN(side.where_slots_, side.SlotsOf(where->columns(), "where"));
   side.where_ = std::move(*where);
@@ -60,8 +66,8 @@ StatusOr<size_t> Side::Slot(std::string_view name, std::string_view what) {
   if (!column.has_value()) {
     std::vector<std::string> names;
     for (const column::ColumnDef& def : schema_->columns) names.push_back(def.name);
-    return InvalidArgument("{}: table {} has no column '{}'; it has {}", what, schema_->name, name,
-                           Joined(names));
+    return InvalidArgument("{}: {}{} has no column '{}'; it has {}", what,
+                           given_ == nullptr ? "table " : "", schema_->name, name, Joined(names));
   }
   const auto known = std::find(columns_.begin(), columns_.end(), *column);
   if (known != columns_.end()) return static_cast<size_t>(known - columns_.begin());
@@ -117,14 +123,16 @@ void Side::Select(const exec::Frame& frame, SymbolScan& symbol, std::vector<uint
 std::unique_ptr<SymbolScan> Side::Open(QueryContext* context, const QuerySymbol& symbol) {
   std::unique_ptr<TableScan>& scan = scans_[symbol.cut];
   if (scan == nullptr) scan = std::make_unique<TableScan>(context, symbol.cut, schema_, columns_);
-  return scan->Open(symbol.text, symbol.code);
+  if (given_ == nullptr) return scan->Open(symbol.text, symbol.code);
+  auto rows = given_->FrameOf(symbol.text, columns_, symbol.cut->symbols.get());
+  return rows == nullptr ? nullptr : scan->OpenGiven(symbol.text, std::move(rows));
 }
 
 bool Side::TotalsFit(std::span<const size_t> by) const {
   const std::vector<size_t>& series = schema_->series;
-  return !has_where() && std::all_of(by.begin(), by.end(), [&](size_t slot) {
-    return std::find(series.begin(), series.end(), columns_[slot]) != series.end();
-  });
+  return given_ == nullptr && !has_where() && std::all_of(by.begin(), by.end(), [&](size_t slot) {
+           return std::find(series.begin(), series.end(), columns_[slot]) != series.end();
+         });
 }
 
 std::optional<std::vector<Side::SeriesGroup>> Side::SeriesGroups(

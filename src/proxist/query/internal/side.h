@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "proxist/exec/expression.h"
+#include "proxist/query/internal/given.h"
 #include "proxist/query/internal/scan.h"
 #include "proxist/query/plan.h"
 
@@ -19,10 +20,13 @@ namespace proxist::query::internal {
 class Side {
  public:
   /// Looks up the table and compiles the predicate. NOT_FOUND and INVALID_ARGUMENT name what
-  /// exists.
-  static StatusOr<Side> Make(const QueryContext& context, const Selection& selection);
+  /// exists. `given` takes the table's place where there is none.
+  static StatusOr<Side> Make(const QueryContext& context, const Selection& selection,
+                             std::shared_ptr<const GivenRows> given = nullptr);
 
   [[nodiscard]] const column::SchemaPtr& schema() const { return schema_; }
+  /// nullptr: the rows are a table's.
+  [[nodiscard]] const GivenRows* given() const { return given_.get(); }
   /// Where the column stands in frames; it is read from now on. INVALID_ARGUMENT lists the table's
   /// columns; `what` says what wanted it.
   StatusOr<size_t> Slot(std::string_view name, std::string_view what);
@@ -63,6 +67,7 @@ class Side {
 
  private:
   column::SchemaPtr schema_;
+  std::shared_ptr<const GivenRows> given_;
   std::vector<size_t> columns_;  // by slot: index into schema_->columns
   std::optional<exec::Predicate> where_;
   std::vector<int> where_slots_;

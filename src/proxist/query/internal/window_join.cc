@@ -28,7 +28,7 @@ class JoinedWindows {
     if (from_ > plan_.after) {
       return InvalidArgument("window-join: the window ends before it begins");
     }
-    PX_ASSIGN_OR_RETURN(slots_, ChosenSlots(&left_, plan_.columns));
+    PX_ASSIGN_OR_RETURN(choice_, Choice::Make(&left_, plan_.columns));
     PX_ASSIGN_OR_RETURN(std::tie(left_by_, right_by_),
                         GroupSlotsOfBoth(&left_, &right_, plan_.by, "window-join"));
     const AggregateScope scope{"window-join", plan_.price, plan_.size};
@@ -55,8 +55,8 @@ class JoinedWindows {
     output.AddColumn("ts", {column::TypeKind::kTimestamp, 0});
     output.AddColumn("seq", {column::TypeKind::kUint64, 0});
     std::vector<std::string> taken = {"symbol", "ts", "seq"};
-    for (const size_t slot : slots_) {
-      output.AddColumn(UniqueName(left_.DefOf(slot).name, &taken), left_.DefOf(slot).type);
+    for (size_t i = 0; i < choice_.size(); ++i) {
+      output.AddColumn(UniqueName(choice_.name(i), &taken), choice_.type(i));
     }
     for (size_t i = 0; i < aggregates_->size(); ++i) {
       output.AddColumn(UniqueName(aggregates_->name(i), &taken), aggregates_->type(i));
@@ -119,7 +119,7 @@ class JoinedWindows {
               const exec::JoinSlices& join, const std::vector<exec::Column>& values) {
     const std::vector<int64_t> left_rows(rows.begin(), rows.end());
     std::vector<exec::Column> columns = KeyColumns(left, symbol.code(), left_rows);
-    for (const size_t slot : slots_) columns.push_back(PickColumn(left, slot, left_rows));
+    choice_.Append(left, symbol, left_rows, &columns);
     std::vector<int64_t> position(rows.size());
     for (size_t k = 0; k < join.left.size(); ++k) {
       position[join.left[k]] = static_cast<int64_t>(k);
@@ -136,7 +136,7 @@ class JoinedWindows {
   Side right_;
   const Run& run_;
   const Duration from_;
-  std::vector<size_t> slots_;
+  Choice choice_;
   std::vector<size_t> left_by_;
   std::vector<size_t> right_by_;
   std::optional<Aggregates> aggregates_;
