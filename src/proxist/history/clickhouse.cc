@@ -9,11 +9,14 @@
 
 #include "proxist/base/check.h"
 #include "proxist/history/internal/clickhouse_errors.h"
+#include "proxist/history/internal/request_guard.h"
+#include "proxist/history/internal/sql.h"
 
 namespace proxist::history {
 namespace {
 
 constexpr Duration kConnectTimeout = Duration::Seconds(5);
+constexpr Duration kCheckTimeout = Duration::Seconds(5);
 constexpr size_t kMaxErrorBytes = 64 << 10;
 
 struct CurlLibrary {
@@ -86,6 +89,11 @@ struct Connection::Impl {
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, OnBody);
     curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, OnHeader);
     curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error);
+    curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, OnProgress);
+  }
+  static int OnProgress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+    const auto* rules = static_cast<const RequestRules*>(user);
+    return rules->give_up && rules->give_up() ? 1 : 0;
   }
   ~Impl() {
     curl_easy_cleanup(handle);
@@ -121,6 +129,9 @@ struct Connection::Impl {
                      std::min<long>(timeout_ms, kConnectTimeout.ns() / 1'000'000));
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, &response);
     curl_easy_setopt(handle, CURLOPT_HEADERDATA, &response);
+    const RequestRules* rules = RequestGuard::current();
+    curl_easy_setopt(handle, CURLOPT_NOPROGRESS, rules == nullptr ? 1L : 0L);
+    curl_easy_setopt(handle, CURLOPT_XFERINFODATA, const_cast<RequestRules*>(rules));
     error[0] = '\0';
     const CURLcode code = curl_easy_perform(handle);
     curl_easy_setopt(handle, CURLOPT_POSTFIELDS, nullptr);
@@ -133,6 +144,32 @@ struct Connection::Impl {
                       response.body.substr(0, 200));
     }
     return std::move(response.body);
+  }
+
+  /// As Post; the answer of a server that was connected to anew counts once it is known to be ours.
+  StatusOr<std::string> PostChecked(const std::string& target, std::string_view body,
+                                    Duration timeout, size_t max_bytes) {
+    StatusOr<std::string> answer = Post(target, body, timeout, max_bytes);
+    long connects = 0;
+    curl_easy_getinfo(handle, CURLINFO_NUM_CONNECTS, &connects);
+    const RequestRules* rules = RequestGuard::current();
+    if (connects == 0 || rules == nullptr || rules->incarnation.empty() || !answer.ok()) {
+      return answer;
+    }
+    PX_ASSIGN_OR_RETURN(const std::string stored, Incarnation(kCheckTimeout));
+    if (stored == rules->incarnation) return answer;
+    return DataLoss(
+        "{} {}, expected is that of data directory {}: it was emptied or replaced", address.url,
+        stored.empty() ? "holds no history" : "holds the history of " + stored, rules->incarnation);
+  }
+
+  StatusOr<std::string> Incarnation(Duration timeout) {
+    constexpr size_t kMaxIdBytes = 1 << 16;
+    const StatusOr<std::string> hex =
+        Post(Target({}, {{"readonly", "2"}}, timeout), kIncarnationSql, timeout, kMaxIdBytes);
+    if (absl::IsNotFound(hex.status())) return std::string();
+    PX_RETURN_IF_ERROR(hex.status());
+    return DecodeIncarnation(*hex);
   }
 
   [[nodiscard]] Status TransportError(CURLcode code, const Response& response) const {
@@ -148,6 +185,9 @@ struct Connection::Impl {
     }
     if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
       return InvalidArgument("{}: {}", address.url, why);
+    }
+    if (code == CURLE_ABORTED_BY_CALLBACK) {
+      return Unavailable("{}: given up, history does not answer", address.url);
     }
     if (code == CURLE_OUT_OF_MEMORY) return ResourceExhausted("{}: {}", address.url, why);
     return Unavailable("{}: {}", address.url, why);
@@ -166,13 +206,14 @@ Connection::Connection(Connection&&) noexcept = default;
 
 StatusOr<std::string> Connection::Query(std::string_view sql, const Settings& settings,
                                         Duration timeout, size_t max_bytes) {
-  return impl_->Post(impl_->Target({}, settings, timeout), sql, timeout, max_bytes);
+  return impl_->PostChecked(impl_->Target({}, settings, timeout), sql, timeout, max_bytes);
 }
 
 Status Connection::Insert(std::string_view sql, ByteSpan body, const Settings& settings,
                           Duration timeout) {
   constexpr size_t kMaxAnswerBytes = 1 << 20;
-  return impl_->Post(impl_->Target(sql, settings, timeout), AsText(body), timeout, kMaxAnswerBytes)
+  return impl_
+      ->PostChecked(impl_->Target(sql, settings, timeout), AsText(body), timeout, kMaxAnswerBytes)
       .status();
 }
 
