@@ -51,17 +51,20 @@ void Stop(pid_t pid) {
 }  // namespace
 
 StatusOr<std::unique_ptr<OwnServer>> OwnServer::Start(const std::string& parent,
-                                                      const std::string& history) {
+                                                      const std::string& history,
+                                                      const std::vector<std::string>& options) {
   PX_ASSIGN_OR_RETURN(TemporaryDirectory directory, TemporaryDirectory::Make(parent));
   const std::string server = ServerPath();
   const std::string data = directory.path() + "/data";
-  const char* arguments[] = {server.c_str(),  "--data", data.c_str(),  "--grpc",
-                             "127.0.0.1:0",   "--http", "127.0.0.1:0", "--history",
-                             history.c_str(), nullptr};
+  std::vector<const char*> arguments = {server.c_str(), "--data",      data.c_str(),
+                                        "--grpc",       "127.0.0.1:0", "--http",
+                                        "127.0.0.1:0",  "--history",   history.c_str()};
+  for (const std::string& option : options) arguments.push_back(option.c_str());
+  arguments.push_back(nullptr);
   int out[2];
   if (pipe2(out, O_CLOEXEC) != 0) return Unavailable("no pipe: {}", std::strerror(errno));
   const pid_t pid = fork();
-  if (pid == 0) BecomeServer(out[1], arguments);
+  if (pid == 0) BecomeServer(out[1], arguments.data());
   close(out[1]);
   const std::string line = pid > 0 ? ReadLine(out[0]) : "";
   close(out[0]);

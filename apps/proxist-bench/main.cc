@@ -12,6 +12,7 @@
 #include "apps/proxist-bench/columns/generate.h"
 #include "apps/proxist-bench/columns/run.h"
 #include "apps/proxist-bench/commands.h"
+#include "apps/proxist-bench/history/run.h"
 #include "proxist/api/rpc_status.h"
 
 namespace proxist::bench {
@@ -28,6 +29,7 @@ struct Options {
   GenerateOptions generate;
   ReadersOptions readers;
   SnapshotBenchOptions snapshot;
+  HistoryBenchOptions history;
   std::string output = "table";
   bool agreed = true;  // what was computed twice came out the same
 };
@@ -133,6 +135,23 @@ void DeclareMeasurements(CLI::App& app, Options& options) {
   snapshot->add_option("--rounds", options.snapshot.rounds)->check(CLI::Range(10, 1'000'000));
 }
 
+void DeclareHistory(CLI::App& app, Options& options) {
+  CLI::App* history = app.add_subcommand(
+      "history", "Persist lag, sustained rate and an outage, beside bare inserts into ClickHouse");
+  HistoryBenchOptions& bench = options.history;
+  history->add_option("--dir", bench.directory, "Where its servers keep their data")->required();
+  history->add_option("--seconds", bench.steady_seconds, "Of steady rows; 0: none")
+      ->check(CLI::Range(0, 86400));
+  history->add_option("--rate", bench.steady_rate, "Steady rows per second")
+      ->check(CLI::Range(100, 10'000'000));
+  history->add_option("--rows", bench.flat_rows, "Sent as fast as they are taken; 0: none")
+      ->check(CLI::Range(0, 100'000'000));
+  history->add_option("--outage-seconds", bench.outage_seconds, "Without ClickHouse; 0: none")
+      ->check(CLI::Range(0, 3600));
+  history->add_option("--outage-rate", bench.outage_rate, "Rows per second meanwhile")
+      ->check(CLI::Range(100, 10'000'000));
+}
+
 void DeclareGenerate(CLI::App& app, Options& options) {
   CLI::App* gen = app.add_subcommand("gen", "Make a directory for query --columns");
   gen->add_option("--dir", options.generate.directory, "Where its files go")->required();
@@ -166,6 +185,13 @@ Status Dispatch(const CLI::App& app, Options& options) {
     Print(options, "ingest beside them", results.ingest);
     return OkStatus();
   }
+  if (app.got_subcommand("history")) {
+    PX_ASSIGN_OR_RETURN(options.agreed, RunHistoryBench(options.history, [&](const Result& result) {
+                          Print(options, "history", {result});
+                          std::fflush(stdout);
+                        }));
+    return OkStatus();
+  }
   if (!options.columns.columns.empty()) {
     options.columns.directory = options.query.directory;
     PX_ASSIGN_OR_RETURN(options.agreed, RunColumnQueries(options.columns));
@@ -194,6 +220,7 @@ int Main(int argc, char** argv) {
   app.fallthrough();
   DeclareFeed(app, options);
   DeclareMeasurements(app, options);
+  DeclareHistory(app, options);
   DeclareGenerate(app, options);
   CLI11_PARSE(app, argc, argv);
   Status status = Dispatch(app, options);

@@ -81,6 +81,16 @@ void AddAdministration(CLI::App* app, Options* options) {
       ->required();
 }
 
+void AddHistory(CLI::App* app, Options* options) {
+  CLI::App* history = app->add_subcommand("history", "Look after ClickHouse's copy of the rows");
+  history->require_subcommand(1);
+  Bind<ResendCommand>(
+      history->add_subcommand(
+          "resend",
+          "Send what an emptied ClickHouse lacks and memory still holds; say what is gone"),
+      options);
+}
+
 void AddKeys(CLI::App* app, Options* options) {
   CLI::App* keys =
       app->add_subcommand("keys", "The keys that log and snapshots are encrypted under");
@@ -109,6 +119,7 @@ std::optional<Options> ParseCommandLine(int argc, char** argv, int* exit_code) {
   AddImport(&app, &options);
   AddQueryCommands(&app, &options);
   AddAdministration(&app, &options);
+  AddHistory(&app, &options);
   AddKeys(&app, &options);
   try {
     app.parse(argc, argv);

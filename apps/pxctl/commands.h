@@ -17,6 +17,7 @@ Status Run(client::Client& client, const Options& options, const QueryCommand& c
 Status Run(client::Client& client, const Options& options, const StatusCommand& command);
 Status Run(client::Client& client, const Options& options, const FlushCommand& command);
 Status Run(client::Client& client, const Options& options, const EvictCommand& command);
+Status Run(client::Client& client, const Options& options, const ResendCommand& command);
 Status Run(client::Client& client, const Options& options, const KeysCommand& command);
 
 /// Writes all of `text` to stdout. CANCELLED when nobody reads it any more.

@@ -44,6 +44,8 @@ struct EvictCommand {
   Timestamp before;
 };
 
+struct ResendCommand {};
+
 struct KeysCommand {
   bool rotate = false;  // else they are listed
   std::string author;
@@ -53,7 +55,7 @@ struct Options {
   std::string server = "127.0.0.1:7401";
   std::string tenant = "default";
   std::variant<ApplyCommand, TablesCommand, ImportCommand, QueryCommand, StatusCommand,
-               FlushCommand, EvictCommand, KeysCommand>
+               FlushCommand, EvictCommand, ResendCommand, KeysCommand>
       command;
 };
 

@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
+#include "proxist/client/history_client.h"
+#include "proxist/v1/history.pb.h"
 #include "proxist/v1/proxist.pb.h"
 
 namespace proxist::pxctl {
@@ -28,13 +30,52 @@ std::string FormatBytes(uint64_t bytes) {
   return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / kMebibyte);
 }
 
-std::string HistoryText(const v1::HistoryStatus& history) {
+/// To tenths of a millisecond.
+Duration Rounded(int64_t ns) { return Duration(ns / 100'000 * 100'000); }
+
+Json HistoryJson(const v1::HistoryStatus& history, const v1::GetFlushResponse& flush) {
+  Json held = Json::array();
+  for (const v1::HeldTable& table : flush.held()) {
+    held.push_back({{"tenant", table.tenant()}, {"name", table.name()}, {"why", table.why()}});
+  }
+  return {{"kind", history.kind()},
+          {"url", history.url()},
+          {"reachable", history.reachable()},
+          {"last_error", history.last_error()},
+          {"last_error_at", history.last_error_at()},
+          {"restarts", history.restarts()},
+          {"inserts", history.inserts()},
+          {"rows", history.rows()},
+          {"failures", history.failures()},
+          {"flush_lag_ns", history.flush_lag_ns()},
+          {"flush_state", flush.state()},
+          {"flush_pause_ns", flush.pause_ns()},
+          {"insert_latency_ns", flush.insert_latency_ns()},
+          {"active_parts", flush.active_parts()},
+          {"part_limit", flush.part_limit()},
+          {"rounds_in_flight", flush.rounds_in_flight()},
+          {"delayed_inserts", flush.delayed_inserts()},
+          {"halted", flush.halted()},
+          {"held_tables", std::move(held)}};
+}
+
+std::string HistoryText(const v1::HistoryStatus& history, const v1::GetFlushResponse& flush) {
   std::string text = fmt::format("history {}", history.kind());
   if (history.kind() == "none") return text + "\n";
   text += fmt::format(" {} {}\n", history.url(), history.reachable() ? "reachable" : "UNREACHABLE");
   text += fmt::format("  {} rows in {} inserts, {} failures, {} restarts, flush lag {}\n",
                       history.rows(), history.inserts(), history.failures(), history.restarts(),
                       FormatDuration(Duration(history.flush_lag_ns())));
+  text += fmt::format(
+      "  flush {}: pause {}, inserts take {}, {} in flight, {} of {} parts, {} inserts delayed by "
+      "ClickHouse\n",
+      flush.state(), FormatDuration(Rounded(flush.pause_ns())),
+      FormatDuration(Rounded(flush.insert_latency_ns())), flush.rounds_in_flight(),
+      flush.active_parts(), flush.part_limit(), flush.delayed_inserts());
+  for (const v1::HeldTable& held : flush.held()) {
+    text += fmt::format("  table {}.{} HELD: {}\n", held.tenant(), held.name(), held.why());
+  }
+  if (!flush.halted().empty()) text += fmt::format("  HALTED: {}\n", flush.halted());
   if (!history.last_error().empty()) {
     text += fmt::format("  last error {}: {}\n", FormatTime(history.last_error_at()),
                         history.last_error());
@@ -91,14 +132,14 @@ std::string ShardsText(const v1::StatusResponse& status) {
   return text;
 }
 
-std::string StatusText(const v1::StatusResponse& status) {
+std::string StatusText(const v1::StatusResponse& status, const v1::GetFlushResponse& flush) {
   std::string text =
       fmt::format("proxist {} {}, up since {}, memory {}, http {}\n", status.version(),
                   status.healthy() ? "healthy" : "NOT HEALTHY", FormatTime(status.started_at()),
                   FormatBytes(status.memory_bytes()), status.http_address());
   for (const std::string& problem : status.problems()) text += fmt::format("  {}\n", problem);
   text += MemoryText(status.memory());
-  return text + HistoryText(status.history()) + "\n" + TablesText(status) + "\n" +
+  return text + HistoryText(status.history(), flush) + "\n" + TablesText(status) + "\n" +
          ShardsText(status);
 }
 
@@ -148,26 +189,12 @@ Json MemoryJson(const v1::MemoryStatus& memory) {
           {"last_error", memory.last_error()}};
 }
 
-std::string StatusJson(const v1::StatusResponse& status) {
-  const v1::HistoryStatus& history = status.history();
-  Json json{{"version", status.version()},
-            {"incarnation", status.incarnation()},
-            {"healthy", status.healthy()},
-            {"problems", status.problems()},
-            {"started_at", status.started_at()},
-            {"memory_bytes", status.memory_bytes()},
-            {"http_address", status.http_address()},
-            {"history",
-             {{"kind", history.kind()},
-              {"url", history.url()},
-              {"reachable", history.reachable()},
-              {"last_error", history.last_error()},
-              {"last_error_at", history.last_error_at()},
-              {"restarts", history.restarts()},
-              {"inserts", history.inserts()},
-              {"rows", history.rows()},
-              {"failures", history.failures()},
-              {"flush_lag_ns", history.flush_lag_ns()}}}};
+std::string StatusJson(const v1::StatusResponse& status, const v1::GetFlushResponse& flush) {
+  Json json{
+      {"version", status.version()},           {"incarnation", status.incarnation()},
+      {"healthy", status.healthy()},           {"problems", status.problems()},
+      {"started_at", status.started_at()},     {"memory_bytes", status.memory_bytes()},
+      {"http_address", status.http_address()}, {"history", HistoryJson(status.history(), flush)}};
   json["memory"] = MemoryJson(status.memory());
   json["tables"] = TablesJson(status);
   json["shards"] = ShardsJson(status);
@@ -176,10 +203,12 @@ std::string StatusJson(const v1::StatusResponse& status) {
 
 }  // namespace
 
-Status Run(client::Client& client, const Options& /*options*/, const StatusCommand& command) {
+Status Run(client::Client& client, const Options& options, const StatusCommand& command) {
   v1::StatusResponse status;
   PX_RETURN_IF_ERROR(client.GetStatus(&status));
-  return WriteOut(command.json ? StatusJson(status) : StatusText(status));
+  v1::GetFlushResponse flush;
+  PX_RETURN_IF_ERROR(client::HistoryClient(options.server).GetFlush(&flush));
+  return WriteOut(command.json ? StatusJson(status, flush) : StatusText(status, flush));
 }
 
 }  // namespace proxist::pxctl

@@ -1,6 +1,8 @@
-// pxctl apply, tables, flush, evict, keys.
+// pxctl apply, tables, flush, evict, history, keys.
 #include "commands.h"
+#include "proxist/client/history_client.h"
 #include "proxist/client/table_file.h"
+#include "proxist/v1/history.pb.h"
 #include "proxist/v1/proxist.pb.h"
 
 namespace proxist::pxctl {
@@ -65,6 +67,23 @@ Status Run(client::Client& client, const Options& options, const EvictCommand& c
   PX_RETURN_IF_ERROR(client.Evict(options.tenant, command.table, command.before, &answer));
   return WriteOut(fmt::format("evicted {} rows, {} bytes, of {} series\n", answer.rows(),
                               answer.bytes(), answer.series()));
+}
+
+Status Run(client::Client& /*client*/, const Options& options, const ResendCommand& /*command*/) {
+  v1::ResendResponse answer;
+  PX_RETURN_IF_ERROR(client::HistoryClient(options.server).Resend(&answer));
+  std::string text =
+      fmt::format("{} rows sent, {} were there\n", answer.rows_sent(), answer.rows_present());
+  for (const auto& missing : answer.missing()) {
+    text += fmt::format(
+        "table {}.{}, shard {}: {} series had rows in history alone, which can't be sent: at or "
+        "before a time of each between {} and {} ({})\n",
+        missing.tenant(), missing.table(), missing.shard(), missing.series(),
+        FormatIso8601(Timestamp(missing.through_least())),
+        FormatIso8601(Timestamp(missing.through_greatest())), fmt::join(missing.examples(), ", "));
+  }
+  if (answer.missing().empty()) text += "history is whole\n";
+  return WriteOut(text);
 }
 
 Status Run(client::Client& client, const Options& /*options*/, const KeysCommand& command) {

@@ -80,11 +80,31 @@ StatusOr<std::unique_ptr<SimNode>> SimNode::Open(
   return node;
 }
 
-StatusOr<uint64_t> SimNode::Flush(uint64_t max_rows) {
+StatusOr<uint64_t> SimNode::Flush(uint64_t max_rows, Random* random) {
   PX_RETURN_IF_ERROR(history_->Incarnation(fmt::format("{:016x}", kIncarnation)).status());
   if (!resumed_) PX_RETURN_IF_ERROR(flusher_->Resume());
   resumed_ = true;
-  return flusher_->Round(max_rows);
+  flusher_->RetryHeld();
+  const size_t in_flight = 1 + random->Below(3);
+  while (flusher_->rounds().size() < in_flight) {
+    PX_ASSIGN_OR_RETURN(const auto opened, flusher_->Open(max_rows));
+    if (opened == nullptr) break;
+  }
+  std::vector<std::shared_ptr<shard::FlushRound>> sending;
+  for (const auto& round : flusher_->rounds()) {
+    if (round->recorded && !round->sent) sending.push_back(round);
+  }
+  if (sending.size() > 1 && random->Chance(50)) std::swap(sending.front(), sending.back());
+  Status failed;
+  uint64_t persisted = 0;
+  for (const auto& round : sending) {
+    failed.Update(flusher_->Send(round.get()));
+    PX_ASSIGN_OR_RETURN(const uint64_t rows, flusher_->Settle());
+    persisted += rows;
+  }
+  PX_RETURN_IF_ERROR(failed);
+  PX_ASSIGN_OR_RETURN(const uint64_t rows, flusher_->Settle());
+  return persisted + rows;
 }
 
 Status SimNode::ApplyTable(column::TableSchema table, column::SchemaPtr* schema) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,6 +57,8 @@ class ShardBox final : public shard::ShardQueue, public shard::ShardPort, public
   std::vector<history::SourceBatch> Find(Lsn first, Lsn last) override {
     return shard_->Find(first, last);
   }
+  void MarkTaken(Lsn lsn) override { shard_->MarkTaken(lsn); }
+  void Flushed(Lsn lsn, const std::set<TableId>& held) override { shard_->Flushed(lsn, held); }
   void Persisted(Lsn lsn) override { shard_->Persisted(lsn); }
 
   [[nodiscard]] const hot::Store& store() const override { return shard_->store(); }
@@ -88,8 +91,9 @@ class SimNode {
   [[nodiscard]] const std::vector<std::unique_ptr<ShardBox>>& shards() const { return shards_; }
   [[nodiscard]] shard::IngestRouter& router() { return *router_; }
   [[nodiscard]] query::Engine& engine() { return *engine_; }
-  /// One round of the flush; connects and resumes first.
-  StatusOr<uint64_t> Flush(uint64_t max_rows);
+  /// Connects and resumes, then opens some rounds of the flush, and sends and settles them as
+  /// threads of their own might.
+  StatusOr<uint64_t> Flush(uint64_t max_rows, Random* random);
   Status ApplyTable(column::TableSchema table, column::SchemaPtr* schema);
 
  private:

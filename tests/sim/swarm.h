@@ -29,6 +29,7 @@ enum class Action : uint8_t {
   kSnapshot,
   kRotateKey,
   kSpill,
+  kSchemaDrifts,
   kCount
 };
 

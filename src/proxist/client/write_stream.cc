@@ -16,6 +16,7 @@
 #include "proxist/api/write_request.h"
 #include "proxist/base/check.h"
 #include "proxist/base/mutex.h"
+#include "proxist/base/retry_after.h"
 #include "proxist/client/internal/channel_handle.h"
 #include "proxist/client/internal/write_ack.h"
 #include "proxist/v1/proxist.grpc.pb.h"
@@ -28,6 +29,7 @@ using Request = std::shared_ptr<const v1::WriteRequest>;
 
 constexpr std::chrono::milliseconds kFirstPause{50};
 constexpr std::chrono::milliseconds kMaxPause{2000};
+constexpr std::chrono::seconds kMaxAskedPause{30};
 
 bool MayPass(const Status& status) {
   return status.code() == absl::StatusCode::kUnavailable ||
@@ -73,7 +75,7 @@ struct WriteStream::State {
   Status AwaitAtMost(size_t in_flight);
   void ReadAcks(Connection* connection);
   bool TakeAck(const WriteAck& ack);
-  bool PauseBeforeRetry();
+  bool PauseBeforeRetry(const Status& why);
 
   std::shared_ptr<const ChannelHandle> channel;
   WriteStreamOptions options;
@@ -150,18 +152,24 @@ Status WriteStream::State::Disconnect() {
 }
 
 // False when the time without progress is up. Pauses grow until there is progress.
-bool WriteStream::State::PauseBeforeRetry() {
+bool WriteStream::State::PauseBeforeRetry(const Status& why) {
   SteadyTime last;
   {
     MutexLock lock(&mutex);
     last = progress;
   }
   pause = last == progress_at_pause ? std::min(pause * 2, kMaxPause) : kFirstPause;
+  // A server that knows better says so.
+  std::chrono::nanoseconds rest = pause;
+  if (const auto asked = RetryAfter(why); asked.has_value()) {
+    rest =
+        std::min<std::chrono::nanoseconds>(std::chrono::nanoseconds(asked->ns()), kMaxAskedPause);
+  }
   progress_at_pause = last;
   const auto now = std::chrono::steady_clock::now();
   const auto end = last + std::chrono::nanoseconds(options.retry_for.ns());
   if (now >= end) return false;
-  std::this_thread::sleep_until(std::min(now + pause, end));
+  std::this_thread::sleep_until(std::min<SteadyTime>(now + rest, end));
   return true;
 }
 
@@ -181,7 +189,7 @@ Status WriteStream::State::Recover() {
     Status why = Disconnect();
     if (why.ok()) why = Unavailable("server {} closed the stream", channel->server);
     if (!MayPass(why)) return why;
-    if (!PauseBeforeRetry()) return why;
+    if (!PauseBeforeRetry(why)) return why;
     Connect();
     if (SendUnacked()) return OkStatus();
   }

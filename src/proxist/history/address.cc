@@ -2,6 +2,7 @@
 #include <curl/curl.h>
 
 #include "proxist/history/clickhouse.h"
+#include "proxist/history/monitor.h"
 
 namespace proxist::history {
 namespace {
@@ -47,6 +48,17 @@ StatusOr<ClickHouseAddress> ParseAddress(std::string_view url) {
   if (!user.empty()) out.user = user;
   out.password = Part(parsed.get(), CURLUPART_PASSWORD, CURLU_URLDECODE);
   return out;
+}
+
+StatusOr<std::vector<ClickHouseAddress>> ParseAddresses(std::string_view urls) {
+  std::vector<ClickHouseAddress> out;
+  while (true) {
+    const size_t comma = urls.find(',');
+    PX_ASSIGN_OR_RETURN(auto address, ParseAddress(urls.substr(0, comma)));
+    out.push_back(std::move(address));
+    if (comma == std::string_view::npos) return out;
+    urls.remove_prefix(comma + 1);
+  }
 }
 
 }  // namespace proxist::history

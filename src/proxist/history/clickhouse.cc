@@ -9,11 +9,14 @@
 
 #include "proxist/base/check.h"
 #include "proxist/history/internal/clickhouse_errors.h"
+#include "proxist/history/internal/request_guard.h"
+#include "proxist/history/internal/sql.h"
 
 namespace proxist::history {
 namespace {
 
 constexpr Duration kConnectTimeout = Duration::Seconds(5);
+constexpr Duration kCheckTimeout = Duration::Seconds(5);
 constexpr size_t kMaxErrorBytes = 64 << 10;
 
 struct CurlLibrary {
@@ -55,11 +58,18 @@ size_t OnHeader(char* data, size_t size, size_t count, void* user) {
   return line.size();
 }
 
+/// What ends a request before its answer is there.
+struct EarlyEnd {
+  const std::atomic<bool>* cancelled = nullptr;
+  const RequestRules* rules = nullptr;
+};
+
 /// curl asks while it waits, and ends the request when the answer is not 0.
 int OnProgress(void* user, curl_off_t /*total*/, curl_off_t /*now*/, curl_off_t /*to_send*/,
                curl_off_t /*sent*/) {
-  const auto* cancelled = static_cast<const std::atomic<bool>*>(user);
-  return cancelled != nullptr && *cancelled ? 1 : 0;
+  const auto* end = static_cast<const EarlyEnd*>(user);
+  if (end->cancelled != nullptr && *end->cancelled) return 1;
+  return end->rules != nullptr && end->rules->give_up && end->rules->give_up() ? 1 : 0;
 }
 
 std::string Escaped(CURL* handle, std::string_view text) {
@@ -130,10 +140,14 @@ struct Connection::Impl {
                      std::min<long>(timeout_ms, kConnectTimeout.ns() / 1'000'000));
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, &response);
     curl_easy_setopt(handle, CURLOPT_HEADERDATA, &response);
-    curl_easy_setopt(handle, CURLOPT_XFERINFODATA, cancelled);
+    EarlyEnd end{cancelled, RequestGuard::current()};
+    curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &end);
     error[0] = '\0';
     const CURLcode code = curl_easy_perform(handle);
     curl_easy_setopt(handle, CURLOPT_POSTFIELDS, nullptr);
+    if (code == CURLE_ABORTED_BY_CALLBACK && cancelled != nullptr && *cancelled) {
+      return Cancelled("the query of history was cancelled");
+    }
     if (code != CURLE_OK) return TransportError(code, response);
     long http = 0;
     curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &http);
@@ -145,13 +159,39 @@ struct Connection::Impl {
     return std::move(response.body);
   }
 
+  /// As Post; the answer of a server that was connected to anew counts once it is known to be ours.
+  StatusOr<std::string> PostChecked(const std::string& target, std::string_view body,
+                                    Duration timeout, size_t max_bytes,
+                                    const std::atomic<bool>* cancelled) {
+    StatusOr<std::string> answer = Post(target, body, timeout, max_bytes, cancelled);
+    long connects = 0;
+    curl_easy_getinfo(handle, CURLINFO_NUM_CONNECTS, &connects);
+    const RequestRules* rules = RequestGuard::current();
+    if (connects == 0 || rules == nullptr || rules->incarnation.empty() || !answer.ok()) {
+      return answer;
+    }
+    PX_ASSIGN_OR_RETURN(const std::string stored, Incarnation(kCheckTimeout));
+    if (stored == rules->incarnation) return answer;
+    return DataLoss(
+        "{} {}, expected is that of data directory {}: it was emptied or replaced", address.url,
+        stored.empty() ? "holds no history" : "holds the history of " + stored, rules->incarnation);
+  }
+
+  StatusOr<std::string> Incarnation(Duration timeout) {
+    constexpr size_t kMaxIdBytes = 1 << 16;
+    const StatusOr<std::string> hex = Post(Target({}, {{"readonly", "2"}}, timeout),
+                                           kIncarnationSql, timeout, kMaxIdBytes, nullptr);
+    if (absl::IsNotFound(hex.status())) return std::string();
+    PX_RETURN_IF_ERROR(hex.status());
+    return DecodeIncarnation(*hex);
+  }
+
   [[nodiscard]] Status TransportError(CURLcode code, const Response& response) const {
     const std::string why = error[0] != '\0' ? error : curl_easy_strerror(code);
     if (response.too_large) {
       return ResourceExhausted("the answer of {} exceeds {} bytes", address.url,
                                response.max_bytes);
     }
-    if (code == CURLE_ABORTED_BY_CALLBACK) return Cancelled("the query of history was cancelled");
     if (code == CURLE_OPERATION_TIMEDOUT) {
       curl_off_t connected = 0;
       curl_easy_getinfo(handle, CURLINFO_PRETRANSFER_TIME_T, &connected);
@@ -159,6 +199,9 @@ struct Connection::Impl {
     }
     if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
       return InvalidArgument("{}: {}", address.url, why);
+    }
+    if (code == CURLE_ABORTED_BY_CALLBACK) {
+      return Unavailable("{}: given up, history does not answer", address.url);
     }
     if (code == CURLE_OUT_OF_MEMORY) return ResourceExhausted("{}: {}", address.url, why);
     return Unavailable("{}: {}", address.url, why);
@@ -178,14 +221,16 @@ Connection::Connection(Connection&&) noexcept = default;
 StatusOr<std::string> Connection::Query(std::string_view sql, const Settings& settings,
                                         Duration timeout, size_t max_bytes,
                                         const std::atomic<bool>* cancelled) {
-  return impl_->Post(impl_->Target({}, settings, timeout), sql, timeout, max_bytes, cancelled);
+  return impl_->PostChecked(impl_->Target({}, settings, timeout), sql, timeout, max_bytes,
+                            cancelled);
 }
 
 Status Connection::Insert(std::string_view sql, ByteSpan body, const Settings& settings,
                           Duration timeout) {
   constexpr size_t kMaxAnswerBytes = 1 << 20;
   return impl_
-      ->Post(impl_->Target(sql, settings, timeout), AsText(body), timeout, kMaxAnswerBytes, nullptr)
+      ->PostChecked(impl_->Target(sql, settings, timeout), AsText(body), timeout, kMaxAnswerBytes,
+                    nullptr)
       .status();
 }
 

@@ -2,15 +2,21 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "proxist/base/bytes.h"
 #include "proxist/base/check.h"
+#include "proxist/base/mutex.h"
 #include "proxist/history/history.h"
+#include "proxist/history/insert_block.h"
 #include "proxist/history/internal/connection_pool.h"
-#include "proxist/history/internal/insert_block.h"
 #include "proxist/history/internal/read_result.h"
+#include "proxist/history/internal/row_selection.h"
 #include "proxist/history/internal/sql.h"
+#include "proxist/history/monitor.h"
 
 namespace proxist::history {
 namespace {
@@ -18,25 +24,9 @@ namespace {
 constexpr Duration kStatementTimeout = Duration::Seconds(30);
 constexpr Duration kInsertTimeout = Duration::Seconds(120);
 constexpr Duration kPingTimeout = Duration::Seconds(2);
+constexpr Duration kProbeTimeout = Duration::Seconds(5);
 constexpr size_t kMaxReadBytes = 8ull << 30;
 constexpr size_t kMaxStatementBytes = 1ull << 30;
-
-Connection::Settings BlockInsert(const std::string& token) {
-  return {
-      {"async_insert", "0"},
-      {"insert_deduplicate", "1"},
-      {"insert_deduplication_token", token},
-      // A misnamed column is an error, not a column left out.
-      {"input_format_skip_unknown_fields", "0"},
-      // Every version is written: merges resolve them, inserts do not.
-      {"optimize_on_insert", "0"},
-      // One block, one part, so the insert is atomic.
-      {"max_insert_block_size", "1048449"},
-      {"min_insert_block_size_rows", "1048449"},
-      {"min_insert_block_size_bytes", "0"},
-      {"max_insert_threads", "1"},
-  };
-}
 
 Connection::Settings ReadOnly() {
   return {
@@ -76,9 +66,24 @@ StatusOr<uint64_t> ParseNumber(std::string_view text) {
   return value;
 }
 
-class ClickHouseHistory final : public History {
+/// Another server is worth a try.
+bool IsAway(const Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsPermissionDenied(status);
+}
+
+/// Empty: the server holds none.
+StatusOr<std::string> IncarnationOf(Connection* connection, Duration timeout) {
+  const auto hex = connection->Query(kIncarnationSql, ReadOnly(), timeout);
+  if (absl::IsNotFound(hex.status())) return std::string();
+  PX_RETURN_IF_ERROR(hex.status());
+  return DecodeIncarnation(*hex);
+}
+
+class ClickHouseHistory final : public History, public HistoryMonitor {
  public:
-  explicit ClickHouseHistory(ClickHouseAddress address) : pool_(std::move(address)) {}
+  explicit ClickHouseHistory(std::vector<ClickHouseAddress> addresses)
+      : pool_(std::move(addresses)) {}
 
   Status EnsureTable(const column::TableSchema& schema) override {
     PX_RETURN_IF_ERROR(
@@ -110,7 +115,7 @@ class ClickHouseHistory final : public History {
   Status Insert(const InsertIntent& intent, std::span<const SourceBatch> sources) override {
     const std::vector<std::byte> block = EncodeInsertBlock(intent, sources);
     if (block.empty()) return OkStatus();
-    return pool_.Take()->Insert(InsertSql(*intent.schema), block, BlockInsert(intent.token),
+    return pool_.Take()->Insert(InsertSql(*intent.schema), block, InsertSettings(intent.token),
                                 kInsertTimeout);
   }
 
@@ -173,6 +178,46 @@ class ClickHouseHistory final : public History {
     return pool_.Take()->Query("SELECT 1", ReadOnly(), kPingTimeout).status();
   }
 
+  StatusOr<HistoryLoad> Load() override {
+    const size_t server = pool_.current();
+    StatusOr<HistoryLoad> load = LoadOf(server);
+    if (!load.ok() && IsAway(load.status())) {
+      if (const auto other = FindAnother(server); other.has_value()) {
+        pool_.Use(*other);
+        load = LoadOf(*other);
+      }
+    }
+    pool_.Report(load.status());
+    return load;
+  }
+
+  void Expect(std::string_view incarnation) override { pool_.Expect(incarnation); }
+
+  StatusOr<std::vector<Lsn>> Versions(const column::TableSchema& schema, ShardId shard,
+                                      Day day) override {
+    PX_ASSIGN_OR_RETURN(const std::string body,
+                        pool_.Take()->Query(VersionsSql(schema, shard, day), ReadOnly(),
+                                            kInsertTimeout, kMaxReadBytes));
+    std::vector<Lsn> versions;
+    std::string_view rest = body;
+    while (rest.size() >= sizeof(uint64_t)) {
+      versions.emplace_back(LoadAt<uint64_t>(AsBytes(rest).data(), 0));
+      rest.remove_prefix(sizeof(uint64_t));
+    }
+    return versions;
+  }
+
+  Status Restore(const VersionedRows& rows, const std::string& token) override {
+    const column::TableSchema& schema = *rows.batch.schema;
+    const SourceBatch source{rows.shard, rows.batch, Lsn(0)};
+    SelectedRows part{&source, {}, 0, rows.lsns};
+    part.rows.resize(rows.batch.rows);
+    std::iota(part.rows.begin(), part.rows.end(), 0);
+    const std::vector<std::byte> block = EncodeSelectedRows(schema, {&part, 1});
+    if (block.empty()) return OkStatus();
+    return pool_.Take()->Insert(InsertSql(schema), block, InsertSettings(token), kInsertTimeout);
+  }
+
  private:
   StatusOr<std::string> Execute(const std::string& sql) {
     return pool_.Take()->Query(sql, {}, kStatementTimeout);
@@ -189,9 +234,10 @@ class ClickHouseHistory final : public History {
 
   StatusOr<std::string> FetchRows(const ReadRequest& request, const std::vector<size_t>& declared) {
     const std::string sql = ReadSql(request, declared);
-    const auto fetch = [&] {
-      return pool_.Take()->Query(sql, ReadOnly(), request.bounds.timeout, kMaxReadBytes,
-                                 request.bounds.cancelled);
+    const auto fetch = [&]() -> StatusOr<std::string> {
+      PX_ASSIGN_OR_RETURN(auto connection, pool_.TakeForRead());
+      return connection->Query(sql, ReadOnly(), request.bounds.timeout, kMaxReadBytes,
+                               request.bounds.cancelled);
     };
     StatusOr<std::string> body = fetch();
     // A column that was added while ClickHouse was away is not in its table yet.
@@ -203,18 +249,46 @@ class ClickHouseHistory final : public History {
   }
 
   StatusOr<std::string> StoredIncarnation() {
-    PX_ASSIGN_OR_RETURN(const auto rows,
-                        Rows("SELECT hex(`id`) FROM `proxist`.`incarnation` ORDER BY `created`, "
-                             "`id` LIMIT 1 FORMAT TabSeparated"));
-    std::string out;
-    if (rows.empty()) return out;
-    const std::string& hex = rows[0][0];
-    for (size_t i = 0; i + 1 < hex.size(); i += 2) {
-      unsigned byte = 0;
-      std::from_chars(hex.data() + i, hex.data() + i + 2, byte, 16);
-      out += static_cast<char>(byte);
+    auto connection = pool_.Take();
+    const auto hex = connection->Query(kIncarnationSql, ReadOnly(), kStatementTimeout);
+    PX_RETURN_IF_ERROR(hex.status());
+    return DecodeIncarnation(*hex);
+  }
+
+  StatusOr<HistoryLoad> LoadOf(size_t server) {
+    const MutexLock held(&probe_mutex_);
+    if (probe_ == nullptr || probed_ != server) {
+      probe_ = std::make_unique<Connection>(pool_.address(server));
+      probed_ = server;
     }
-    return out;
+    HistoryLoad load;
+    load.url = pool_.address(server).url;
+    PX_ASSIGN_OR_RETURN(load.incarnation, IncarnationOf(probe_.get(), kProbeTimeout));
+    PX_ASSIGN_OR_RETURN(const std::string body,
+                        probe_->Query(LoadSql(), ReadOnly(), kProbeTimeout));
+    for (const auto& row : SplitRows(body)) {
+      if (row.size() != 4) return Internal("ClickHouse answers {} fields of 4", row.size());
+      PX_ASSIGN_OR_RETURN(const uint64_t count, ParseNumber(row[3]));
+      if (row[0].empty()) {
+        load.delayed_inserts += count;
+        continue;
+      }
+      PX_ASSIGN_OR_RETURN(const uint64_t day, ParseNumber(row[2]));
+      load.partitions.push_back(
+          {row[0], row[1], Day(static_cast<Day::rep>(day)), static_cast<uint32_t>(count)});
+    }
+    return load;
+  }
+
+  /// A server that answers and holds the expected history.
+  [[nodiscard]] std::optional<size_t> FindAnother(size_t than) {
+    for (size_t step = 1; step < pool_.size(); ++step) {
+      const size_t index = (than + step) % pool_.size();
+      Connection connection(pool_.address(index));
+      const auto stored = IncarnationOf(&connection, kProbeTimeout);
+      if (stored.ok() && (pool_.expected().empty() || *stored == pool_.expected())) return index;
+    }
+    return std::nullopt;
   }
 
   /// Engine, partitions and order decide what a version replaces: they can't differ.
@@ -258,12 +332,38 @@ class ClickHouseHistory final : public History {
   }
 
   ConnectionPool pool_;
+  Mutex probe_mutex_;
+  std::unique_ptr<Connection> probe_ PX_GUARDED_BY(probe_mutex_);  // to the server `probed_`
+  size_t probed_ PX_GUARDED_BY(probe_mutex_) = 0;
 };
 
 }  // namespace
 
+Connection::Settings InsertSettings(const std::string& token) {
+  return {
+      {"async_insert", "0"},
+      {"insert_deduplicate", "1"},
+      {"insert_deduplication_token", token},
+      // A misnamed column is an error, not a column left out.
+      {"input_format_skip_unknown_fields", "0"},
+      // Every version is written: merges resolve them, inserts do not.
+      {"optimize_on_insert", "0"},
+      // One block, one part, so the insert is atomic.
+      {"max_insert_block_size", "1048449"},
+      {"min_insert_block_size_rows", "1048449"},
+      {"min_insert_block_size_bytes", "0"},
+      {"max_insert_threads", "1"},
+  };
+}
+
+WatchedHistory OpenClickHouse(std::vector<ClickHouseAddress> addresses) {
+  auto history = std::make_unique<ClickHouseHistory>(std::move(addresses));
+  HistoryMonitor* monitor = history.get();
+  return {std::move(history), monitor};
+}
+
 std::unique_ptr<History> MakeClickHouseHistory(ClickHouseAddress address) {
-  return std::make_unique<ClickHouseHistory>(std::move(address));
+  return std::make_unique<ClickHouseHistory>(std::vector<ClickHouseAddress>{std::move(address)});
 }
 
 }  // namespace proxist::history

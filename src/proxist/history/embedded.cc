@@ -31,6 +31,8 @@ namespace {
 
 constexpr Duration kProbeInterval = Duration::Millis(20);
 constexpr Duration kProbeTimeout = Duration::Seconds(2);
+constexpr Duration kHealthInterval = Duration::Seconds(1);
+constexpr Duration kHealthTimeout = Duration::Seconds(5);
 constexpr Duration kFirstBackoff = Duration::Millis(100);
 constexpr Duration kLastBackoff = Duration::Seconds(5);
 /// A child that served this long before it died starts the backoff anew.
@@ -159,6 +161,22 @@ struct EmbeddedServer::Impl {
     }
   }
 
+  /// Returns when the destructor runs (true), or the child ended or hangs.
+  bool WatchChild(ChildProcess* child) {
+    Connection connection(address);
+    Duration answered = env::SystemClock().Monotonic();
+    while (true) {
+      if (WaitForStop(kHealthInterval, child)) return true;
+      if (child->WaitFor(Duration())) return false;
+      const Duration timeout = std::min(kHealthTimeout, options.hang_timeout);
+      const bool ok = connection.Query("SELECT 1", {}, timeout).ok();
+      const Duration now = env::SystemClock().Monotonic();
+      if (ok) answered = now;
+      // Its destructor kills it.
+      if (now.ns() - answered.ns() > options.hang_timeout.ns()) return false;
+    }
+  }
+
   void Run() {
     Duration backoff = kFirstBackoff;
     const Duration first_deadline(env::SystemClock().Monotonic().ns() + options.start_timeout.ns());
@@ -171,14 +189,13 @@ struct EmbeddedServer::Impl {
         served = true;
         SetPid(child->pid());
         ReportFirst(status);
-        const bool stopped = WaitForStop(Duration(-1), child.get());
+        const bool stopped = WatchChild(child.get());
         SetPid(0);
         if (stopped) {
           child->Terminate();
           child->WaitFor(kStopBound);
           return;
         }
-        child->WaitFor(Duration());
         const MutexLock held(&mutex);
         ++restarts;
       } else if (!served && (absl::IsFailedPrecondition(status) || absl::IsCancelled(status) ||

@@ -17,6 +17,8 @@ struct EmbeddedOptions {
   uint16_t http_port = 0;  // 0: a free one
   Duration start_timeout = Duration::Seconds(60);
   uint64_t max_memory_bytes = 4ull << 30;  // its server's own bound
+  /// A child that has answered no query for so long hangs: it is killed and restarted.
+  Duration hang_timeout = Duration::Seconds(30);
 };
 
 /// Starts the child, waits until it answers with credentials, restarts it with backoff when it

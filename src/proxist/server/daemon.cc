@@ -31,7 +31,7 @@ Status CheckReach(const Address& address, std::string_view option, bool insecure
 Status CheckBeforeOpening(const DaemonOptions& options) {
   const std::string& history = options.node.history;
   if (history != "embedded" && history != "none") {
-    const Status url = history::ParseAddress(history).status();
+    const Status url = history::ParseAddresses(history).status();
     if (!url.ok())
       return InvalidArgument("--history: expected embedded, none or a URL: {}", Message(url));
   }

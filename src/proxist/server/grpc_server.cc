@@ -1,4 +1,4 @@
-// The gRPC interface of a node: Ingest, Query and Admin on one port.
+// The gRPC interface of a node: Ingest, Query, Admin and History on one port.
 #include "proxist/server/grpc_server.h"
 
 #include <algorithm>
@@ -52,6 +52,7 @@ struct GrpcServer::Impl {
     services.push_back(MakeIngestService(context));
     services.push_back(MakeQueryService(context, &queries));
     services.push_back(MakeAdminService(context, &admin));
+    services.push_back(MakeHistoryService(context, &admin));
   }
 
   GrpcServerOptions options;

@@ -95,6 +95,7 @@ struct Node::Impl {
   void StartThreads(const NodeOptions& options);
   [[nodiscard]] std::vector<std::string> Problems() const;
   [[nodiscard]] HistoryState History() const;
+  [[nodiscard]] std::vector<HeldTable> Held() const;
   [[nodiscard]] MemoryState Memory() const;
 
   const env::Clock& clock = env::SystemClock();
@@ -103,7 +104,9 @@ struct Node::Impl {
   std::string history_kind;
   std::string history_url;
   std::unique_ptr<history::EmbeddedServer> embedded;
+  std::vector<history::ClickHouseAddress> addresses;
   std::unique_ptr<history::History> history;
+  history::HistoryMonitor* monitor = nullptr;
   std::vector<std::unique_ptr<ShardRunner>> runners;
   std::vector<shard::RecoveryReport> recovery;
   std::unique_ptr<shard::IngestRouter> router;
@@ -148,7 +151,6 @@ Node::~Node() {
 }
 
 Status Node::Impl::ConnectHistory(const NodeOptions& options) {
-  history::ClickHouseAddress address;
   if (options.history == "none") {
     history_kind = "none";
     return OkStatus();
@@ -159,14 +161,17 @@ Status Node::Impl::ConnectHistory(const NodeOptions& options) {
     embedded_options.launcher =
         options.launcher.empty() ? ExecutableDirectory() + "/proxist-clickhouse" : options.launcher;
     embedded_options.directory = directory.path + "/clickhouse";
+    embedded_options.hang_timeout = options.history_hang_timeout;
     PX_ASSIGN_OR_RETURN(embedded, history::EmbeddedServer::Start(embedded_options));
-    address = embedded->address();
+    addresses = {embedded->address()};
   } else {
     history_kind = "url";
-    PX_ASSIGN_OR_RETURN(address, history::ParseAddress(options.history));
+    PX_ASSIGN_OR_RETURN(addresses, history::ParseAddresses(options.history));
   }
-  history_url = address.url;
-  history = history::MakeClickHouseHistory(address);
+  history_url = addresses.front().url;
+  history::WatchedHistory opened = history::OpenClickHouse(addresses);
+  history = std::move(opened.history);
+  monitor = opened.monitor;
   return OkStatus();
 }
 
@@ -248,9 +253,13 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
   flush = std::make_unique<FlushLoop>(
       shard::Flusher::Ports{directory.metadata.get(), directory.catalog.get(), history.get(),
                             &clock},
-      all, directory.IncarnationText(),
-      FlushLoop::Options{options.flush_min_interval, options.flush_max_interval,
-                         options.flush_max_rows});
+      monitor, all, directory.IncarnationText(),
+      shard::FlushControlOptions{
+          .min_pause = options.flush_min_interval,
+          .max_pause = options.flush_max_interval,
+          .stretched_pause = std::max(options.flush_max_interval, options.flush_stretched_interval),
+          .max_rows = options.flush_max_rows,
+          .part_limit = options.flush_max_parts});
   flush->Start();
 }
 
@@ -301,6 +310,10 @@ void Node::EndWaits() {
 }
 
 StatusOr<hot::EvictResult> Node::Evict(const column::SchemaPtr& table, Timestamp before) {
+  if (impl_->flush != nullptr) {
+    const std::string halted = impl_->flush->halted();
+    if (!halted.empty()) return FailedPrecondition("{}", halted);
+  }
   hot::EvictResult sum;
   for (const auto& runner : impl_->runners) {
     StatusOr<hot::EvictResult> one = Internal("not run");
@@ -313,6 +326,33 @@ StatusOr<hot::EvictResult> Node::Evict(const column::SchemaPtr& table, Timestamp
   }
   return sum;
 }
+
+StatusOr<ResendReport> Node::ResendHistory() {
+  if (impl_->flush == nullptr) {
+    return FailedPrecondition("this server runs with --history none: there is nothing to send to");
+  }
+  const shard::FlushStats stats = impl_->flush->Stats();
+  std::vector<ResendSource> sources;
+  for (const auto& runner : impl_->runners) {
+    ResendSource source;
+    source.shard = runner->id();
+    source.store = &runner->store();
+    source.persisted = runner->store().persisted();
+    const auto flushed = stats.flushed.find(runner->id());
+    source.flushed = flushed == stats.flushed.end() ? source.persisted
+                                                    : std::max(flushed->second, source.persisted);
+    source.left_behind = stats.left_behind;
+    sources.push_back(std::move(source));
+  }
+  // With connections of its own: those of queries expect a history that is whole.
+  const history::WatchedHistory own = history::OpenClickHouse(impl_->addresses);
+  auto report = server::ResendHistory(own, *impl_->directory.catalog, sources,
+                                      impl_->directory.IncarnationText());
+  if (report.ok()) impl_->flush->Wake();
+  return report;
+}
+
+Duration Node::WritePause() const { return impl_->router->pause(); }
 
 Status Node::AwaitVisible(const std::vector<history::LsnRange>& ranges, Duration deadline) {
   const Duration end(impl_->clock.Monotonic().ns() + deadline.ns());
@@ -363,6 +403,16 @@ std::vector<std::string> Node::Impl::Problems() const {
   if (const auto stats = flush->Stats(); !stats.last_error.empty()) {
     problems.push_back("history: " + stats.last_error);
   }
+  for (const HeldTable& held : Held()) {
+    problems.push_back(fmt::format("table {}.{} is not flushed, its rows stay behind: {}",
+                                   held.tenant, held.name, held.why));
+  }
+  if (flush->Pace().state == shard::FlushState::kHeldBack) {
+    problems.push_back(
+        fmt::format("history: {} active parts in a partition, the limit is {}: "
+                    "nothing is flushed until ClickHouse has merged some",
+                    flush->Pace().parts, flush->Pace().part_limit));
+  }
   return problems;
 }
 
@@ -379,8 +429,20 @@ MemoryState Node::Impl::Memory() const {
   }
   state.used_bytes = state.row_bytes + state.backlog_bytes + state.queued_bytes;
   state.refused_writes = router->refused_by_memory();
+  state.refused_by_backlog = router->refused_by_backlog();
   state.pressure = pressure->stats();
   return state;
+}
+
+std::vector<HeldTable> Node::Impl::Held() const {
+  std::vector<HeldTable> out;
+  const shard::FlushStats stats = flush->Stats();
+  for (const auto& schema : directory.catalog->Tables()) {
+    for (const shard::HeldTable& held : stats.held) {
+      if (held.table == schema->id) out.push_back({schema->tenant, schema->name, held.why});
+    }
+  }
+  return out;
 }
 
 HistoryState Node::Impl::History() const {
@@ -391,6 +453,10 @@ HistoryState Node::Impl::History() const {
   state.reachable = flush->reachable();
   state.restarts = embedded == nullptr ? 0 : embedded->restarts();
   state.flush = flush->Stats();
+  state.pace = flush->Pace();
+  state.halted = flush->halted();
+  state.held = Held();
+  if (const std::string url = flush->url(); !url.empty()) state.url = url;
   Timestamp oldest = Timestamp::Max();
   for (const auto& runner : runners) {
     oldest = std::min(oldest, runner->shard().Stats().oldest_unpersisted);

@@ -16,6 +16,8 @@
 #include "proxist/hot/store.h"
 #include "proxist/query/engine.h"
 #include "proxist/security/data_keys.h"
+#include "proxist/server/flush_loop.h"
+#include "proxist/server/history_resend.h"
 #include "proxist/server/pressure_loop.h"
 #include "proxist/shard/flusher.h"
 #include "proxist/shard/ingest_router.h"
@@ -25,8 +27,9 @@ namespace proxist::server {
 
 struct NodeOptions {
   std::string data_directory;
-  std::string history = "embedded";  // embedded, none, or http://[user[:password]@]host:port
-  std::string launcher;              // of the embedded ClickHouse; empty: beside this executable
+  /// embedded, none, or http://[user[:password]@]host:port, several separated by commas.
+  std::string history = "embedded";
+  std::string launcher;  // of the embedded ClickHouse; empty: beside this executable
   /// Where the master key comes from (security::LoadMasterKey); empty: nothing is encrypted.
   std::string master_key;
   std::string previous_master_key;  // the one before, to be replaced; empty: there is none
@@ -38,14 +41,22 @@ struct NodeOptions {
   uint64_t memory_limit_bytes = 0;          // of rows, backlogs and queues; 0: none
   Duration flush_min_interval = Duration::Millis(5);
   Duration flush_max_interval = Duration::Millis(50);
-  uint64_t flush_max_rows = 500'000;  // of one round
-  size_t max_queued_batches = 1024;   // per shard; beyond it writes are RESOURCE_EXHAUSTED
+  Duration flush_stretched_interval = Duration::Seconds(2);  // at most, when ClickHouse is slow
+  uint64_t flush_max_rows = 500'000;                         // of one round
+  uint32_t flush_max_parts = 150;  // active ones of a partition, beyond which nothing is sent
+  Duration history_hang_timeout = Duration::Seconds(30);  // embedded, without an answer: restarted
+  size_t max_queued_batches = 1024;  // per shard; beyond it writes are RESOURCE_EXHAUSTED
   Duration max_unsynced = Duration::Millis(50);  // time until rows of `process` tables are durable
 };
 
 using shard::WriteCall;
 using shard::WriteResult;
 
+struct HeldTable {
+  std::string tenant;
+  std::string name;
+  std::string why;
+};
 struct HistoryState {
   std::string kind;  // embedded, url, none
   std::string url;   // without password
@@ -53,6 +64,9 @@ struct HistoryState {
   uint64_t restarts = 0;
   shard::FlushStats flush;
   Duration flush_lag;  // age of the oldest unpersisted row since its publication
+  FlushPace pace;
+  std::string halted;           // why nothing is flushed until an operator acts
+  std::vector<HeldTable> held;  // tables that history refuses
 };
 struct TableState {
   column::SchemaPtr schema;
@@ -68,6 +82,7 @@ struct MemoryState {
   uint64_t spilled_bytes = 0;  // in chunk files, of rows that are read from there
   uint64_t spilled_chunks = 0;
   uint64_t refused_writes = 0;
+  uint64_t refused_by_backlog = 0;  // writes
   PressureLoop::Stats pressure;
 };
 struct NodeState {
@@ -105,6 +120,12 @@ class Node {
   /// Wakes the flush. With a timeout above zero: returns when everything acked before the call is
   /// in history (DEADLINE_EXCEEDED with what is missing). FAILED_PRECONDITION without history.
   Status Flush(Duration timeout);
+  /// Sends to history what it lacks of the persisted rows that are still in memory, and then lets
+  /// flushing go on. FAILED_PRECONDITION: there is no history, or it is another directory's.
+  StatusOr<ResendReport> ResendHistory();
+  /// How long whoever sends batches should pause before the next, because the backlog nears its
+  /// bound.
+  [[nodiscard]] Duration WritePause() const;
   /// The node is about to go: whoever waits in Flush is answered UNAVAILABLE at once.
   void EndWaits();
   StatusOr<hot::EvictResult> Evict(const column::SchemaPtr& table, Timestamp before);

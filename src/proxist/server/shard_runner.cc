@@ -137,6 +137,14 @@ std::vector<history::SourceBatch> ShardRunner::Find(Lsn first, Lsn last) {
   return found;
 }
 
+void ShardRunner::MarkTaken(Lsn lsn) {
+  Run([&](shard::Shard& shard) { shard.MarkTaken(lsn); });
+}
+
+void ShardRunner::Flushed(Lsn lsn, const std::set<TableId>& held) {
+  Run([&](shard::Shard& shard) { shard.Flushed(lsn, held); });
+}
+
 void ShardRunner::Persisted(Lsn lsn) {
   Run([&](shard::Shard& shard) { shard.Persisted(lsn); });
 }

@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -53,6 +54,8 @@ class ShardRunner final : public shard::ShardPort,
   // shard::ShardPort
   shard::FlushTake TakeForFlush(uint64_t max_rows) override;
   std::vector<history::SourceBatch> Find(Lsn first, Lsn last) override;
+  void MarkTaken(Lsn lsn) override;
+  void Flushed(Lsn lsn, const std::set<TableId>& held) override;
   void Persisted(Lsn lsn) override;
 
   // query::ShardView

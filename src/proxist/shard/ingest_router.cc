@@ -3,8 +3,17 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxist/base/retry_after.h"
+
 namespace proxist::shard {
 namespace {
+
+/// Of the backlog's bound: from here on senders are slowed down.
+constexpr double kPauseFrom = 0.75;
+constexpr Duration kLongestPause = Duration::Millis(100);
+/// What a refused sender is told to wait.
+constexpr Duration kQueuePause = Duration::Millis(10);
+constexpr Duration kBoundPause = Duration::Seconds(1);
 
 // Gathers the answers of the shards that a batch went to.
 class Join {
@@ -109,6 +118,18 @@ void IngestRouter::Submit(WriteCall call, const std::function<void(WriteResult)>
   done(std::move(refused));
 }
 
+Duration IngestRouter::pause() const {
+  double fullest = 0;
+  for (const ShardQueue* shard : shards_) {
+    const uint64_t backlog = shard->backlog_bytes() + shard->queued_bytes();
+    fullest = std::max(
+        fullest, static_cast<double>(backlog) / static_cast<double>(limits_.max_backlog_bytes));
+  }
+  if (fullest <= kPauseFrom) return Duration();
+  const double share = std::min(1.0, (fullest - kPauseFrom) / (1 - kPauseFrom));
+  return Duration(static_cast<int64_t>(share * static_cast<double>(kLongestPause.ns())));
+}
+
 uint64_t IngestRouter::memory_bytes() const {
   uint64_t bytes = 0;
   for (const ShardQueue* shard : shards_) {
@@ -123,36 +144,42 @@ Status IngestRouter::AdmitMemory(const column::TableSchema& table, uint64_t byte
     for (const ShardQueue* shard : shards_) used += shard->memory_bytes(table.id);
     if (used + bytes > table.hot_memory_bytes) {
       refused_by_memory_.fetch_add(1);
-      return ResourceExhausted(
-          "table '{}': its rows use {} bytes of memory and the batch has {}, its limit is {}: "
-          "retry "
-          "after 1 s; if it stays so, mend history or the disk, or raise the table's hot memory",
-          table.name, used, bytes, table.hot_memory_bytes);
+      return WithRetryAfter(
+          ResourceExhausted("table '{}': its rows use {} bytes of memory and the batch has {}, its "
+                            "limit is {}: retry after 1 s; if it stays so, mend history or the "
+                            "disk, or raise the table's hot memory",
+                            table.name, used, bytes, table.hot_memory_bytes),
+          kBoundPause);
     }
   }
   if (limits_.max_memory_bytes == 0) return OkStatus();
   const uint64_t used = memory_bytes();
   if (used + bytes <= limits_.max_memory_bytes) return OkStatus();
   refused_by_memory_.fetch_add(1);
-  return ResourceExhausted(
-      "rows, backlog and queues use {} bytes of memory and the batch has {}, the limit is {}: "
-      "retry after 1 s; if it stays so, mend history or the disk, or raise --memory-limit-mb",
-      used, bytes, limits_.max_memory_bytes);
+  return WithRetryAfter(
+      ResourceExhausted(
+          "rows, backlog and queues use {} bytes of memory and the batch has {}, the limit is {}: "
+          "retry after 1 s; if it stays so, mend history or the disk, or raise --memory-limit-mb",
+          used, bytes, limits_.max_memory_bytes),
+      kBoundPause);
 }
 
 Status IngestRouter::Admit(const WriteCall& call, const column::TableSchema& table,
                            uint64_t bytes) {
   for (const ShardQueue* shard : shards_) {
     if (shard->queued() >= limits_.max_queued_batches) {
-      return ResourceExhausted(
-          "shard {}: {} batches are queued, the bound is {}: retry after 10 ms",
-          shard->id().value(), shard->queued(), limits_.max_queued_batches);
+      return WithRetryAfter(
+          ResourceExhausted("shard {}: {} batches are queued, the bound is {}: retry after 10 ms",
+                            shard->id().value(), shard->queued(), limits_.max_queued_batches),
+          kQueuePause);
     }
     const uint64_t backlog = shard->backlog_bytes() + shard->queued_bytes();
     if (backlog > limits_.max_backlog_bytes) {
-      return ResourceExhausted(
-          "shard {}: {} bytes wait for history, the bound is {}: retry after 1 s",
-          shard->id().value(), backlog, limits_.max_backlog_bytes);
+      refused_by_backlog_.fetch_add(1);
+      return WithRetryAfter(
+          ResourceExhausted("shard {}: {} bytes wait for history, the bound is {}: retry after 1 s",
+                            shard->id().value(), backlog, limits_.max_backlog_bytes),
+          kBoundPause);
     }
   }
   PX_RETURN_IF_ERROR(AdmitMemory(table, bytes));

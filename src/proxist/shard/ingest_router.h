@@ -12,6 +12,7 @@
 
 #include "proxist/base/ids.h"
 #include "proxist/base/mutex.h"
+#include "proxist/base/time.h"
 #include "proxist/column/batch.h"
 #include "proxist/history/history.h"
 #include "proxist/shard/shard.h"
@@ -79,6 +80,11 @@ class IngestRouter {
   void Submit(WriteCall call, const std::function<void(WriteResult)>& done);
   /// Memory of rows, backlogs and queues: what max_memory_bytes bounds.
   [[nodiscard]] uint64_t memory_bytes() const;
+  /// How long whoever sends batches should pause before the next: grows from nothing, when the
+  /// fullest backlog has reached three quarters of its bound, to 100 ms.
+  [[nodiscard]] Duration pause() const;
+  /// Calls refused because the backlog was at its bound.
+  [[nodiscard]] uint64_t refused_by_backlog() const { return refused_by_backlog_.load(); }
   /// Calls refused because of it.
   [[nodiscard]] uint64_t refused_by_memory() const { return refused_by_memory_.load(); }
 
@@ -92,6 +98,7 @@ class IngestRouter {
   const SlotMap slots_;
   const Limits limits_;
   std::atomic<uint64_t> refused_by_memory_{0};
+  std::atomic<uint64_t> refused_by_backlog_{0};
   /// Held while a batch is queued, so that batches of one producer stand in one order everywhere.
   Mutex mutex_;
   std::map<std::string, BatchNumber, std::less<>> next_ PX_GUARDED_BY(mutex_);  // expected numbers

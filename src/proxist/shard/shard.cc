@@ -87,6 +87,7 @@ struct Shard::Impl {
   StatusOr<hot::EvictResult> Evict(TableId table, Timestamp before, Timestamp published);
   Status Recycle();
   void TakeSnapshot(std::shared_ptr<const SnapshotIndex> taken);
+  void NoteBacklog();
   [[nodiscard]] std::string SnapshotDirectory() const {
     return options.snapshot_directory.empty() ? options.wal_directory + "/snapshots"
                                               : options.snapshot_directory;
@@ -118,6 +119,7 @@ struct Shard::Impl {
   internal::Restored restored;  // what recovery started from
   std::shared_ptr<const SnapshotIndex> snapshot = restored.index;  // the last one
   bool snapshot_running = false;
+  bool eviction_held = false;
 
   mutable Mutex mutex;
   ShardStats stats PX_GUARDED_BY(mutex);
@@ -176,14 +178,15 @@ Status Shard::Impl::Load(Lsn cut, RecoveryReport* report) {
         recycled, persisted);
   }
   uint64_t highest = persisted;
-  const auto round_entry = ports.metadata->Get(internal::kRoundKey);
-  if (round_entry.ok()) {
-    PX_ASSIGN_OR_RETURN(const auto round, internal::DecodeRound(round_entry->value));
+  PX_ASSIGN_OR_RETURN(const uint64_t flushed,
+                      StoredNumber(ports.metadata, internal::FlushedKey(options.id)));
+  highest = std::max(highest, flushed);
+  PX_ASSIGN_OR_RETURN(const auto rounds, ports.metadata->List(internal::kRoundPrefix));
+  for (const meta::Entry& entry : rounds) {
+    PX_ASSIGN_OR_RETURN(const auto round, internal::DecodeRound(entry.value));
     for (const auto& range : round.ranges) {
       if (range.shard == options.id) highest = std::max(highest, range.last.value());
     }
-  } else if (!absl::IsNotFound(round_entry.status())) {
-    return round_entry.status();
   }
   used = Lsn(highest);
   epoch = Epoch(static_cast<uint32_t>(last_epoch + 1));
@@ -590,6 +593,14 @@ void Shard::Impl::TakeSnapshot(std::shared_ptr<const SnapshotIndex> taken) {
   stats.snapshot_bytes = snapshot->bytes();
 }
 
+void Shard::Impl::NoteBacklog() {
+  {
+    MutexLock lock(&mutex);
+    through = backlog.persisted_through();
+  }
+  UpdateStats();
+}
+
 void Shard::Impl::UpdateStats() {
   MutexLock lock(&mutex);
   for (const Pending& pending : group) {
@@ -642,14 +653,19 @@ void Shard::Persisted(Lsn lsn) {
   PX_CHECK(lsn <= self.durable);
   self.backlog.Drop(lsn);
   self.store.SetPersisted(lsn);
-  {
-    MutexLock lock(&self.mutex);
-    self.through = self.backlog.persisted_through();
-  }
-  self.UpdateStats();
+  self.NoteBacklog();
+}
+
+void Shard::MarkTaken(Lsn lsn) { impl_->backlog.MarkTaken(lsn); }
+
+void Shard::Flushed(Lsn lsn, const std::set<TableId>& held) {
+  impl_->backlog.DropOthers(lsn, held);
+  impl_->NoteBacklog();
 }
 
 void Shard::SetSchema(const column::SchemaPtr& schema) { impl_->store.SetSchema(schema); }
+
+void Shard::HoldEviction(bool held) { impl_->eviction_held = held; }
 
 StatusOr<hot::EvictResult> Shard::Evict(TableId table, Timestamp before, Timestamp published) {
   return impl_->Evict(table, before, published);
@@ -657,6 +673,7 @@ StatusOr<hot::EvictResult> Shard::Evict(TableId table, Timestamp before, Timesta
 
 StatusOr<hot::EvictResult> Shard::Impl::Evict(TableId table, Timestamp before,
                                               Timestamp published) {
+  if (eviction_held) return hot::EvictResult{};
   const auto plan = store.PlanEviction(table, before, published);
   if (plan.empty()) return hot::EvictResult{};
   const meta::Mutation floors = registry.FloorsAfter(store, table, plan);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -157,8 +158,15 @@ class Shard {
   [[nodiscard]] std::vector<history::SourceBatch> Find(Lsn first, Lsn last) const;
   /// Everything at or below `lsn` is in history and metadata says so: drops it from the backlog.
   void Persisted(Lsn lsn);
+  /// After a restart: batches at or below `lsn` were taken by flushes before it.
+  void MarkTaken(Lsn lsn);
+  /// Everything at or below `lsn` but rows of `held` tables is in history: leaves the backlog,
+  /// although the persisted LSN is below it.
+  void Flushed(Lsn lsn, const std::set<TableId>& held);
 
   void SetSchema(const column::SchemaPtr& schema);
+  /// While held, nothing leaves memory: history may lack what it was sent.
+  void HoldEviction(bool held);
   /// Records the raised floors in metadata, then evicts. `before`, `published`: as
   /// hot::Store::PlanEviction.
   StatusOr<hot::EvictResult> Evict(TableId table, Timestamp before, Timestamp published);

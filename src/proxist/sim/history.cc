@@ -88,6 +88,7 @@ void History::Merge() {
 
 Status History::EnsureTable(const column::TableSchema& schema) {
   PX_RETURN_IF_ERROR(Answer());
+  if (drifted_.contains(schema.id)) return FailedPrecondition("history: a column has another type");
   tables_[schema.id];
   return OkStatus();
 }
@@ -99,6 +100,9 @@ Status History::Insert(const history::InsertIntent& intent,
   if (random_->Chance(faults_.refuses)) return Unavailable("history: too many parts");
   if (!tables_.contains(intent.schema->id)) {
     return NotFound("history: there is no table for {}", intent.schema->name);
+  }
+  if (drifted_.contains(intent.schema->id)) {
+    return FailedPrecondition("history: a column has another type");
   }
   Block block{intent.token, intent.schema->id, {}};
   for (const history::SourceBatch& source : sources) {

@@ -44,6 +44,11 @@ class History final : public history::History {
   /// Every call fails until then.
   void SetAway(Timestamp until) { away_until_ = until; }
   [[nodiscard]] bool away() const { return clock_->Now() < away_until_; }
+  /// Somebody changed the table by hand: it is refused, and so are rows for it, until mended.
+  void SetDrifted(TableId table, bool drifted) {
+    drifted ? void(drifted_.insert(table)) : void(drifted_.erase(table));
+  }
+  [[nodiscard]] const std::set<TableId>& drifted() const { return drifted_; }
   /// Called inside inserts, before and after they commit, and inside reads.
   void SetOnCall(std::function<void()> on_call) { on_call_ = std::move(on_call); }
   /// Drops superseded versions of random keys.
@@ -83,6 +88,7 @@ class History final : public history::History {
   std::list<std::string> tokens_;  // oldest first
   std::vector<std::pair<Timestamp, Block>> late_;
   std::string incarnation_;
+  std::set<TableId> drifted_;
 };
 
 }  // namespace proxist::sim

@@ -8,7 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "proxist/history/internal/insert_block.h"
+#include "proxist/history/insert_block.h"
 #include "tests/unit/history/shared_server.h"
 
 namespace proxist::history {

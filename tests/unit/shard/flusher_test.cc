@@ -45,7 +45,7 @@ TEST_F(FlusherTest, OneRoundSendsADayAnInsertAndRaisesTheWatermark) {
   ExpectHistoryIs(20);
   EXPECT_EQ(shard_->Stats().persisted, Lsn(20));
   EXPECT_EQ(*metadata_->Get("shard/0/persisted")->value.c_str(), '2');
-  EXPECT_TRUE(absl::IsNotFound(metadata_->Get("flush/round").status()));
+  EXPECT_TRUE(metadata_->List("flush/")->empty());
   EXPECT_EQ(*flusher_->Round(1000), 0u);
 }
 
@@ -53,7 +53,7 @@ TEST_F(FlusherTest, TheIntentIsInMetadataBeforeTheInsert) {
   MakeFlusher();
   ASSERT_TRUE(flusher_->Resume().ok());
   history_.before_commit = [&] {
-    EXPECT_TRUE(metadata_->Get("flush/round").ok());
+    EXPECT_EQ(metadata_->List("flush/round")->size(), 1u);
     EXPECT_FALSE(metadata_->List("shard/0/series/")->empty());
     return OkStatus();
   };
@@ -113,7 +113,7 @@ TEST_F(FlusherTest, ARestartSendsTheSameBlockUnderTheSameToken) {
       return Unavailable("killed");
     };
     EXPECT_FALSE(flusher_->Round(1000).ok());
-    const std::string round = metadata_->Get("flush/round")->value;
+    const std::string round = metadata_->List("flush/round")->front().value;
     history_.before_commit = history_.after_commit = [] { return OkStatus(); };
     flusher_.reset();
     ASSERT_TRUE(Reopen().ok());
@@ -127,6 +127,105 @@ TEST_F(FlusherTest, ARestartSendsTheSameBlockUnderTheSameToken) {
     ASSERT_TRUE(flusher_->Round(1000).ok());
     ExpectHistoryIs(before + 25);
   }
+}
+
+TEST_F(FlusherTest, ARefusedTableIsHeldAndTheOthersGoOn) {
+  MakeFlusher();
+  ASSERT_TRUE(flusher_->Resume().ok());
+  ASSERT_TRUE(Send("", 0, Rows(10, kStartNs, 1)).status.ok());        // LSN 1..10
+  ASSERT_TRUE(Send("", 0, Orders(5, kStartNs, 1)).status.ok());       // 11..15
+  ASSERT_TRUE(Send("", 0, Rows(10, kStartNs + 50, 11)).status.ok());  // 16..25
+  history_.drifted = {orders_->id};
+  EXPECT_EQ(*flusher_->Round(1000), 20u);
+  ASSERT_EQ(flusher_->Stats().held.size(), 1u);
+  EXPECT_THAT(flusher_->Stats().held[0].why, HasSubstr("another type"));
+  EXPECT_EQ(shard_->Stats().persisted, Lsn(0)) << "the whole round's range counts as left behind";
+  EXPECT_EQ(shard_->Stats().backlog_rows, 5u) << "what history has leaves the backlog";
+  ASSERT_TRUE(Send("", 0, Orders(5, kStartNs + 60, 6)).status.ok());  // 26..30
+  ASSERT_TRUE(Send("", 0, Rows(5, kStartNs + 70, 21)).status.ok());   // 31..35
+  EXPECT_EQ(*flusher_->Round(1000), 5u);
+  flusher_->RetryHeld();
+  EXPECT_EQ(flusher_->Stats().held.size(), 1u);
+  ExpectHistoryIs(25);
+  // Also over a restart nothing of the others comes again.
+  flusher_.reset();
+  ASSERT_TRUE(Reopen().ok());
+  MakeFlusher();
+  ASSERT_TRUE(flusher_->Resume().ok());
+  EXPECT_EQ(*flusher_->Round(1000), 0u);
+  EXPECT_EQ(shard_->Stats().backlog_rows, 10u);
+  history_.drifted.clear();
+  flusher_->RetryHeld();
+  EXPECT_TRUE(flusher_->Stats().held.empty());
+  EXPECT_EQ(*flusher_->Round(1000), 10u);
+  EXPECT_EQ(shard_->Stats().persisted, Lsn(35));
+  EXPECT_EQ(shard_->Stats().backlog_rows, 0u);
+  EXPECT_TRUE(metadata_->List("flush/")->empty());
+  ExpectHistoryIs(35);
+}
+
+TEST_F(FlusherTest, ADayThatWasTakenBeforeTheTableDriftedIsNotSentAgain) {
+  MakeFlusher();
+  ASSERT_TRUE(flusher_->Resume().ok());
+  ASSERT_TRUE(Send("", 0, Rows(10, kStartNs, 1)).status.ok());
+  ASSERT_TRUE(Send("", 0, Rows(10, kStartNs + kDayNs, 11)).status.ok());
+  int inserts = 0;
+  history_.before_commit = [&] {
+    return ++inserts == 2 ? FailedPrecondition("a column went") : OkStatus();
+  };
+  ASSERT_TRUE(flusher_->Round(1000).ok());
+  ExpectHistoryIs(10);
+  EXPECT_EQ(shard_->Stats().persisted, Lsn(0));
+  ASSERT_TRUE(Send("", 0, Rows(10, kStartNs + 500, 21)).status.ok());
+  EXPECT_EQ(*flusher_->Round(1000), 0u);
+  flusher_->RetryHeld();
+  uint64_t rows = 0;
+  while (const uint64_t sent = *flusher_->Round(1000)) rows += sent;
+  ExpectHistoryIs(30);
+  EXPECT_EQ(shard_->Stats().persisted, Lsn(30));
+}
+
+TEST_F(FlusherTest, ATableThatAnOpenRoundLeftBehindIsHeldAfterARestart) {
+  MakeFlusher();
+  ASSERT_TRUE(flusher_->Resume().ok());
+  ASSERT_TRUE(Send("", 0, Orders(5, kStartNs, 1)).status.ok());
+  history_.drifted = {orders_->id};
+  ASSERT_TRUE(flusher_->Round(1000).ok());
+  // Opened while the table is held, and not settled before the end.
+  ASSERT_TRUE(Send("", 0, Orders(5, kStartNs + 60, 6)).status.ok());
+  ASSERT_NE(*flusher_->Open(1000), nullptr);
+  flusher_.reset();
+  ASSERT_TRUE(Reopen().ok());
+  MakeFlusher();
+  history_.drifted.clear();
+  ASSERT_TRUE(flusher_->Resume().ok());
+  flusher_->RetryHeld();
+  while (*flusher_->Round(1000) > 0) continue;
+  EXPECT_TRUE(flusher_->Stats().held.empty());
+  EXPECT_EQ(shard_->Stats().persisted, Lsn(10));
+  ExpectHistoryIs(10);
+}
+
+TEST_F(FlusherTest, ALaterRoundMayBeSentFirst) {
+  MakeFlusher();
+  ASSERT_TRUE(flusher_->Resume().ok());
+  ASSERT_TRUE(Send("", 0, Rows(10, kStartNs, 1)).status.ok());
+  ASSERT_TRUE(Send("", 0, Rows(10, kStartNs + 100, 11)).status.ok());
+  const auto first = *flusher_->Open(10);
+  const auto second = *flusher_->Open(10);
+  ASSERT_NE(second, nullptr);
+  EXPECT_EQ(*flusher_->Open(10), nullptr);
+  ASSERT_TRUE(flusher_->Send(second.get()).ok());
+  EXPECT_EQ(*flusher_->Settle(), 0u);
+  EXPECT_EQ(shard_->Stats().persisted, Lsn(0));
+  // A restart here counts before it sends.
+  flusher_.reset();
+  ASSERT_TRUE(Reopen().ok());
+  MakeFlusher();
+  history_.tokens.clear();
+  ASSERT_TRUE(flusher_->Resume().ok());
+  EXPECT_EQ(shard_->Stats().persisted, Lsn(20));
+  ExpectHistoryIs(20);
 }
 
 TEST_F(FlusherTest, RandomFailuresAndRestartsNeverLoseOrDouble) {

@@ -39,11 +39,21 @@ TEST(MetadataValues, RoundTripAndRefuseTruncation) {
   internal::RoundRecord round;
   round.ranges = {{ShardId(0), Lsn(1), Lsn(9)}, {ShardId(1), Lsn(4), Lsn(4)}};
   round.intents = {{"token", TableId(1), SchemaVersion(2), Day(15987)}};
+  round.parked = {TableId(9)};
   const std::string bytes = internal::EncodeRound(round);
   const auto decoded = internal::DecodeRound(bytes);
   ASSERT_TRUE(decoded.ok());
   EXPECT_EQ(decoded->ranges, round.ranges);
   EXPECT_EQ(decoded->intents, round.intents);
+  EXPECT_EQ(decoded->parked, round.parked);
+  EXPECT_EQ(decoded->catch_up, TableId(0));
+  const std::vector<internal::HeldPiece> pieces = {{round.ranges, {Day(3), Day(4)}},
+                                                   {{{ShardId(7), Lsn(2), Lsn(8)}}, {}}};
+  const std::string held = internal::EncodeHeld(pieces);
+  EXPECT_EQ(*internal::DecodeHeld(held), pieces);
+  for (size_t size = 0; size < held.size(); ++size) {
+    EXPECT_FALSE(internal::DecodeHeld(std::string_view(held).substr(0, size)).ok());
+  }
   const std::vector<hot::SeriesRecord> series = {{"AIG", {"P", ""}, Timestamp(5)},
                                                  {"\xff\t", {}, Timestamp::Min()}};
   const std::string list = internal::EncodeSeries(series);

@@ -1,6 +1,7 @@
 #include "tests/unit/shard/shard_fixture.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace proxist::shard {
 namespace {
@@ -52,6 +53,7 @@ Status RecordingHistory::Insert(const history::InsertIntent& intent,
                                 std::span<const history::SourceBatch> sources) {
   PX_RETURN_IF_ERROR(before_commit());
   if (!tables.contains(intent.schema->id)) return NotFound("no table {}", intent.schema->name);
+  if (drifted.contains(intent.schema->id)) return FailedPrecondition("a column has another type");
   if (!tokens.insert(intent.token).second) {
     ++deduplicated;
     return after_commit();
@@ -124,6 +126,21 @@ column::Batch ShardFixture::Rows(size_t rows, int64_t ts, uint64_t first_seq) {
     builder.SetInt(0, 100 + static_cast<int64_t>(row));
   }
   return builder.Build();
+}
+
+column::Batch ShardFixture::Orders(size_t rows, int64_t ts, uint64_t first_seq) {
+  if (orders_ == nullptr) {
+    column::TableSchema table;
+    table.name = "orders";
+    table.columns = {{ColumnId(1), "price", {column::TypeKind::kInt64, 0}, false}};
+    auto applied = catalog_->Apply(table, "test");
+    EXPECT_TRUE(applied.ok()) << applied.status();
+    orders_ = *applied;
+  }
+  const column::SchemaPtr trades = std::exchange(schema_, orders_);
+  column::Batch batch = Rows(rows, ts, first_seq);
+  schema_ = trades;
+  return batch;
 }
 
 void ShardFixture::SetDurability(column::Durability durability) {

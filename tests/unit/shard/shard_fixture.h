@@ -98,6 +98,7 @@ class RecordingHistory final : public history::History {
   uint64_t counts = 0;
 
   Status EnsureTable(const column::TableSchema& schema) override {
+    if (drifted.contains(schema.id)) return FailedPrecondition("a column has another type");
     tables.insert(schema.id);
     return OkStatus();
   }
@@ -114,6 +115,7 @@ class RecordingHistory final : public history::History {
   Status Ping() override { return OkStatus(); }
 
   std::set<TableId> tables;
+  std::set<TableId> drifted;  // refused
 };
 
 class ShardFixture : public ::testing::Test {
@@ -126,6 +128,8 @@ class ShardFixture : public ::testing::Test {
   void Crash();
   /// `rows` rows of symbols S0..S4 with ascending ts from `ts`, price = 100 + row.
   column::Batch Rows(size_t rows, int64_t ts, uint64_t first_seq);
+  /// The same of another table, `orders`.
+  column::Batch Orders(size_t rows, int64_t ts, uint64_t first_seq);
   /// Rows are made with a schema of this durability from now on.
   void SetDurability(column::Durability durability);
   Write WriteOf(std::string producer, uint64_t number, column::Batch batch, Ack* ack);
@@ -139,6 +143,7 @@ class ShardFixture : public ::testing::Test {
   std::unique_ptr<meta::MetadataStore> metadata_;
   std::unique_ptr<meta::Catalog> catalog_;
   column::SchemaPtr schema_;
+  column::SchemaPtr orders_;  // once Orders made it
   ShardOptions options_;
   RecoveryReport report_;
   std::unique_ptr<Shard> shard_;
@@ -153,6 +158,8 @@ class DirectPort final : public ShardPort {
   std::vector<history::SourceBatch> Find(Lsn first, Lsn last) override {
     return shard_->Find(first, last);
   }
+  void MarkTaken(Lsn lsn) override { shard_->MarkTaken(lsn); }
+  void Flushed(Lsn lsn, const std::set<TableId>& held) override { shard_->Flushed(lsn, held); }
   void Persisted(Lsn lsn) override { shard_->Persisted(lsn); }
 
  private:

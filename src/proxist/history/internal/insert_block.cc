@@ -1,5 +1,5 @@
 // Each column is read in the order of arrival and scattered to its sorted places.
-#include "proxist/history/internal/insert_block.h"
+#include "proxist/history/insert_block.h"
 
 #include <cstring>
 #include <string_view>
@@ -17,9 +17,9 @@ using column::TypeKind;
 
 class BlockEncoder {
  public:
-  BlockEncoder(const InsertIntent& intent, std::span<const SelectedRows> parts, size_t total,
+  BlockEncoder(const column::TableSchema& schema, std::span<const SelectedRows> parts, size_t total,
                std::vector<std::byte>* out)
-      : schema_(*intent.schema),
+      : schema_(schema),
         parts_(parts),
         total_(total),
         places_(SortedPlaces(schema_, parts)),
@@ -42,15 +42,14 @@ class BlockEncoder {
     begin();
     EncodeFixed<uint64_t>([](const SelectedRows& part, uint32_t row) {
       const ColumnView& seq = part.source->batch.seq;
-      return seq.values.empty() ? part.source->first.value() + row : seq.At<uint64_t>(row);
+      return seq.values.empty() ? part.LsnOf(row) : seq.At<uint64_t>(row);
     });
     for (size_t index = 0; index < schema_.columns.size(); ++index) {
       begin();
       EncodeDeclared(index);
     }
     begin();
-    EncodeFixed<uint64_t>(
-        [](const SelectedRows& part, uint32_t row) { return part.source->first.value() + row; });
+    EncodeFixed<uint64_t>([](const SelectedRows& part, uint32_t row) { return part.LsnOf(row); });
     begin();
     EncodeFixed<uint16_t>(
         [](const SelectedRows& part, uint32_t) { return part.source->shard.value(); });
@@ -173,21 +172,25 @@ class BlockEncoder {
 
 std::vector<std::byte> EncodeInsertBlock(const InsertIntent& intent,
                                          std::span<const SourceBatch> sources) {
+  return EncodeSelectedRows(*intent.schema, SelectRows(intent, sources));
+}
+
+std::vector<std::byte> EncodeSelectedRows(const column::TableSchema& schema,
+                                          std::span<const SelectedRows> parts) {
   std::vector<std::byte> out;
-  const std::vector<SelectedRows> parts = SelectRows(intent, sources);
   if (parts.empty()) return out;
   const size_t total = parts.back().base + parts.back().rows.size();
   PX_CHECK(total <= kMaxInsertRows);
   size_t row_bytes = 0;
-  for (const HistoryColumn& c : HistoryColumns(*intent.schema)) {
+  for (const HistoryColumn& c : HistoryColumns(schema)) {
     row_bytes += column::WidthOf(c.type.kind) + (c.nullable ? 1 : 0);
   }
   for (const SelectedRows& part : parts) {
-    PX_CHECK(part.source->batch.columns.size() <= intent.schema->columns.size());
+    PX_CHECK(part.source->batch.columns.size() <= schema.columns.size());
   }
   constexpr size_t kHeaderBytes = 1 << 16;
   out.reserve(total * row_bytes + kHeaderBytes);
-  BlockEncoder(intent, parts, total, &out).Encode();
+  BlockEncoder(schema, parts, total, &out).Encode();
   return out;
 }
 

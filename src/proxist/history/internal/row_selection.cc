@@ -78,11 +78,11 @@ KeyColumns LoadKeys(const column::TableSchema& schema, std::span<const SelectedR
   out.version.reserve(total);
   for (const SelectedRows& part : parts) {
     const column::Batch& batch = part.source->batch;
-    const uint64_t first = part.source->first.value();
     for (const uint32_t row : part.rows) {
+      const uint64_t lsn = part.LsnOf(row);
       out.ts.push_back(batch.ts.At<int64_t>(row));
-      out.version.push_back(first + row);
-      out.seq.push_back(batch.seq.values.empty() ? first + row : batch.seq.At<uint64_t>(row));
+      out.version.push_back(lsn);
+      out.seq.push_back(batch.seq.values.empty() ? lsn : batch.seq.At<uint64_t>(row));
     }
   }
   for (const size_t index : schema.series) {

@@ -16,12 +16,20 @@ namespace proxist::history {
 struct SelectedRows {
   const SourceBatch* source = nullptr;
   std::vector<uint32_t> rows;
-  size_t base = 0;  // how many rows the parts before this one have
+  size_t base = 0;                 // how many rows the parts before this one have
+  std::span<const Lsn> lsns = {};  // of the source's rows, when they do not follow its first
+  [[nodiscard]] uint64_t LsnOf(uint32_t row) const {
+    return lsns.empty() ? source->first.value() + row : lsns[row].value();
+  }
 };
 
 /// In the order of `sources`; sources without a row are left out.
 std::vector<SelectedRows> SelectRows(const InsertIntent& intent,
                                      std::span<const SourceBatch> sources);
+
+/// The block of rows that were selected, as EncodeInsertBlock.
+std::vector<std::byte> EncodeSelectedRows(const column::TableSchema& schema,
+                                          std::span<const SelectedRows> parts);
 
 /// Texts of several dictionaries under one numbering. The texts must outlive it.
 class TextUnion {

@@ -2,6 +2,9 @@
 #include "proxist/history/internal/sql.h"
 
 #include <algorithm>
+#include <charconv>
+
+#include "proxist/history/monitor.h"
 
 namespace proxist::history {
 namespace {
@@ -178,6 +181,33 @@ std::string CountVersionsSql(const InsertIntent& intent) {
       "SELECT uniqExact(`shard`, `version`) FROM {} WHERE toDate(`ts`) = toDate({}) AND ({}) "
       "FORMAT TabSeparated",
       TableName(*intent.schema), QuoteText(FormatDay(intent.day)), ranges);
+}
+
+std::string DecodeIncarnation(std::string_view hex) {
+  std::string out;
+  for (size_t i = 0; i + 1 < hex.size(); i += 2) {
+    unsigned byte = 0;
+    std::from_chars(hex.data() + i, hex.data() + i + 2, byte, 16);
+    out += static_cast<char>(byte);
+  }
+  return out;
+}
+
+std::string LoadSql() {
+  return fmt::format(
+      "SELECT database, replaceRegexpOne(table, '_history$', ''), toUInt16(toDate(partition)), "
+      "count() AS parts FROM system.parts WHERE active AND endsWith(table, '_history') AND "
+      "match(partition, '^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}$') GROUP BY 1, 2, 3 HAVING parts > {} "
+      "UNION ALL SELECT '', event, 0, value FROM system.events WHERE event IN "
+      "('DelayedInserts', 'RejectedInserts') FORMAT TabSeparated",
+      HistoryLoad::kFewParts);
+}
+
+std::string VersionsSql(const column::TableSchema& schema, ShardId shard, Day day) {
+  return fmt::format(
+      "SELECT DISTINCT `version` FROM {} WHERE toDate(`ts`) = toDate({}) AND `shard` = {} ORDER BY "
+      "`version` FORMAT RowBinary",
+      TableName(schema), QuoteText(FormatDay(day)), shard.value());
 }
 
 std::string ReadSql(const ReadRequest& request, const std::vector<size_t>& declared) {

@@ -40,8 +40,16 @@ std::string SortingKey(const column::TableSchema& schema);
 /// CREATE TABLE IF NOT EXISTS; inserts into it are durable when they are acknowledged.
 std::string CreateTableSql(const column::TableSchema& schema);
 std::string AddColumnSql(const column::TableSchema& schema, const HistoryColumn& column);
-std::string InsertSql(const column::TableSchema& schema);
 std::string CountVersionsSql(const InsertIntent& intent);
+/// The hexadecimal digits of history's id; no row: there is none.
+inline constexpr std::string_view kIncarnationSql =
+    "SELECT hex(`id`) FROM `proxist`.`incarnation` ORDER BY `created`, `id` LIMIT 1 FORMAT "
+    "TabSeparated";
+std::string DecodeIncarnation(std::string_view hex);
+/// As rows of tenant, table, day and active parts; and of events: '', its name, 0, its count.
+std::string LoadSql();
+/// As RowBinary.
+std::string VersionsSql(const column::TableSchema& schema, ShardId shard, Day day);
 /// `declared` are indices into the schema's columns, the series columns among them.
 std::string ReadSql(const ReadRequest& request, const std::vector<size_t>& declared);
 

@@ -1,8 +1,11 @@
 // Ingest: unary writes, and streams of batches whose acks come back in order.
+#include <chrono>
 #include <deque>
 #include <memory>
 #include <optional>
 #include <utility>
+
+#include <grpcpp/alarm.h>
 
 #include "proxist/api/rpc_status.h"
 #include "proxist/base/mutex.h"
@@ -57,9 +60,20 @@ class WriteStream final : public grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>
           if (!result.status.ok()) self->refused_ = true;
           self->Advance();
         });
+    const Duration pause = node_->WritePause();
     const MutexLock lock(&mutex_);
     reading_ = false;
-    ReadOn();
+    if (pause == Duration() || finished_ || broken_) return ReadOn();
+    // The backlog nears its bound: this sender is read more slowly.
+    paused_ = true;
+    alarm_.Set(std::chrono::system_clock::now() + std::chrono::nanoseconds(pause.ns()),
+               [weak = weak_from_this()](bool) {
+                 const auto self = weak.lock();
+                 if (self == nullptr) return;
+                 const MutexLock resumed(&self->mutex_);
+                 self->paused_ = false;
+                 self->ReadOn();
+               });
   }
 
   void OnWriteDone(bool ok) override {
@@ -88,7 +102,7 @@ class WriteStream final : public grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>
   };
 
   void ReadOn() PX_REQUIRES(mutex_) {
-    if (reading_ || reads_ended_ || refused_ || broken_ || finished_) return;
+    if (reading_ || paused_ || reads_ended_ || refused_ || broken_ || finished_) return;
     if (unacked_.size() >= max_batches_ || unacked_bytes_ >= max_bytes_) return;
     reading_ = true;
     request_.Clear();
@@ -132,6 +146,8 @@ class WriteStream final : public grpc::ServerBidiReactor<ByteBuffer, ByteBuffer>
   std::deque<std::shared_ptr<Batch>> unacked_ PX_GUARDED_BY(mutex_);  // by arrival
   uint64_t unacked_bytes_ PX_GUARDED_BY(mutex_) = 0;
   bool reading_ PX_GUARDED_BY(mutex_) = false;
+  grpc::Alarm alarm_;                           // of a pause
+  bool paused_ PX_GUARDED_BY(mutex_) = false;   // until the alarm
   bool writing_ PX_GUARDED_BY(mutex_) = false;  // the front's ack
   bool reads_ended_ PX_GUARDED_BY(mutex_) = false;
   bool refused_ PX_GUARDED_BY(mutex_) = false;  // some batch was; no more are read

@@ -92,7 +92,8 @@ constexpr OptionRow kOptions[] = {
      &SetFlag<PX_FIELD(insecure)>},
     {"history", "WHERE", "embedded",
      "`embedded` runs ClickHouse as a child, `none` keeps everything in memory and log, "
-     "`http://[user[:password]@]host[:port]` is a ClickHouse server.",
+     "`http://[user[:password]@]host[:port]` is a ClickHouse server. Several URLs, separated by "
+     "commas, are ways to the same data: the first that answers is used until it fails.",
      &SetText<PX_FIELD(node.history)>},
     {"master-key", "SOURCE", "",
      "Encrypts log and snapshots (AES-256-GCM) under data keys that this key wraps: `file:PATH`, "
@@ -122,8 +123,9 @@ constexpr OptionRow kOptions[] = {
        return OkStatus();
      }},
     {"max-backlog-mb", "MIB", "4096",
-     "Memory of rows that are published and not yet persisted; beyond it writes are refused "
-     "(RESOURCE_EXHAUSTED).",
+     "Memory of rows that are published and not yet persisted; from three quarters of it on "
+     "senders "
+     "are slowed down, beyond it writes are refused (RESOURCE_EXHAUSTED).",
      &SetCount<PX_FIELD(node.max_backlog_bytes), 1, 1u << 20, kMiB>},
     {"memory-limit-mb", "MIB", "auto",
      "Memory of rows, backlogs and queues. From 80 % on rows that history has leave memory, then "
@@ -140,8 +142,23 @@ constexpr OptionRow kOptions[] = {
      &SetMillis<PX_FIELD(node.max_unsynced), 1, 60'000>},
     {"flush-min-ms", "MS", "5", "Shortest pause between two flushes to history.",
      &SetMillis<PX_FIELD(node.flush_min_interval), 1, 60'000>},
-    {"flush-max-ms", "MS", "50", "Longest pause between two flushes while there are rows.",
+    {"flush-max-ms", "MS", "50",
+     "Longest pause between two flushes while there are rows and ClickHouse keeps up.",
      &SetMillis<PX_FIELD(node.flush_max_interval), 1, 3'600'000>},
+    {"flush-stretched-ms", "MS", "2000",
+     "Longest pause between two flushes while ClickHouse is slow or its parts pile up.",
+     &SetMillis<PX_FIELD(node.flush_stretched_interval), 1, 3'600'000>},
+    {"flush-max-parts", "N", "150",
+     "Active parts of a partition: at this many nothing is flushed until ClickHouse has merged "
+     "some.",
+     &SetCount<PX_FIELD(node.flush_max_parts), 8, 100'000>},
+    {"history-hang-s", "S", "30",
+     "An embedded ClickHouse that has answered nothing for so long is killed and restarted.",
+     [](std::string_view text, DaemonOptions* options) {
+       PX_ASSIGN_OR_RETURN(const uint64_t seconds, ParseCount(text, 1, 86'400));
+       options->node.history_hang_timeout = Duration::Seconds(static_cast<int64_t>(seconds));
+       return OkStatus();
+     }},
     {"flush-max-rows", "N", "500000", "Rows that one flush takes at most.",
      &SetCount<PX_FIELD(node.flush_max_rows), 1, 1'000'000>},
     {"max-message-mb", "MIB", "64",

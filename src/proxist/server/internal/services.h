@@ -23,5 +23,7 @@ std::unique_ptr<grpc::Service> MakeIngestService(const ServiceContext& context);
 std::unique_ptr<grpc::Service> MakeQueryService(const ServiceContext& context, WorkPool* pool);
 /// Calls that may block run on `pool`.
 std::unique_ptr<grpc::Service> MakeAdminService(const ServiceContext& context, WorkPool* pool);
+/// The same for the repair of history.
+std::unique_ptr<grpc::Service> MakeHistoryService(const ServiceContext& context, WorkPool* pool);
 
 }  // namespace proxist::server

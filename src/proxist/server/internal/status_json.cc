@@ -58,6 +58,10 @@ Json ShardJson(ShardId id, const shard::ShardStats& stats) {
 }
 
 Json HistoryJson(const HistoryState& history) {
+  Json held = Json::array();
+  for (const HeldTable& table : history.held) {
+    held.push_back({{"tenant", table.tenant}, {"name", table.name}, {"why", table.why}});
+  }
   Json last_error_at = nullptr;
   if (history.flush.last_error_at > Timestamp()) {
     last_error_at = TimeJson(history.flush.last_error_at);
@@ -72,6 +76,15 @@ Json HistoryJson(const HistoryState& history) {
           {"failures", history.flush.failures},
           {"last_insert_ns", history.flush.last_insert.ns()},
           {"flush_lag_ns", history.flush_lag.ns()},
+          {"flush_state", shard::NameOf(history.pace.state)},
+          {"flush_pause_ns", history.pace.pause.ns()},
+          {"insert_latency_ns", history.pace.latency.ns()},
+          {"active_parts", history.pace.parts},
+          {"part_limit", history.pace.part_limit},
+          {"rounds_in_flight", history.pace.in_flight},
+          {"delayed_inserts", history.pace.delayed_inserts},
+          {"halted", history.halted},
+          {"held_tables", std::move(held)},
           {"last_error", history.flush.last_error},
           {"last_error_at", last_error_at}};
 }
@@ -89,6 +102,7 @@ Json MemoryJson(const MemoryState& memory) {
           {"spills_chunks", memory.pressure.spilled_chunks},
           {"spills_bytes", memory.pressure.spilled_bytes},
           {"refused_writes", memory.refused_writes},
+          {"refused_by_backlog", memory.refused_by_backlog},
           {"last_error", memory.pressure.last_error}};
 }
 

@@ -123,6 +123,8 @@ constexpr MemoryMetric kMemoryMetrics[] = {
      [](const MemoryState& m) { return m.pressure.spilled_chunks; }},
     {"proxist_memory_spills_bytes_total", "Memory that this freed.", Kind::kCounter,
      [](const MemoryState& m) { return m.pressure.spilled_bytes; }},
+    {"proxist_backlog_refused_writes_total", "Writes refused at the backlog's bound.",
+     Kind::kCounter, [](const MemoryState& m) { return m.refused_by_backlog; }},
     {"proxist_memory_refused_writes_total", "Writes refused at the memory limit.", Kind::kCounter,
      [](const MemoryState& m) { return m.refused_writes; }},
 };
@@ -136,6 +138,31 @@ void AddHistory(const HistoryState& history, Samples* out) {
   out->Add("proxist_history_flush_lag_seconds",
            "Age of the oldest unpersisted row since its publication.", Kind::kGauge, {},
            static_cast<double>(history.flush_lag.ns()) * 1e-9);
+  const auto gauge = [&](const char* name, const char* help, double value) {
+    out->Add(name, help, Kind::kGauge, {}, value);
+  };
+  gauge(
+      "proxist_history_flush_state",
+      "Of the control loop: 0 idle, 1 steady, 2 stretched, 3 catching up, 4 held back by parts, 5 "
+      "away.",
+      static_cast<double>(history.pace.state));
+  gauge("proxist_history_flush_pause_seconds", "Between rounds of the flush.",
+        static_cast<double>(history.pace.pause.ns()) * 1e-9);
+  gauge("proxist_history_insert_latency_seconds", "Of inserts, smoothed.",
+        static_cast<double>(history.pace.latency.ns()) * 1e-9);
+  gauge("proxist_history_active_parts",
+        "Active parts of the fullest partition that rows went to lately, estimated.",
+        history.pace.parts);
+  gauge("proxist_history_part_limit", "Active parts at which nothing is sent.",
+        history.pace.part_limit);
+  gauge("proxist_history_rounds_in_flight", "Rounds that are being sent.", history.pace.in_flight);
+  gauge("proxist_history_held_tables", "Tables whose rows history refuses.",
+        static_cast<double>(history.held.size()));
+  gauge("proxist_history_halted", "1 when nothing is flushed until an operator acts.",
+        history.halted.empty() ? 0 : 1);
+  counter("proxist_history_delayed_inserts_total",
+          "Inserts that ClickHouse delayed or refused since its start.",
+          history.pace.delayed_inserts);
   counter("proxist_history_flush_rounds_total", "Rounds of the flush.", history.flush.rounds);
   counter("proxist_history_inserts_total", "Blocks persisted.", history.flush.inserts);
   counter("proxist_history_rows_total", "Rows persisted.", history.flush.rows);

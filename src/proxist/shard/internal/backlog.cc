@@ -79,15 +79,43 @@ std::vector<SnapshotBatch> Backlog::Marks() const {
   return marks;
 }
 
+void Backlog::MarkTaken(Lsn lsn) {
+  while (taken_ < entries_.size() && entries_[taken_].last <= lsn) ++taken_;
+}
+
+void Backlog::Forget(const Entry& entry) {
+  Raise(&greatest_, entry.batch.schema->id, entry.max_ts);
+  rows_ -= entry.batch.rows;
+  bytes_ -= entry.bytes;
+}
+
 void Backlog::Drop(Lsn lsn) {
   while (!entries_.empty() && entries_.front().last <= lsn) {
-    const Entry& entry = entries_.front();
-    Raise(&greatest_, entry.batch.schema->id, entry.max_ts);
-    rows_ -= entry.batch.rows;
-    bytes_ -= entry.bytes;
+    Forget(entries_.front());
     if (taken_ > 0) --taken_;
     entries_.pop_front();
   }
+  RaiseThrough();
+}
+
+void Backlog::DropOthers(Lsn lsn, const std::set<TableId>& held) {
+  std::deque<Entry> kept;
+  size_t taken = 0;
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    Entry& entry = entries_[i];
+    if (entry.last <= lsn && !held.contains(entry.batch.schema->id)) {
+      Forget(entry);
+      continue;
+    }
+    if (i < taken_) ++taken;
+    kept.push_back(std::move(entry));
+  }
+  entries_ = std::move(kept);
+  taken_ = taken;
+  RaiseThrough();
+}
+
+void Backlog::RaiseThrough() {
   std::map<TableId, Timestamp> least;  // of the rows that stay
   for (const Entry& entry : entries_) {
     Timestamp& ts = least.try_emplace(entry.batch.schema->id, Timestamp::Max()).first->second;

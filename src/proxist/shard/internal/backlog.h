@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "proxist/base/ids.h"
@@ -39,6 +40,11 @@ class Backlog {
   /// rows and at least one; they count as taken.
   std::vector<const Entry*> Take(uint64_t max_rows, Lsn durable);
   [[nodiscard]] std::vector<const Entry*> Find(Lsn first, Lsn last) const;
+  /// Entries with last <= lsn count as taken.
+  void MarkTaken(Lsn lsn);
+  /// Drops the entries with last <= lsn of tables that are not `held`: history has them, though the
+  /// persisted LSN lies below them.
+  void DropOthers(Lsn lsn, const std::set<TableId>& held);
   /// Drops entries with last <= lsn; raises what each of their tables is persisted through.
   void Drop(Lsn lsn);
 
@@ -50,6 +56,9 @@ class Backlog {
   [[nodiscard]] const std::map<TableId, Timestamp>& persisted_through() const { return through_; }
 
  private:
+  void Forget(const Entry& entry);
+  void RaiseThrough();
+
   std::deque<Entry> entries_;
   size_t taken_ = 0;  // entries at the front that a flush has
   uint64_t rows_ = 0;

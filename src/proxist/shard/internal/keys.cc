@@ -11,6 +11,27 @@ std::string ShardKey(ShardId shard, std::string_view what) {
   return fmt::format("shard/{}/{}", shard.value(), what);
 }
 
+void PutRanges(const std::vector<history::LsnRange>& ranges, ByteWriter* out) {
+  out->Put(static_cast<uint32_t>(ranges.size()));
+  for (const history::LsnRange& range : ranges) {
+    out->Put(range.shard.value());
+    out->Put(range.first.value());
+    out->Put(range.last.value());
+  }
+}
+
+StatusOr<std::vector<history::LsnRange>> GetRanges(ByteReader* in) {
+  PX_ASSIGN_OR_RETURN(const auto count, in->Get<uint32_t>());
+  std::vector<history::LsnRange> ranges;
+  for (uint32_t i = 0; i < count; ++i) {
+    PX_ASSIGN_OR_RETURN(const auto shard, in->Get<uint16_t>());
+    PX_ASSIGN_OR_RETURN(const auto first, in->Get<uint64_t>());
+    PX_ASSIGN_OR_RETURN(const auto last, in->Get<uint64_t>());
+    ranges.push_back({ShardId(shard), Lsn(first), Lsn(last)});
+  }
+  return ranges;
+}
+
 std::string Text(const std::vector<std::byte>& bytes) { return std::string(AsText(bytes)); }
 
 }  // namespace
@@ -18,6 +39,9 @@ std::string Text(const std::vector<std::byte>& bytes) { return std::string(AsTex
 std::string EpochKey(ShardId shard) { return ShardKey(shard, "epoch"); }
 std::string PersistedKey(ShardId shard) { return ShardKey(shard, "persisted"); }
 std::string RecycledKey(ShardId shard) { return ShardKey(shard, "recycled"); }
+std::string FlushedKey(ShardId shard) { return ShardKey(shard, "flushed"); }
+std::string RoundKey(uint64_t number) { return fmt::format("{}/{:010}", kRoundPrefix, number); }
+std::string HeldKey(TableId table) { return fmt::format("{}{}", kHeldPrefix, table.value()); }
 std::string SeriesPrefix(ShardId shard) { return ShardKey(shard, "series/"); }
 std::string SeriesKey(ShardId shard, TableId table, uint64_t part) {
   return fmt::format("{}{}/{:010}", SeriesPrefix(shard), table.value(), part);
@@ -115,12 +139,7 @@ StatusOr<Producers> DecodeProducers(std::string_view value) {
 std::string EncodeRound(const RoundRecord& round) {
   std::vector<std::byte> bytes;
   ByteWriter out(&bytes);
-  out.Put(static_cast<uint32_t>(round.ranges.size()));
-  for (const history::LsnRange& range : round.ranges) {
-    out.Put(range.shard.value());
-    out.Put(range.first.value());
-    out.Put(range.last.value());
-  }
+  PutRanges(round.ranges, &out);
   out.Put(static_cast<uint32_t>(round.intents.size()));
   for (const RoundRecord::Intent& intent : round.intents) {
     out.PutString(intent.token);
@@ -128,19 +147,16 @@ std::string EncodeRound(const RoundRecord& round) {
     out.Put(intent.schema_version.value());
     out.Put(intent.day.value());
   }
+  out.Put(round.catch_up.value());
+  out.Put(static_cast<uint32_t>(round.parked.size()));
+  for (const TableId table : round.parked) out.Put(table.value());
   return Text(bytes);
 }
 
 StatusOr<RoundRecord> DecodeRound(std::string_view value) {
   ByteReader in(AsBytes(value), "flush round");
   RoundRecord round;
-  PX_ASSIGN_OR_RETURN(const auto ranges, in.Get<uint32_t>());
-  for (uint32_t i = 0; i < ranges; ++i) {
-    PX_ASSIGN_OR_RETURN(const auto shard, in.Get<uint16_t>());
-    PX_ASSIGN_OR_RETURN(const auto first, in.Get<uint64_t>());
-    PX_ASSIGN_OR_RETURN(const auto last, in.Get<uint64_t>());
-    round.ranges.push_back({ShardId(shard), Lsn(first), Lsn(last)});
-  }
+  PX_ASSIGN_OR_RETURN(round.ranges, GetRanges(&in));
   PX_ASSIGN_OR_RETURN(const auto intents, in.Get<uint32_t>());
   for (uint32_t i = 0; i < intents; ++i) {
     RoundRecord::Intent intent;
@@ -154,7 +170,43 @@ StatusOr<RoundRecord> DecodeRound(std::string_view value) {
     intent.day = Day(day);
     round.intents.push_back(std::move(intent));
   }
+  PX_ASSIGN_OR_RETURN(const auto catch_up, in.Get<uint32_t>());
+  round.catch_up = TableId(catch_up);
+  PX_ASSIGN_OR_RETURN(const auto parked, in.Get<uint32_t>());
+  for (uint32_t i = 0; i < parked; ++i) {
+    PX_ASSIGN_OR_RETURN(const auto table, in.Get<uint32_t>());
+    round.parked.emplace_back(table);
+  }
   return round;
+}
+
+std::string EncodeHeld(const std::vector<HeldPiece>& pieces) {
+  std::vector<std::byte> bytes;
+  ByteWriter out(&bytes);
+  out.Put(static_cast<uint32_t>(pieces.size()));
+  for (const HeldPiece& piece : pieces) {
+    PutRanges(piece.ranges, &out);
+    out.Put(static_cast<uint32_t>(piece.except.size()));
+    for (const Day day : piece.except) out.Put(day.value());
+  }
+  return Text(bytes);
+}
+
+StatusOr<std::vector<HeldPiece>> DecodeHeld(std::string_view value) {
+  ByteReader in(AsBytes(value), "held table");
+  PX_ASSIGN_OR_RETURN(const auto count, in.Get<uint32_t>());
+  std::vector<HeldPiece> pieces;
+  for (uint32_t i = 0; i < count; ++i) {
+    HeldPiece piece;
+    PX_ASSIGN_OR_RETURN(piece.ranges, GetRanges(&in));
+    PX_ASSIGN_OR_RETURN(const auto days, in.Get<uint32_t>());
+    for (uint32_t k = 0; k < days; ++k) {
+      PX_ASSIGN_OR_RETURN(const auto day, in.Get<int32_t>());
+      piece.except.emplace_back(day);
+    }
+    pieces.push_back(std::move(piece));
+  }
+  return pieces;
 }
 
 }  // namespace proxist::shard::internal

@@ -24,7 +24,14 @@ std::string SeriesPrefix(ShardId shard);
 std::string FloorsKey(ShardId shard, TableId table);
 std::string FloorsPrefix(ShardId shard);
 std::string DirtyKey(TableId table, Day day);
-inline constexpr std::string_view kRoundKey = "flush/round";
+/// The highest LSN that settled rounds cover while a table is held; absent: the persisted LSN.
+std::string FlushedKey(ShardId shard);
+/// Rounds that are open, one entry each, in their order.
+inline constexpr std::string_view kRoundPrefix = "flush/round";
+std::string RoundKey(uint64_t number);
+/// What a held table still has to send.
+inline constexpr std::string_view kHeldPrefix = "flush/held/";
+std::string HeldKey(TableId table);
 
 /// The number at the end of "prefix/<number>/..." after `prefix`, or DATA_LOSS.
 StatusOr<uint64_t> NumberAfter(std::string_view key, std::string_view prefix);
@@ -57,8 +64,20 @@ struct RoundRecord {
   std::vector<history::LsnRange>
       ranges;  // of every intent: all rows of the shards in them are covered
   std::vector<Intent> intents;
+  /// Not 0: the round sends what this held table has left over, and nothing of others.
+  TableId catch_up;
+  std::vector<TableId> parked;  // tables that were held when it was opened: their rows stay behind
 };
 std::string EncodeRound(const RoundRecord& round);
 StatusOr<RoundRecord> DecodeRound(std::string_view value);
+
+/// Rows of a held table that no insert took: those in `ranges` but on the days of `except`.
+struct HeldPiece {
+  std::vector<history::LsnRange> ranges;  // one for each shard at most
+  std::vector<Day> except;
+  bool operator==(const HeldPiece&) const = default;
+};
+std::string EncodeHeld(const std::vector<HeldPiece>& pieces);
+StatusOr<std::vector<HeldPiece>> DecodeHeld(std::string_view value);
 
 }  // namespace proxist::shard::internal

@@ -1,11 +1,12 @@
-// The one Native block of an insert.
+// The one Native block of an insert, and how it is sent.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "proxist/history/clickhouse.h"
 #include "proxist/history/history.h"
 
 namespace proxist::history {
@@ -18,5 +19,8 @@ inline constexpr size_t kMaxInsertRows = 1'000'000;
 /// a newer schema than the intent: both are bugs of the caller.
 std::vector<std::byte> EncodeInsertBlock(const InsertIntent& intent,
                                          std::span<const SourceBatch> sources);
+std::string InsertSql(const column::TableSchema& schema);
+/// Of an insert of one block: one part, and deduplicated by `token`.
+Connection::Settings InsertSettings(const std::string& token);
 
 }  // namespace proxist::history

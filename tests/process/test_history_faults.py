@@ -1,0 +1,246 @@
+"""What ClickHouse can do to the flush: hang, empty out, fill its disk, refuse, slow down, drift, fail over."""
+
+import os
+import re
+import shutil
+import signal
+import time
+import unittest
+
+import market
+from clickhouse_proxy import Proxy
+from proxist_process import Directory, Server, wait_for
+
+HISTORY = "default.quotes_history"
+
+
+class HistoryFaults(unittest.TestCase):
+    def setUp(self):
+        self.directory = Directory()
+        self.addCleanup(self.directory.remove)
+        self.mapping = self.directory.file("quotes.map.yaml", market.QUOTES_SEQ_MAP)
+        self.trades_mapping = self.directory.file("trades.map.yaml", market.TRADES_MAP)
+        self.rows = 0
+
+    def launch(self, *options, history="embedded"):
+        self.server = Server(self.directory, *options, history=history).start()
+        self.addCleanup(self.server.end)
+        self.server.pxctl("apply", "-f", self.directory.file("tables.yaml", market.TABLES))
+
+    def load(self, count=3000):
+        lines = market.numbered(market.quotes(count, seed=self.rows), self.rows + 1)
+        data = self.directory.file(f"quotes-{self.rows}.csv", market.text(lines))
+        self.server.pxctl("import", "quotes", "--file", data, "--map", self.mapping)
+        self.rows += count
+
+    def load_trades(self, count=2000):
+        data = self.directory.file("trades.csv", market.text(market.trades(count)))
+        self.server.pxctl("import", "trades", "--file", data, "--map", self.trades_mapping)
+
+    def history_state(self):
+        return self.server.status()["history"]
+
+    def hot_answer(self):
+        return self.server.query("last-by", "quotes", "--symbols", "AIG", "--at", "now", "--columns", "bid,ask")
+
+    def cold_query(self):
+        """Of the day before the rows: nothing that memory knows of once they were evicted."""
+        return self.server.pxctl("query", "range", "quotes", "--symbols", "AIG", "--from", "2013-10-09", "--to",
+                                 "2013-10-09T14:00:00Z", check=False)
+
+    def assert_all_persisted(self, clickhouse=None, timeout="90s"):
+        self.server.pxctl("flush", "--wait", "--timeout", timeout)
+        counts = (clickhouse or self.server.clickhouse)(
+            f"SELECT count(), uniqExact(symbol, ts, seq, venue) FROM {HISTORY}")
+        self.assertEqual(counts.split(), [str(self.rows)] * 2)
+
+    def another_clickhouse(self):
+        """A running ClickHouse without history, which no flush looks after: (host, port), URL, a way to ask it."""
+        directory = Directory()
+        self.addCleanup(directory.remove)
+        host = Server(directory).start()
+        self.addCleanup(host.end)
+        wait_for("ClickHouse", lambda: host.status()["history"]["reachable"])
+        url, user, password = host.clickhouse_address()
+        ask = host.clickhouse
+        host.clickhouse_address = lambda: (url, user, password)
+        os.kill(host.process.pid, signal.SIGSTOP)
+        ask("DROP DATABASE proxist SYNC")
+        address = url.removeprefix("http://")
+        name, port = address.split(":")
+        return (name, int(port)), f"http://{user}:{password}@", ask
+
+    def test_a_hung_clickhouse_is_found_out_and_restarted(self):
+        self.launch("--history-hang-s", "3")
+        self.load()
+        self.assert_all_persisted()
+        self.server.pxctl("evict", "quotes", "--before", "2013-10-10")
+        pid = self.server.clickhouse_pid()
+        os.kill(pid, signal.SIGSTOP)
+        self.load()
+        self.assertEqual(len(self.hot_answer()), 1)
+        wait_for("the probe to find out", lambda: not self.history_state()["reachable"], 20)
+        began = time.monotonic()
+        code, _, err = self.cold_query()
+        self.assertEqual(code, 24, err)
+        self.assertIn("history", err)
+        self.assertLess(time.monotonic() - began, 5, "it waits for its timeout")
+        wait_for("the restart", lambda: self.history_state()["restarts"] >= 1, 60)
+        self.assert_all_persisted()
+        self.assertEqual(self.cold_query()[0], 0)
+
+    def test_an_emptied_clickhouse_is_filled_again_with_what_is_left(self):
+        self.launch()
+        self.load()
+        self.assert_all_persisted()
+        self.server.pxctl("evict", "quotes", "--before", "2013-10-09T15:00:00Z")
+        gone = self.rows - self.server.status()["tables"][0]["rows_hot"]
+        self.assertGreater(gone, 0)
+        for database in ("proxist", "default"):
+            self.server.clickhouse(f"DROP DATABASE {database} SYNC")
+        wait_for("the halt", lambda: "emptied" in self.history_state()["halted"])
+        self.load()
+        code, _, err = self.server.pxctl("evict", "quotes", "--before", "now", check=False)
+        self.assertNotEqual(code, 0)
+        self.assertIn("emptied", err)
+        self.assertEqual(self.server.http_get("/health")[0], 503)
+        out = self.server.pxctl("history", "resend")
+        self.assertEqual(int(re.match(r"(\d+) rows sent", out)[1]), self.rows - 3000 - gone, out)
+        self.assertRegex(out, r"table default\.quotes, shard 0: \d+ series had rows in history alone")
+        self.server.pxctl("flush", "--wait", "--timeout", "60s")
+        count = self.server.clickhouse(f"SELECT count(), uniqExact(version) FROM {HISTORY}")
+        self.assertEqual(count.split(), [str(self.rows - gone)] * 2)
+        wait_for("health", lambda: self.server.http_get("/health")[0] == 200)
+        # Again there is nothing to send.
+        self.assertRegex(self.server.pxctl("history", "resend"), r"^0 rows sent")
+
+    def test_refusing_with_too_many_parts(self):
+        self.launch()
+        self.load()
+        self.assert_all_persisted()
+        self.server.clickhouse(f"SYSTEM STOP MERGES {HISTORY}")
+        self.server.clickhouse(f"ALTER TABLE {HISTORY} MODIFY SETTING parts_to_throw_insert = 1, "
+                               "parts_to_delay_insert = 1")
+        self.load()
+        wait_for("the refusal", lambda: "252" in self.history_state()["last_error"])
+        self.load()
+        self.assertEqual(len(self.hot_answer()), 1)
+        self.assertGreaterEqual(self.server.status()["shards"][0]["backlog_rows"], 3000)
+        self.server.clickhouse(f"ALTER TABLE {HISTORY} RESET SETTING parts_to_throw_insert, parts_to_delay_insert")
+        self.server.clickhouse(f"SYSTEM START MERGES {HISTORY}")
+        self.assert_all_persisted()
+
+    def test_active_parts_stay_below_the_limit(self):
+        self.launch("--flush-max-parts", "8")
+        self.load(100)
+        self.assert_all_persisted()
+        self.server.clickhouse(f"SYSTEM STOP MERGES {HISTORY}")
+        for _ in range(14):
+            self.load(100)
+        wait_for("the limit", lambda: self.history_state()["flush_state"] == "held back by parts")
+        parts = f"SELECT count() FROM system.parts WHERE active AND database || '.' || table = '{HISTORY}'"
+        self.assertLessEqual(int(self.server.clickhouse(parts)), 8)
+        self.assertIn("active parts", self.server.http_get("/health")[1])
+        self.server.clickhouse(f"SYSTEM START MERGES {HISTORY}")
+        self.assert_all_persisted()
+
+    def test_a_table_that_drifted_is_held_and_the_others_are_not(self):
+        self.launch()
+        self.load()
+        self.assert_all_persisted()
+        self.server.clickhouse(f"ALTER TABLE {HISTORY} MODIFY COLUMN bid_size Nullable(Int32)")
+        self.load()
+        wait_for("the hold", lambda: self.history_state()["held_tables"] or self.load(100), 60)
+        held = self.history_state()["held_tables"][0]
+        self.assertEqual(held["name"], "quotes")
+        self.assertIn("bid_size", held["why"])
+        self.assertIn("bid_size", self.server.http_get("/health")[1])
+        self.load_trades()
+        wait_for("the trades", lambda: self.server.clickhouse(
+            "SELECT count() FROM default.trades_history" if self.server.clickhouse(
+                "EXISTS default.trades_history") == "1" else "SELECT 0") == "2000")
+        # Also over a restart.
+        self.server.stop()
+        self.server.start()
+        self.load()
+        self.assertEqual(len(self.hot_answer()), 1)
+        self.server.clickhouse(f"ALTER TABLE {HISTORY} MODIFY COLUMN bid_size Nullable(Int64)")
+        self.assert_all_persisted()
+        self.assertEqual(self.server.clickhouse("SELECT count() FROM default.trades_history"), "2000")
+        self.assertEqual(self.history_state()["held_tables"], [])
+
+    def test_a_wrong_password_is_said_and_holds_nothing_up(self):
+        address, _, _ = self.another_clickhouse()
+        self.launch(history=f"http://proxist:wrong@{address[0]}:{address[1]}")
+        self.load()
+        self.assertEqual(len(self.hot_answer()), 1)
+        wait_for("the error", lambda: re.search("password|Authentication", self.history_state()["last_error"]))
+        self.assertNotIn("wrong@", str(self.history_state()))
+
+    def test_a_slow_clickhouse_gets_fewer_larger_inserts(self):
+        address, scheme, ask = self.another_clickhouse()
+        proxy = Proxy(address)
+        self.addCleanup(proxy.close)
+        self.launch(history=scheme + proxy.address)
+        self.load()
+        self.assert_all_persisted(ask)
+        proxy.delay = 0.5
+        before = self.history_state()["inserts"]
+        for _ in range(5):
+            self.load(500)
+        self.assertEqual(len(self.hot_answer()), 1)
+        self.assert_all_persisted(ask)
+        self.assertLess(self.history_state()["inserts"] - before, 25)
+
+    def test_another_way_to_clickhouse_is_taken(self):
+        address, scheme, ask = self.another_clickhouse()
+        first, second = Proxy(address), Proxy(address)
+        self.addCleanup(first.close)
+        self.addCleanup(second.close)
+        self.launch(history=f"{scheme}{first.address},{scheme}{second.address}")
+        self.load()
+        self.assert_all_persisted(ask)
+        self.assertIn(first.address, self.history_state()["url"])
+        first.close()
+        self.load()
+        self.assert_all_persisted(ask)
+        self.assertIn(second.address, self.history_state()["url"])
+        # It stays there.
+        first.listen()
+        self.load()
+        self.assert_all_persisted(ask)
+        self.assertIn(second.address, self.history_state()["url"])
+
+    def test_a_full_disk_of_clickhouse(self):
+        import loop_disk
+        self.launch()
+        self.server.stop()
+        disk, aside = self.directory.data / "clickhouse", self.directory.path / "aside"
+        disk.rename(aside)
+        disk.mkdir()
+        refused = loop_disk.run("mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", disk)
+        if refused:
+            self.skipTest(f"no tmpfs can be mounted here: {refused}")
+        self.addCleanup(loop_disk.run, "umount", "-l", disk)
+        shutil.copytree(aside, disk, dirs_exist_ok=True, symlinks=True)
+        self.server.start()
+        self.load()
+        self.assert_all_persisted()
+        ballast = disk / "ballast"
+        with open(ballast, "wb") as out:
+            try:
+                while True:
+                    out.write(b"\xa5" * (1 << 20))
+                    out.flush()
+            except OSError:
+                pass
+        self.load(20000)
+        self.load(20000)
+        self.assertEqual(len(self.hot_answer()), 1)
+        wait_for("the error", lambda: self.history_state()["last_error"], 90)
+        ballast.unlink()
+        self.assert_all_persisted(timeout="120s")
+
+
+if __name__ == "__main__":
+    unittest.main()
