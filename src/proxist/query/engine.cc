@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "proxist/query/internal/last_hot.h"
 #include "proxist/query/internal/operators.h"
@@ -118,6 +120,42 @@ Status RunOperator(const Plan& plan, Side side, std::optional<Side> right,
       plan.op);
 }
 
+struct Sides {
+  Side main;
+  std::optional<Side> right;
+};
+
+StatusOr<Sides> MakeSides(const QueryContext& context, const Plan& plan) {
+  PX_ASSIGN_OR_RETURN(Side main, Side::Make(context, MainSelection(plan)));
+  Sides sides{std::move(main), std::nullopt};
+  if (const Selection* other = RightSelection(plan)) {
+    PX_ASSIGN_OR_RETURN(sides.right, Side::Make(context, *other));
+  }
+  return sides;
+}
+
+/// Runs the plan at the cuts; `symbols` are theirs.
+Status Answer(const Plan& plan, const QueryOptions& options, const Cuts& cuts,
+              std::vector<QuerySymbol> symbols, Sides sides, QueryContext* context,
+              const internal::Output::Sink& sink, bool* started) {
+  std::shared_ptr<exec::Symbols> only;
+  if (cuts.by_view.size() == 1) only = cuts.by_view.begin()->second->symbols;
+  internal::Output output(&sink, options.batch_rows, plan.limit, std::move(only));
+  const bool joins = sides.right.has_value();
+  const std::array<TableId, 2> tables = {sides.main.schema()->id,
+                                         joins ? sides.right->schema()->id : TableId{}};
+  const internal::Run run{context, std::move(symbols), &output};
+  output.StreamIf([&] {
+    if (context->seam.has_value()) return false;
+    return context->ports->history == nullptr ||
+           NothingEvicted(run.symbols, std::span(tables).first(joins ? 2 : 1));
+  });
+  const Status status = RunOperator(plan, std::move(sides.main), std::move(sides.right), run);
+  *started = output.started();
+  if (!status.ok()) return status;
+  return output.Finish();
+}
+
 /// One attempt at one cut. `retry`: a correction overtook it before anything was shown.
 Status Attempt(const Engine::Ports& ports, const Plan& plan, const QueryOptions& options,
                internal::SymbolOrders* orders, const internal::Output::Sink& sink, Budget* budget,
@@ -127,30 +165,34 @@ Status Attempt(const Engine::Ports& ports, const Plan& plan, const QueryOptions&
   context.budget = budget;
   context.explain = explain;
   Cuts cuts;
-  std::optional<Side> side;
-  std::optional<Side> right;
+  std::optional<Sides> sides;
   {
     const internal::Stopwatch watch(budget->clock(), &explain->plan);
-    PX_ASSIGN_OR_RETURN(side, Side::Make(context, MainSelection(plan)));
-    if (const Selection* other = RightSelection(plan)) {
-      PX_ASSIGN_OR_RETURN(right, Side::Make(context, *other));
-    }
-    FixCuts(ports, MainSelection(plan), side->schema()->id, orders, &cuts);
+    PX_ASSIGN_OR_RETURN(sides, MakeSides(context, plan));
+    FixCuts(ports, MainSelection(plan), sides->main.schema()->id, orders, &cuts);
   }
-  std::shared_ptr<exec::Symbols> symbols;
-  if (cuts.by_view.size() == 1) symbols = cuts.by_view.begin()->second->symbols;
-  internal::Output output(&sink, options.batch_rows, plan.limit, std::move(symbols));
-  const std::array<TableId, 2> tables = {side->schema()->id,
-                                         right.has_value() ? right->schema()->id : TableId{}};
-  const internal::Run run{&context, std::move(cuts.symbols), &output};
-  output.StreamIf([&] {
-    return ports.history == nullptr ||
-           NothingEvicted(run.symbols, std::span(tables).first(right.has_value() ? 2 : 1));
-  });
-  const Status status = RunOperator(plan, std::move(*side), std::move(right), run);
-  *retry = context.overtaken && !output.started();
-  if (!status.ok()) return status;
-  return output.Finish();
+  bool started = false;
+  std::vector<QuerySymbol> symbols = std::move(cuts.symbols);
+  const Status status =
+      Answer(plan, options, cuts, std::move(symbols), std::move(*sides), &context, sink, &started);
+  *retry = context.overtaken && !started;
+  return status;
+}
+
+/// Returns once everything at the cuts is in history.
+Status AwaitPersisted(const Cuts& cuts, const Budget& budget) {
+  constexpr std::chrono::milliseconds kPoll(1);
+  for (const auto& [view, cut] : cuts.by_view) {
+    while (cut->guard.persisted() < cut->guard.cut()) {
+      if (budget.Remaining() <= Duration(0)) {
+        return DeadlineExceeded(
+            "shard {} has rows through LSN {} and history through LSN {}: the flush is behind",
+            view->id().value(), cut->guard.cut().value(), cut->guard.persisted().value());
+      }
+      std::this_thread::sleep_for(kPoll);
+    }
+  }
+  return OkStatus();
 }
 
 }  // namespace
@@ -180,6 +222,34 @@ Status Engine::Run(const Plan& plan, const QueryOptions& options,
       return Aborted("{} attempts in a row: {}; ask again", kMaxAttempts, Message(status));
     }
   }
+}
+
+Status Engine::RunAtSeams(const Plan& plan, const QueryOptions& options,
+                          std::span<const Timestamp> seams, const SeamSink& sink) {
+  if (ports_.history == nullptr) {
+    return FailedPrecondition("without history there is no seam to move");
+  }
+  Budget budget(ports_.clock, options.deadline, options.memory_bytes);
+  Cuts cuts;
+  for (size_t evaluation = 0; evaluation <= seams.size(); ++evaluation) {
+    Explain explain;
+    QueryContext context;
+    context.ports = &ports_;
+    context.budget = &budget;
+    context.explain = &explain;
+    if (evaluation > 0) context.seam = std::min(seams[evaluation - 1], kMaxRowTimestamp);
+    PX_ASSIGN_OR_RETURN(Sides sides, MakeSides(context, plan));
+    if (evaluation == 0) {
+      FixCuts(ports_, MainSelection(plan), sides.main.schema()->id, orders_.get(), &cuts);
+      PX_RETURN_IF_ERROR(AwaitPersisted(cuts, budget));
+    }
+    budget.ReleaseTo(0);
+    bool started = false;
+    PX_RETURN_IF_ERROR(Answer(
+        plan, options, cuts, cuts.symbols, std::move(sides), &context,
+        [&](ResultBatch batch) { return sink(evaluation, std::move(batch), explain); }, &started));
+  }
+  return OkStatus();
 }
 
 }  // namespace proxist::query

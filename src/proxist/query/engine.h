@@ -86,6 +86,16 @@ class Engine {
   Status Run(const Plan& plan, const QueryOptions& options,
              const std::function<Status(ResultBatch)>& sink, Explain* explain);
 
+  /// Called with the number of the evaluation; `explain` is of this one, up to now.
+  using SeamSink = std::function<Status(size_t, ResultBatch, const Explain&)>;
+  /// Answers one plan again and again at one cut, once everything at the cut is persisted: first
+  /// (evaluation 0) as Run does, then with history read through each of `seams`, where memory could
+  /// answer too. All answers are equal, unless history lost or gained rows. ABORTED when a
+  /// correction reached history meanwhile; DEADLINE_EXCEEDED when the flush is behind.
+  Status RunAtSeams(const Plan& plan, const QueryOptions& options, std::span<const Timestamp> seams,
+                    const SeamSink& sink);
+  [[nodiscard]] const Ports& ports() const { return ports_; }
+
  private:
   friend class Lookup;
   Ports ports_;

@@ -178,9 +178,21 @@ World::World(size_t shards, bool merged, bool with_history, uint32_t chunk_rows)
   for (size_t i = 0; i < shards; ++i) {
     shards_.push_back(std::make_unique<FakeShard>(ShardId(static_cast<uint16_t>(i)), chunk_rows));
   }
+  Start(with_history ? &history_ : nullptr);
+}
+
+World::World(size_t shards, history::History* history, uint32_t chunk_rows)
+    : history_(false), real_(history) {
+  for (size_t i = 0; i < shards; ++i) {
+    shards_.push_back(std::make_unique<FakeShard>(ShardId(static_cast<uint16_t>(i)), chunk_rows));
+  }
+  Start(history);
+}
+
+void World::Start(history::History* history) {
   Engine::Ports ports;
   ports.catalog = &TestCatalog();
-  ports.history = with_history ? &history_ : nullptr;
+  ports.history = history;
   ports.clock = &env::SystemClock();
   ports.shard_of = [this](SlotId slot) { return shards_[slot.value() % shards_.size()].get(); };
   for (const auto& shard : shards_) ports.shards.push_back(shard.get());
@@ -215,6 +227,7 @@ void World::Publish(const column::SchemaPtr& schema, std::vector<ModelRow> rows)
     if (builder.rows() == 0) continue;
     const column::Batch batch = builder.Build();
     PX_CHECK_OK(column::ValidateBatch(batch));
+    shard.batches.push_back({shard.id(), batch, first});
     shard.writer().Scatter(batch, first, Timestamp(0));
     shard.writer().Publish(Lsn(lsn - 1));
   }
@@ -222,12 +235,38 @@ void World::Publish(const column::SchemaPtr& schema, std::vector<ModelRow> rows)
 
 void World::Persist(size_t s, Lsn lsn) {
   FakeShard& shard = *shards_[s];
+  if (real_ != nullptr) Send(&shard, shard.store().persisted().Next(), lsn);
   for (const auto& [schema, row] : shard.published) {
+    if (real_ != nullptr) break;
     if (row.lsn > shard.store().persisted().value() && row.lsn <= lsn.value()) {
       history_.Store(*schema, {shard.id(), schema->id, row});
     }
   }
   shard.writer().SetPersisted(std::max(lsn, shard.store().persisted()));
+}
+
+void World::Send(FakeShard* shard, Lsn first, Lsn last) {
+  if (first > last) return;
+  std::map<std::pair<TableId, Day>, std::vector<history::SourceBatch>> inserts;
+  for (const history::SourceBatch& source : shard->batches) {
+    std::set<Day> days;
+    for (size_t row = 0; row < source.batch.rows; ++row) {
+      const Lsn lsn(source.first.value() + row);
+      if (lsn < first || lsn > last) continue;
+      days.insert(DayOf(Timestamp(source.batch.ts.At<int64_t>(row))));
+    }
+    for (const Day day : days) inserts[{source.batch.schema->id, day}].push_back(source);
+  }
+  // Any of the rows may replace another one in history.
+  shard->handed = last;
+  for (const auto& [key, sources] : inserts) {
+    const history::InsertIntent intent{
+        fmt::format("{}-{}-{}", shard->id().value(), first.value(), last.value()),
+        sources[0].batch.schema,
+        key.second,
+        {{shard->id(), first, last}}};
+    PX_CHECK_OK(real_->Insert(intent, sources));
+  }
 }
 
 void World::PersistAll() {

@@ -1,6 +1,7 @@
 // Stores, a history in memory and an engine over them, with the naive model of the same rows.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -39,6 +40,11 @@ class MemoryHistory : public history::History {
   StatusOr<std::string> Incarnation(std::string_view fresh) override { return std::string(fresh); }
   Status Ping() override { return OkStatus(); }
 
+  /// Loses every version of the rows that `lost` says, as a hand in ClickHouse would delete them.
+  void Forget(const std::function<bool(const ModelRow&)>& lost) {
+    std::erase_if(rows_, [&](const Stored& stored) { return lost(stored.row); });
+  }
+
   std::vector<history::ReadRequest> reads;
   Status failure;                       // of every read, when not OK
   std::function<void()> before_answer;  // called by each read
@@ -56,8 +62,9 @@ class FakeShard : public ShardView {
   const hot::Store& store() const override { return store_; }
   Lsn RewriteHandedToFlush(TableId) const override { return handed; }
   hot::Store& writer() { return store_; }
-  Lsn handed;
+  std::atomic<Lsn> handed{Lsn()};
   std::vector<std::pair<column::SchemaPtr, ModelRow>> published;
+  std::vector<history::SourceBatch> batches;  // the same rows, as a flush takes them
 
  private:
   ShardId id_;
@@ -68,6 +75,8 @@ class World {
  public:
   explicit World(size_t shards = 1, bool merged = false, bool with_history = true,
                  uint32_t chunk_rows = hot::kChunkRows);
+  /// Persists to and reads from `history`, which outlives it, in place of one in memory.
+  World(size_t shards, history::History* history, uint32_t chunk_rows);
 
   void AddTable(const column::SchemaPtr& schema);
   /// Publishes the rows, in their order, as one batch for each shard; their LSNs are given here.
@@ -91,9 +100,12 @@ class World {
   Engine& engine() { return *engine_; }
 
  private:
+  void Start(history::History* history);
+  void Send(FakeShard* shard, Lsn first, Lsn last);
   size_t ShardOf(std::string_view symbol) const;
   std::vector<std::unique_ptr<FakeShard>> shards_;
   MemoryHistory history_;
+  history::History* real_ = nullptr;
   NaiveModel model_;
   std::unique_ptr<Engine> engine_;
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ struct QueryContext {
   const Engine::Ports* ports = nullptr;
   Budget* budget = nullptr;
   Explain* explain = nullptr;
+  /// History answers up to here even where memory could; everything at the cut is persisted.
+  std::optional<Timestamp> seam;
   /// Set when a rewrite reached history after the cut: the query starts again at a new one.
   bool overtaken = false;
 };

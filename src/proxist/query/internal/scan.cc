@@ -22,10 +22,16 @@ constexpr size_t kSymbolsPerRead = 1000;
 void SymbolScan::AddSeries(const hot::SeriesSnapshot& snapshot) {
   Series& series = series_.emplace_back();
   series.snapshot = snapshot;
-  const Timestamp floor = snapshot.floor();
-  if (floor == Timestamp::Min()) return;
+  series.floor = snapshot.floor();
+  const std::optional<Timestamp> seam = table_->context_->seam;
+  if (seam.has_value() && *seam > series.floor) {
+    series.floor = *seam;
+    series.hot_from = After(*seam);
+    return;
+  }
+  if (series.floor == Timestamp::Min()) return;
   const std::optional<std::span<const hot::RowRun>> boundary = snapshot.Boundary();
-  series.hot_from = After(floor);
+  series.hot_from = After(series.floor);
   if (!boundary.has_value()) return;
   series.boundary_known = true;
   series.hot_from = Timestamp::Min();
@@ -51,7 +57,7 @@ Timestamp SymbolScan::HotFrom(std::span<const uint32_t> series) const {
 
 Timestamp SymbolScan::GreatestFloor(std::span<const uint32_t> series) const {
   Timestamp floor = Timestamp::Min();
-  for (const uint32_t i : Chosen(series)) floor = std::max(floor, series_[i].snapshot.floor());
+  for (const uint32_t i : Chosen(series)) floor = std::max(floor, series_[i].floor);
   return floor;
 }
 
@@ -59,8 +65,8 @@ std::optional<Span> SymbolScan::HistorySpan(Span span, std::span<const uint32_t>
   Timestamp to = Timestamp::Min();
   for (const uint32_t i : Chosen(series)) {
     const Series& one = series_[i];
-    if (one.hot_from > span.from && one.snapshot.floor() >= span.from) {
-      to = std::max(to, std::min(span.to, one.snapshot.floor()));
+    if (one.hot_from > span.from && one.floor >= span.from) {
+      to = std::max(to, std::min(span.to, one.floor));
     }
   }
   if (to < span.from) return std::nullopt;
@@ -86,7 +92,7 @@ std::optional<Timestamp> SymbolScan::StepBack(Timestamp at, size_t rows,
   for (const uint32_t i : Chosen(series)) {
     const Series& one = series_[i];
     std::optional<Timestamp> bound;
-    if (at > one.snapshot.floor()) bound = one.snapshot.StepBack(at, rows);
+    if (at > one.floor) bound = one.snapshot.StepBack(at, rows);
     if (!bound.has_value() && rows == 1 && !one.boundary.empty() && one.boundary_ts <= at) {
       bound = one.boundary_ts;
     }
@@ -142,7 +148,7 @@ std::optional<Timestamp> SymbolScan::LateAfter(Timestamp at,
 void SymbolScan::CollectPieces(uint32_t index, Span span, const ColdPart* cold,
                                SeriesTotals* totals, std::vector<Piece>* pieces) const {
   const Series& series = series_[index];
-  const Timestamp floor = series.snapshot.floor();
+  const Timestamp floor = series.floor;
   std::vector<hot::RowRun> runs;
   if (span.from <= floor && series.hot_from <= span.from) {
     if (!series.boundary.empty() && series.boundary_ts >= span.from &&
@@ -171,7 +177,7 @@ void SymbolScan::CollectPieces(uint32_t index, Span span, const ColdPart* cold,
   if (span.to > floor) {
     const Timestamp end = span.to == Timestamp::Max() ? span.to : After(span.to);
     if (totals == nullptr) {
-      series.snapshot.Runs(span.from, end, &runs);
+      series.snapshot.Runs(std::max(span.from, After(floor)), end, &runs);
     } else {
       totals->Read(series.snapshot, index, std::max(span.from, After(floor)), end, &runs);
     }

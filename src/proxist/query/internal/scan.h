@@ -79,7 +79,8 @@ class SymbolScan {
   friend class TableScan;
   struct Series {
     hot::SeriesSnapshot snapshot;
-    bool boundary_known = false;  // the rows at the greatest ts <= floor
+    Timestamp floor = Timestamp::Min();  // history answers up to here: the snapshot's, or the seam
+    bool boundary_known = false;         // the rows at the greatest ts <= floor
     std::vector<hot::RowRun> boundary;
     Timestamp boundary_ts;                  // when boundary is not empty
     Timestamp hot_from = Timestamp::Min();  // memory knows every row at or above it
