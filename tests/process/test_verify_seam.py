@@ -42,7 +42,7 @@ class VerifySeam(unittest.TestCase):
 
     def test_bad_arguments_are_refused(self):
         s = self.server
-        for arguments in (("nothing",), ("quotes", "--timeout", "0s"), ("quotes", "--query", "bars quotes"),
+        for arguments in (("nothing",), ("quotes", "--max-rows", "0"), ("quotes", "--query", "bars quotes"),
                           ("quotes", "--query", "range nothing")):
             code, out, err = s.pxctl("verify-seam", *arguments, check=False)
             if arguments[-1] == "range nothing":

@@ -9,8 +9,10 @@
 #include "proxist/history/history.h"
 #include "proxist/history/internal/connection_pool.h"
 #include "proxist/history/internal/insert_block.h"
+#include "proxist/history/internal/push_down_sql.h"
 #include "proxist/history/internal/read_result.h"
 #include "proxist/history/internal/sql.h"
+#include "proxist/history/internal/totals_result.h"
 
 namespace proxist::history {
 namespace {
@@ -75,6 +77,26 @@ StatusOr<uint64_t> ParseNumber(std::string_view text) {
   return value;
 }
 
+/// The columns that a read selects: those asked for, the series columns, those of conditions.
+std::vector<size_t> DeclaredColumns(const ReadRequest& request, std::vector<size_t> declared) {
+  declared.insert(declared.end(), request.columns.begin(), request.columns.end());
+  declared.insert(declared.end(), request.schema->series.begin(), request.schema->series.end());
+  if (request.push_down.has_value()) {
+    for (const exec::ColumnCondition& condition : request.push_down->conditions) {
+      declared.push_back(condition.column);
+    }
+  }
+  std::sort(declared.begin(), declared.end());
+  declared.erase(std::unique(declared.begin(), declared.end()), declared.end());
+  PX_CHECK(declared.empty() || declared.back() < request.schema->columns.size());
+  return declared;
+}
+
+bool AsksForNothing(const ReadRequest& request) {
+  return request.symbols.empty() || request.from > request.to || request.from > kMaxRowTimestamp ||
+         request.to < kMinRowTimestamp;
+}
+
 class ClickHouseHistory final : public History {
  public:
   explicit ClickHouseHistory(ClickHouseAddress address) : pool_(std::move(address)) {}
@@ -119,19 +141,30 @@ class ClickHouseHistory final : public History {
   }
 
   StatusOr<ReadResult> Read(const ReadRequest& request) override {
-    std::vector<size_t> declared = request.columns;
-    declared.insert(declared.end(), request.schema->series.begin(), request.schema->series.end());
-    std::sort(declared.begin(), declared.end());
-    declared.erase(std::unique(declared.begin(), declared.end()), declared.end());
-    PX_CHECK(declared.empty() || declared.back() < request.schema->columns.size());
+    const std::vector<size_t> declared = DeclaredColumns(request, {});
     NativeReader reader(ReadColumns(*request.schema, declared));
-    const bool nothing = request.symbols.empty() || request.from > request.to ||
-                         request.from > kMaxRowTimestamp || request.to < kMinRowTimestamp;
-    if (!nothing) {
-      PX_ASSIGN_OR_RETURN(const std::string body, FetchRows(request, declared));
-      PX_RETURN_IF_ERROR(reader.Append(AsBytes(body), request.max_rows));
+    if (!AsksForNothing(request)) {
+      PX_RETURN_IF_ERROR(Fetch(request, ReadSql(request, declared), &reader));
     }
     return MakeReadResult(request.schema, declared, std::move(reader));
+  }
+
+  StatusOr<TotalsResult> ReadTotals(const TotalsRequest& request) override {
+    PX_CHECK(request.rows.push_down.has_value());
+    std::vector<size_t> summed = request.columns;
+    if (request.weighted.has_value()) {
+      summed.insert(summed.end(), {request.weighted->first, request.weighted->second});
+    }
+    if (request.ends.has_value()) summed.push_back(*request.ends);
+    const std::vector<size_t> declared = DeclaredColumns(request.rows, summed);
+    std::vector<HistoryColumn> columns = ReadColumns(*request.rows.schema, declared);
+    const std::vector<HistoryColumn> totals = TotalsColumns(request);
+    columns.insert(columns.end(), totals.begin(), totals.end());
+    NativeReader reader(std::move(columns));
+    if (!AsksForNothing(request.rows)) {
+      PX_RETURN_IF_ERROR(Fetch(request.rows, TotalsSql(request, declared), &reader));
+    }
+    return MakeTotalsResult(request, declared, std::move(reader));
   }
 
   StatusOr<std::vector<Day>> Days(const column::TableSchema& schema) override {
@@ -181,8 +214,7 @@ class ClickHouseHistory final : public History {
     return SplitRows(body);
   }
 
-  StatusOr<std::string> FetchRows(const ReadRequest& request, const std::vector<size_t>& declared) {
-    const std::string sql = ReadSql(request, declared);
+  Status Fetch(const ReadRequest& request, const std::string& sql, NativeReader* reader) {
     const auto fetch = [&] {
       return pool_.Take()->Query(sql, ReadOnly(), request.timeout, kMaxReadBytes);
     };
@@ -192,7 +224,8 @@ class ClickHouseHistory final : public History {
       PX_RETURN_IF_ERROR(EnsureTable(*request.schema));
       body = fetch();
     }
-    return body;
+    if (!body.ok()) return body.status();
+    return reader->Append(AsBytes(*body), request.max_rows);
   }
 
   StatusOr<std::string> StoredIncarnation() {

@@ -8,6 +8,7 @@
 #include <set>
 #include <thread>
 
+#include "proxist/query/internal/cold_cache.h"
 #include "proxist/query/internal/last_hot.h"
 #include "proxist/query/internal/operators.h"
 #include "proxist/query/internal/symbol_order.h"
@@ -158,10 +159,11 @@ Status Answer(const Plan& plan, const QueryOptions& options, const Cuts& cuts,
 
 /// One attempt at one cut. `retry`: a correction overtook it before anything was shown.
 Status Attempt(const Engine::Ports& ports, const Plan& plan, const QueryOptions& options,
-               internal::SymbolOrders* orders, const internal::Output::Sink& sink, Budget* budget,
-               Explain* explain, bool* retry) {
+               internal::SymbolOrders* orders, internal::ColdCache* cache,
+               const internal::Output::Sink& sink, Budget* budget, Explain* explain, bool* retry) {
   QueryContext context;
   context.ports = &ports;
+  context.cache = cache;
   context.budget = budget;
   context.explain = explain;
   Cuts cuts;
@@ -198,8 +200,16 @@ Status AwaitPersisted(const Cuts& cuts, const Budget& budget) {
 }  // namespace
 
 Engine::Engine(Ports ports)
-    : ports_(std::move(ports)), orders_(std::make_unique<internal::SymbolOrders>()) {}
+    : ports_(std::move(ports)), orders_(std::make_unique<internal::SymbolOrders>()) {
+  if (ports_.cold_cache_bytes > 0) {
+    cache_ = std::make_unique<internal::ColdCache>(ports_.cold_cache_bytes);
+  }
+}
 Engine::~Engine() = default;
+
+ColdCacheStats Engine::cold_cache() const {
+  return cache_ == nullptr ? ColdCacheStats() : cache_->Stats();
+}
 
 Status Engine::Run(const Plan& plan, const QueryOptions& options,
                    const std::function<Status(ResultBatch)>& sink, Explain* explain) {
@@ -216,7 +226,7 @@ Status Engine::Run(const Plan& plan, const QueryOptions& options,
     budget.ReleaseTo(0);
     bool retry = false;
     const Status status =
-        Attempt(ports_, plan, options, orders_.get(), sink, &budget, explain, &retry);
+        Attempt(ports_, plan, options, orders_.get(), cache_.get(), sink, &budget, explain, &retry);
     if (status.ok() || !retry) return status;
     if (attempt == kMaxAttempts) {
       return Aborted("{} attempts in a row: {}; ask again", kMaxAttempts, Message(status));

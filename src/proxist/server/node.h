@@ -38,8 +38,9 @@ struct NodeOptions {
   uint64_t memory_limit_bytes = 0;          // of rows, backlogs and queues; 0: none
   Duration flush_min_interval = Duration::Millis(5);
   Duration flush_max_interval = Duration::Millis(50);
-  uint64_t flush_max_rows = 500'000;  // of one round
-  size_t max_queued_batches = 1024;   // per shard; beyond it writes are RESOURCE_EXHAUSTED
+  uint64_t flush_max_rows = 500'000;        // of one round
+  size_t max_queued_batches = 1024;         // per shard; beyond it writes are RESOURCE_EXHAUSTED
+  uint64_t cold_cache_bytes = 64ull << 20;  // of blocks of history that are kept; 0: none
   Duration max_unsynced = Duration::Millis(50);  // time until rows of `process` tables are durable
 };
 
@@ -52,6 +53,7 @@ struct HistoryState {
   bool reachable = false;
   uint64_t restarts = 0;
   shard::FlushStats flush;
+  query::ColdCacheStats cache;
   Duration flush_lag;  // age of the oldest unpersisted row since its publication
 };
 struct TableState {

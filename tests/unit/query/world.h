@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,7 @@ class MemoryHistory : public history::History {
   }
   StatusOr<uint64_t> CountVersions(const history::InsertIntent&) override { return 0U; }
   StatusOr<history::ReadResult> Read(const history::ReadRequest& request) override;
+  StatusOr<history::TotalsResult> ReadTotals(const history::TotalsRequest& request) override;
   StatusOr<std::vector<Day>> Days(const column::TableSchema& schema) override;
   StatusOr<std::string> Incarnation(std::string_view fresh) override { return std::string(fresh); }
   Status Ping() override { return OkStatus(); }
@@ -46,10 +48,12 @@ class MemoryHistory : public history::History {
   }
 
   std::vector<history::ReadRequest> reads;
+  size_t totals_read = 0;
   Status failure;                       // of every read, when not OK
   std::function<void()> before_answer;  // called by each read
 
  private:
+  [[nodiscard]] std::vector<const Stored*> Found(const history::ReadRequest& request) const;
   bool merged_;
   std::vector<Stored> rows_;
 };
@@ -64,7 +68,9 @@ class FakeShard : public ShardView {
   hot::Store& writer() { return store_; }
   std::atomic<Lsn> handed{Lsn()};
   std::vector<std::pair<column::SchemaPtr, ModelRow>> published;
-  std::vector<history::SourceBatch> batches;  // the same rows, as a flush takes them
+  std::vector<history::SourceBatch> batches;   // the same rows, as a flush takes them
+  std::vector<Lsn> rewrites;                   // the last LSNs of batches with such rows
+  std::map<TableId, std::set<Day>> rewritten;  // days of corrections, cancels and late rows
 
  private:
   ShardId id_;

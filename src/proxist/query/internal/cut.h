@@ -24,6 +24,7 @@ struct ShardCut {
   std::shared_ptr<exec::Symbols> symbols;
 };
 
+class ColdCache;
 class SymbolOrders;
 
 /// What every part of a running query shares. One thread.
@@ -31,6 +32,7 @@ struct QueryContext {
   const Engine::Ports* ports = nullptr;
   Budget* budget = nullptr;
   Explain* explain = nullptr;
+  ColdCache* cache = nullptr;  // null: history is always asked
   /// History answers up to here even where memory could; everything at the cut is persisted.
   std::optional<Timestamp> seam;
   /// Set when a rewrite reached history after the cut: the query starts again at a new one.

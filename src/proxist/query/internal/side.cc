@@ -51,6 +51,10 @@ StatusOr<Side> Side::Make(const QueryContext& context, const Selection& selectio
     return Annotate(where.status(), fmt::format("predicate on {}", selection.table));
   }
   PX_ASSIGN_OR_RETURN(side.where_slots_, side.SlotsOf(where->columns(), "where"));
+  side.conditions_ = where->NecessaryConditions();
+  for (exec::ColumnCondition& condition : side.conditions_) {
+    condition.column -= exec::kFirstTableColumn;
+  }
   side.where_ = std::move(*where);
   return side;
 }
@@ -117,7 +121,9 @@ void Side::Select(const exec::Frame& frame, SymbolScan& symbol, std::vector<uint
 std::unique_ptr<SymbolScan> Side::Open(QueryContext* context, ShardCut* cut,
                                        std::string_view symbol) {
   std::unique_ptr<TableScan>& scan = scans_[cut];
-  if (scan == nullptr) scan = std::make_unique<TableScan>(context, cut, schema_, columns_);
+  if (scan == nullptr) {
+    scan = std::make_unique<TableScan>(context, cut, schema_, columns_, conditions_);
+  }
   return scan->Open(symbol);
 }
 

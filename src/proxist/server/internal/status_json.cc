@@ -72,6 +72,13 @@ Json HistoryJson(const HistoryState& history) {
           {"failures", history.flush.failures},
           {"last_insert_ns", history.flush.last_insert.ns()},
           {"flush_lag_ns", history.flush_lag.ns()},
+          {"cache",
+           {{"hits", history.cache.hits},
+            {"misses", history.cache.misses},
+            {"dropped", history.cache.dropped},
+            {"blocks", history.cache.blocks},
+            {"bytes", history.cache.bytes},
+            {"max_bytes", history.cache.max_bytes}}},
           {"last_error", history.flush.last_error},
           {"last_error_at", last_error_at}};
 }
