@@ -1,7 +1,7 @@
 # The commands of this project. `make help` lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev build test lint lint-full fmt demo bench bench-peers accept sim clean
+.PHONY: help setup setup-dev build test lint lint-full fmt demo bench bench-peers accept soak sim clean
 JOBS := $(shell nproc)
 # Compiled objects are shared between build trees and checkouts: paths below the source count as relative.
 export CCACHE_BASEDIR := $(CURDIR)
@@ -11,6 +11,8 @@ STAGES :=
 # The simulator's first seed and how many (0: without end)
 SEED := 1
 COUNT := 0
+# How long each of the long tests goes on
+SECONDS_ := 300
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -49,6 +51,11 @@ bench-peers: build ## measure the operators beside a plain loop, DuckDB and Clic
 
 accept: build setup-dev ## verify a day of real ticks from ../shared/data against a naive model
 	@python3 tests/process/run.py --accept
+
+soak: build setup-dev ## run the long tests, SECONDS_= each: every seam of random worlds and of real days
+	@cmake --build --preset release --parallel $(JOBS) --target seam_test
+	@PROXIST_SEAM_SECONDS=$(SECONDS_) build/release/bin/seam_test
+	@PROXIST_SOAK_SECONDS=$(SECONDS_) python3 tests/process/run.py --soak
 
 sim: setup-dev ## simulate crashes from SEED= on, COUNT= runs or until interrupted
 	@cmake --preset sim >/dev/null

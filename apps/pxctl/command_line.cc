@@ -91,6 +91,32 @@ void AddHistory(CLI::App* app, Options* options) {
       options);
 }
 
+void AddVerifySeam(CLI::App* app, Options* options) {
+  CLI::App* sub = app->add_subcommand("verify-seam",
+                                      "Compare answers out of memory with those out of ClickHouse");
+  const auto command = Bind<VerifySeamCommand>(sub, options);
+  sub->add_option("table", command->table, "The table")->required();
+  sub->add_option_function<std::vector<std::string>>(
+         "--query",
+         [command](const std::vector<std::string>& texts) {
+           for (const std::string& text : texts) {
+             StatusOr<client::QueryFlags> flags = ParseQuery(text);
+             if (!flags.ok()) {
+               throw CLI::ValidationError("--query", std::string(Message(flags.status())));
+             }
+             command->queries.emplace_back(text, *std::move(flags));
+           }
+         },
+         "What pxctl query takes, as 'last-by trades --symbols A'; may be given again (default: a "
+         "sample of the table)")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  sub->add_option("--max-rows", command->max_rows, "Rows to read in all (default 1000000)")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000'000}));
+  AddDuration(sub, "--timeout", &command->timeout, "How long it may take (default 10s)");
+  sub->add_option("--seed", command->seed, "Another one draws another sample");
+}
+
 void AddKeys(CLI::App* app, Options* options) {
   CLI::App* keys =
       app->add_subcommand("keys", "The keys that log and snapshots are encrypted under");
@@ -121,6 +147,7 @@ std::optional<Options> ParseCommandLine(int argc, char** argv, int* exit_code) {
   AddAdministration(&app, &options);
   AddHistory(&app, &options);
   AddKeys(&app, &options);
+  AddVerifySeam(&app, &options);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
 #include "options.h"
+#include "proxist/base/status.h"
 
 namespace CLI {
 class App;
@@ -17,5 +19,8 @@ std::optional<Options> ParseCommandLine(int argc, char** argv, int* exit_code);
 
 /// Adds `query` and its operators to `app`; when one is given, it is `options->command`.
 void AddQueryCommands(CLI::App* app, Options* options);
+
+/// What `pxctl query` would read of "bars trades --interval 1m ...". INVALID_ARGUMENT.
+StatusOr<client::QueryFlags> ParseQuery(const std::string& text);
 
 }  // namespace proxist::pxctl

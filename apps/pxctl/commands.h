@@ -19,6 +19,7 @@ Status Run(client::Client& client, const Options& options, const FlushCommand& c
 Status Run(client::Client& client, const Options& options, const EvictCommand& command);
 Status Run(client::Client& client, const Options& options, const ResendCommand& command);
 Status Run(client::Client& client, const Options& options, const KeysCommand& command);
+Status Run(client::Client& client, const Options& options, const VerifySeamCommand& command);
 
 /// Writes all of `text` to stdout. CANCELLED when nobody reads it any more.
 Status WriteOut(std::string_view text);

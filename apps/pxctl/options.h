@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -51,11 +52,19 @@ struct KeysCommand {
   std::string author;
 };
 
+struct VerifySeamCommand {
+  std::string table;
+  std::vector<std::pair<std::string, client::QueryFlags>> queries;  // as written, and read
+  uint64_t max_rows = 1'000'000;
+  Duration timeout = Duration::Seconds(10);
+  uint64_t seed = 0;
+};
+
 struct Options {
   std::string server = "127.0.0.1:7401";
   std::string tenant = "default";
   std::variant<ApplyCommand, TablesCommand, ImportCommand, QueryCommand, StatusCommand,
-               FlushCommand, EvictCommand, ResendCommand, KeysCommand>
+               FlushCommand, EvictCommand, ResendCommand, KeysCommand, VerifySeamCommand>
       command;
 };
 

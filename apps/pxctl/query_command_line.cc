@@ -201,4 +201,16 @@ void AddQueryCommands(CLI::App* app, Options* options) {
   AddBook(add);
 }
 
+StatusOr<client::QueryFlags> ParseQuery(const std::string& text) {
+  Options options;
+  CLI::App app("A query", "query");
+  AddQueryCommands(&app, &options);
+  try {
+    app.parse("query " + text);
+  } catch (const CLI::ParseError& error) {
+    return InvalidArgument("{}", error.what());
+  }
+  return std::get<QueryCommand>(options.command).flags;
+}
+
 }  // namespace proxist::pxctl

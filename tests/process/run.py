@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the real-process tests here, or with --accept those of tests/accept, on release binaries, and counts them."""
+"""Runs the real-process tests here, or those of tests/accept or tests/soak, on release binaries, and counts them."""
 
 import argparse
 import os
@@ -58,6 +58,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin")
     parser.add_argument("--accept", action="store_true", help="the tests on real data")
+    parser.add_argument("--soak", action="store_true", help="the long tests")
     parser.add_argument("names", nargs="*", help="only tests whose id contains one of these")
     arguments = parser.parse_args()
     run = str(uuid.uuid4())
@@ -65,7 +66,7 @@ def main():
     os.environ["PROXIST_TEST_RUN"] = run
 
     suite = unittest.TestSuite()
-    folder = str(ROOT / "tests/accept" if arguments.accept else HERE)
+    folder = str(ROOT / "tests/accept" if arguments.accept else ROOT / "tests/soak" if arguments.soak else HERE)
     for group in unittest.defaultTestLoader.discover(folder, pattern="test_*.py", top_level_dir=folder):
         for test in flattened(group):
             if not arguments.names or any(name in test.id() for name in arguments.names):

@@ -174,6 +174,11 @@ Status Client::Evict(const std::string& tenant, const std::string& table, Timest
   return state_->channel->ToStatus(state_->admin->Evict(&context, request, answer));
 }
 
+Status Client::VerifySeam(const v1::VerifySeamRequest& request, v1::VerifySeamResponse* answer) {
+  grpc::ClientContext context;
+  return state_->channel->ToStatus(state_->admin->VerifySeam(&context, request, answer));
+}
+
 Status Client::ListKeys(v1::ListKeysResponse* answer) {
   grpc::ClientContext context;
   SetTimeout(kAdminTimeout, &context);

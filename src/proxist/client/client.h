@@ -25,6 +25,8 @@ class ListKeysResponse;
 class RotateKeyResponse;
 class FlushResponse;
 class StatusResponse;
+class VerifySeamRequest;
+class VerifySeamResponse;
 }  // namespace proxist::v1
 
 namespace proxist::client {
@@ -67,6 +69,7 @@ class Client {
   Status Flush(bool wait, Duration timeout, v1::FlushResponse* answer);
   Status Evict(const std::string& tenant, const std::string& table, Timestamp before,
                v1::EvictResponse* answer);
+  Status VerifySeam(const v1::VerifySeamRequest& request, v1::VerifySeamResponse* answer);
   Status ListKeys(v1::ListKeysResponse* answer);
   Status RotateKey(const std::string& author, v1::RotateKeyResponse* answer);
 

@@ -40,6 +40,10 @@ StatusOr<Predicate> Predicate::Compile(std::string_view text,
   return out;
 }
 
+std::vector<ColumnCondition> Predicate::NecessaryConditions() const {
+  return internal::ConditionsOf(*root_);
+}
+
 void Predicate::Select(const PredicateInput& input, std::vector<uint32_t>* rows) const {
   const std::vector<uint8_t> truth = internal::Evaluate(*root_, input);
   for (size_t row = 0; row < truth.size(); ++row) {

@@ -13,6 +13,7 @@
 
 #include "proxist/base/status.h"
 #include "proxist/exec/frame.h"
+#include "proxist/exec/int128.h"
 
 namespace proxist::exec {
 
@@ -42,6 +43,18 @@ struct PredicateInput {
   std::span<const int> slots;
 };
 
+/// What a value of one column must fulfil; null does not.
+struct ColumnCondition {
+  size_t column = 0;  // of those given to Compile
+  /// Integers, decimals (without their scale), timestamps and bools: in [low, high], or with
+  /// `outside` not in it.
+  Int128 low = 0;
+  Int128 high = 0;
+  bool outside = false;
+  std::vector<std::string> texts;  // strings and symbols: one of these
+  bool operator==(const ColumnCondition&) const = default;
+};
+
 /// A compiled predicate. Three-valued logic as in SQL: a comparison with null is unknown, and a row
 /// is selected only when the whole is true. Immutable; any thread.
 class Predicate {
@@ -56,6 +69,8 @@ class Predicate {
 
   /// Indices into the columns given to Compile that are read, ascending.
   [[nodiscard]] const std::vector<size_t>& columns() const { return columns_; }
+  /// Conditions that every selected row fulfils; perhaps not enough to be selected.
+  [[nodiscard]] std::vector<ColumnCondition> NecessaryConditions() const;
   /// Appends the rows for which the predicate is true, ascending.
   void Select(const PredicateInput& input, std::vector<uint32_t>* rows) const;
 

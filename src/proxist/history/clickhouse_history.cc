@@ -13,9 +13,11 @@
 #include "proxist/history/history.h"
 #include "proxist/history/insert_block.h"
 #include "proxist/history/internal/connection_pool.h"
+#include "proxist/history/internal/push_down_sql.h"
 #include "proxist/history/internal/read_result.h"
 #include "proxist/history/internal/row_selection.h"
 #include "proxist/history/internal/sql.h"
+#include "proxist/history/internal/totals_result.h"
 #include "proxist/history/monitor.h"
 
 namespace proxist::history {
@@ -80,6 +82,26 @@ StatusOr<std::string> IncarnationOf(Connection* connection, Duration timeout) {
   return DecodeIncarnation(*hex);
 }
 
+/// The columns that a read selects: those asked for, the series columns, those of conditions.
+std::vector<size_t> DeclaredColumns(const ReadRequest& request, std::vector<size_t> declared) {
+  declared.insert(declared.end(), request.columns.begin(), request.columns.end());
+  declared.insert(declared.end(), request.schema->series.begin(), request.schema->series.end());
+  if (request.push_down.has_value()) {
+    for (const exec::ColumnCondition& condition : request.push_down->conditions) {
+      declared.push_back(condition.column);
+    }
+  }
+  std::sort(declared.begin(), declared.end());
+  declared.erase(std::unique(declared.begin(), declared.end()), declared.end());
+  PX_CHECK(declared.empty() || declared.back() < request.schema->columns.size());
+  return declared;
+}
+
+bool AsksForNothing(const ReadRequest& request) {
+  return request.symbols.empty() || request.from > request.to || request.from > kMaxRowTimestamp ||
+         request.to < kMinRowTimestamp;
+}
+
 class ClickHouseHistory final : public History, public HistoryMonitor {
  public:
   explicit ClickHouseHistory(std::vector<ClickHouseAddress> addresses)
@@ -125,19 +147,30 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
   }
 
   StatusOr<ReadResult> Read(const ReadRequest& request) override {
-    std::vector<size_t> declared = request.columns;
-    declared.insert(declared.end(), request.schema->series.begin(), request.schema->series.end());
-    std::sort(declared.begin(), declared.end());
-    declared.erase(std::unique(declared.begin(), declared.end()), declared.end());
-    PX_CHECK(declared.empty() || declared.back() < request.schema->columns.size());
+    const std::vector<size_t> declared = DeclaredColumns(request, {});
     NativeReader reader(ReadColumns(*request.schema, declared));
-    const bool nothing = request.symbols.empty() || request.from > request.to ||
-                         request.from > kMaxRowTimestamp || request.to < kMinRowTimestamp;
-    if (!nothing) {
-      PX_ASSIGN_OR_RETURN(const std::string body, FetchRows(request, declared));
-      PX_RETURN_IF_ERROR(reader.Append(AsBytes(body), request.max_rows));
+    if (!AsksForNothing(request)) {
+      PX_RETURN_IF_ERROR(Fetch(request, ReadSql(request, declared), &reader));
     }
     return MakeReadResult(request.schema, declared, std::move(reader));
+  }
+
+  StatusOr<TotalsResult> ReadTotals(const TotalsRequest& request) override {
+    PX_CHECK(request.rows.push_down.has_value());
+    std::vector<size_t> summed = request.columns;
+    if (request.weighted.has_value()) {
+      summed.insert(summed.end(), {request.weighted->first, request.weighted->second});
+    }
+    if (request.ends.has_value()) summed.push_back(*request.ends);
+    const std::vector<size_t> declared = DeclaredColumns(request.rows, summed);
+    std::vector<HistoryColumn> columns = ReadColumns(*request.rows.schema, declared);
+    const std::vector<HistoryColumn> totals = TotalsColumns(request);
+    columns.insert(columns.end(), totals.begin(), totals.end());
+    NativeReader reader(std::move(columns));
+    if (!AsksForNothing(request.rows)) {
+      PX_RETURN_IF_ERROR(Fetch(request.rows, TotalsSql(request, declared), &reader));
+    }
+    return MakeTotalsResult(request, declared, std::move(reader));
   }
 
   StatusOr<std::vector<Day>> Days(const column::TableSchema& schema,
@@ -232,8 +265,7 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
     return SplitRows(body);
   }
 
-  StatusOr<std::string> FetchRows(const ReadRequest& request, const std::vector<size_t>& declared) {
-    const std::string sql = ReadSql(request, declared);
+  Status Fetch(const ReadRequest& request, const std::string& sql, NativeReader* reader) {
     const auto fetch = [&]() -> StatusOr<std::string> {
       PX_ASSIGN_OR_RETURN(auto connection, pool_.TakeForRead());
       return connection->Query(sql, ReadOnly(), request.bounds.timeout, kMaxReadBytes,
@@ -245,7 +277,8 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
       PX_RETURN_IF_ERROR(EnsureTable(*request.schema));
       body = fetch();
     }
-    return body;
+    if (!body.ok()) return body.status();
+    return reader->Append(AsBytes(*body), request.max_rows);
   }
 
   StatusOr<std::string> StoredIncarnation() {

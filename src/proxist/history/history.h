@@ -3,9 +3,11 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "proxist/base/ids.h"
@@ -13,6 +15,8 @@
 #include "proxist/base/time.h"
 #include "proxist/column/batch.h"
 #include "proxist/column/schema.h"
+#include "proxist/exec/expression.h"
+#include "proxist/exec/totals.h"
 #include "proxist/history/clickhouse.h"
 
 namespace proxist::history {
@@ -48,6 +52,16 @@ struct ReadBounds {
   const std::atomic<bool>* cancelled = nullptr;
 };
 
+/// What to leave out before rows travel. Versions are resolved before anything is left out: a key
+/// is in the answer with its highest version at or below max_version, unless that is a cancel or
+/// fails a condition.
+struct PushDown {
+  /// Every day of the span in which a key may have more than one version or a cancel; ascending.
+  std::vector<Day> rewritten_days;
+  /// Their columns are the schema's, never floats.
+  std::vector<exec::ColumnCondition> conditions;
+};
+
 struct ReadRequest {
   column::SchemaPtr schema;
   ShardId shard;
@@ -57,8 +71,32 @@ struct ReadRequest {
   Lsn max_version;
   std::vector<size_t>
       columns;  // indices into schema->columns, series columns always added by the reader
+  std::optional<PushDown> push_down;  // none: every stored version
   ReadBounds bounds;
   size_t max_rows = 50'000'000;  // RESOURCE_EXHAUSTED beyond
+};
+
+/// What rows of one series in one interval come to.
+struct TotalsRequest {
+  /// Which rows, and the columns of those that are answered as rows; with push_down.
+  ReadRequest rows;
+  std::vector<size_t> columns;  // numbers, whose totals are wanted
+  /// Columns whose products are summed up: value and weight, both integers or decimals, or both
+  /// floats.
+  std::optional<std::pair<size_t, size_t>> weighted;
+  /// The rows that stay are the first and last with a value here, where there is one.
+  std::optional<size_t> ends;
+  std::optional<Duration> interval;  // above 0; none: the whole span is one
+  Timestamp origin;                  // an interval begins here
+};
+
+/// One series in one interval.
+struct TotalsGroup {
+  size_t first = 0;  // its rows in TotalsResult::ends: one, or two
+  size_t count = 0;
+  uint64_t rows = 0;  // beside these, which the totals stand for
+  std::vector<exec::ColumnTotals> columns;
+  std::optional<exec::WeightedTotals> weighted;
 };
 
 /// Every stored version of the rows asked for, sorted by (symbol, ts, seq, series columns,
@@ -66,6 +104,11 @@ struct ReadRequest {
 struct ReadResult {
   column::Batch batch;  // op is kCancel where deleted = 1; columns not asked for are all null
   std::vector<uint64_t> versions;  // of each row
+};
+
+struct TotalsResult {
+  ReadResult ends;  // the rows that stay, in order
+  std::vector<TotalsGroup> groups;
 };
 
 /// Where persisted rows live. Thread-safe; calls may block for their timeout. ClickHouse is the one
@@ -82,6 +125,11 @@ class History {
   /// Distinct versions in history for the intent's ranges, table and day.
   virtual StatusOr<uint64_t> CountVersions(const InsertIntent& intent) = 0;
   virtual StatusOr<ReadResult> Read(const ReadRequest& request) = 0;
+  /// Exact totals of resolved rows. UNIMPLEMENTED where rows must be read instead: totals are not
+  /// computed here, or some value is such that they would not be exact.
+  virtual StatusOr<TotalsResult> ReadTotals(const TotalsRequest& /*request*/) {
+    return Unimplemented("this history computes no totals");
+  }
   /// UTC days of `schema` that hold rows of any shard, ascending.
   virtual StatusOr<std::vector<Day>> Days(const column::TableSchema& schema,
                                           const ReadBounds& bounds = {}) = 0;

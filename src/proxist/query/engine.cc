@@ -2,8 +2,11 @@
 #include "proxist/query/engine.h"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
+#include <thread>
 
+#include "proxist/query/internal/cold_cache.h"
 #include "proxist/query/internal/last_hot.h"
 #include "proxist/query/internal/operators.h"
 #include "proxist/query/internal/symbol_order.h"
@@ -122,16 +125,43 @@ Status RunOperator(const Plan& plan, Side side, std::vector<Side> rights,
       plan.op);
 }
 
+/// Returns once everything at the cuts is in history.
+Status AwaitPersisted(const Cuts& cuts, const Budget& budget) {
+  constexpr std::chrono::milliseconds kPoll(1);
+  for (const auto& [view, cut] : cuts.by_view) {
+    while (cut->guard.persisted() < cut->guard.cut()) {
+      if (budget.Remaining() <= Duration(0)) {
+        return DeadlineExceeded(
+            "shard {} has rows through LSN {} and history through LSN {}: the flush is behind",
+            view->id().value(), cut->guard.cut().value(), cut->guard.persisted().value());
+      }
+      std::this_thread::sleep_for(kPoll);
+    }
+  }
+  return OkStatus();
+}
+
 /// One attempt at one cut of each shard, of a plan and of those inside it.
 class Attempt {
  public:
   Attempt(const Engine::Ports& ports, const QueryOptions& options, internal::SymbolOrders* orders,
-          Budget* budget, Explain* explain)
+          internal::ColdCache* cache, Budget* budget, Explain* explain)
       : ports_(ports), options_(options), orders_(orders) {
     context_.ports = &ports;
+    context_.cache = cache;
     context_.budget = budget;
     context_.explain = explain;
   }
+
+  /// Fixes the cuts of the plan's shards, and returns once everything at them is in history.
+  Status Settle(const Plan& plan) {
+    PX_ASSIGN_OR_RETURN(const Side side, MakeSide(MainSelection(plan)));
+    FixCuts(ports_, MainSelection(plan), side, orders_, &cuts_);
+    return AwaitPersisted(cuts_, *context_.budget);
+  }
+
+  /// Run then reads history up to this moment, whatever memory holds; nothing: as far as it must.
+  void ReadHistoryTo(std::optional<Timestamp> seam) { context_.seam = seam; }
 
   /// `retry`: a correction overtook it before anything was shown.
   Status Run(const Plan& plan, const internal::Output::Sink& sink, bool* retry) {
@@ -171,8 +201,10 @@ class Attempt {
       if (right.given() == nullptr) tables.push_back(right.schema()->id);
     }
     const internal::Run run{&context_, std::move(symbols), &output};
-    output.StreamIf(
-        [&] { return ports_.history == nullptr || NothingEvicted(run.symbols, tables); });
+    output.StreamIf([&] {
+      if (context_.seam.has_value()) return false;
+      return ports_.history == nullptr || NothingEvicted(run.symbols, tables);
+    });
     PX_RETURN_IF_ERROR(RunOperator(plan, std::move(side), std::move(rights), run));
     return output.Finish();
   }
@@ -214,8 +246,16 @@ class Attempt {
 }  // namespace
 
 Engine::Engine(Ports ports)
-    : ports_(std::move(ports)), orders_(std::make_unique<internal::SymbolOrders>()) {}
+    : ports_(std::move(ports)), orders_(std::make_unique<internal::SymbolOrders>()) {
+  if (ports_.cold_cache_bytes > 0) {
+    cache_ = std::make_unique<internal::ColdCache>(ports_.cold_cache_bytes);
+  }
+}
 Engine::~Engine() = default;
+
+ColdCacheStats Engine::cold_cache() const {
+  return cache_ == nullptr ? ColdCacheStats() : cache_->Stats();
+}
 
 Status Engine::Run(const Plan& plan, const QueryOptions& options,
                    const std::function<Status(ResultBatch)>& sink, Explain* explain) {
@@ -232,13 +272,36 @@ Status Engine::Run(const Plan& plan, const QueryOptions& options,
     explain->attempts = attempt;
     budget.ReleaseAll();
     bool retry = false;
-    const Status status =
-        Attempt(ports_, options, orders_.get(), &budget, explain).Run(plan, sink, &retry);
+    const Status status = Attempt(ports_, options, orders_.get(), cache_.get(), &budget, explain)
+                              .Run(plan, sink, &retry);
     if (status.ok() || !retry) return status;
     if (attempt == kMaxAttempts) {
       return Aborted("{} attempts in a row: {}; ask again", kMaxAttempts, Message(status));
     }
   }
+}
+
+Status Engine::RunAtSeams(const Plan& plan, const QueryOptions& options,
+                          std::span<const Timestamp> seams, const SeamSink& sink) {
+  if (ports_.history == nullptr) {
+    return FailedPrecondition("without history there is no seam to move");
+  }
+  Budget budget(ports_.clock, options.deadline, options.memory_bytes, options.cancelled);
+  Explain explain;
+  Attempt at_one_cut(ports_, options, orders_.get(), /*cache=*/nullptr, &budget, &explain);
+  PX_RETURN_IF_ERROR(at_one_cut.Settle(plan));
+  for (size_t evaluation = 0; evaluation <= seams.size(); ++evaluation) {
+    explain = Explain{};
+    budget.ReleaseAll();
+    if (evaluation > 0) {
+      at_one_cut.ReadHistoryTo(std::min(seams[evaluation - 1], kMaxRowTimestamp));
+    }
+    bool retry = false;
+    PX_RETURN_IF_ERROR(at_one_cut.Run(
+        plan, [&](ResultBatch batch) { return sink(evaluation, std::move(batch), explain); },
+        &retry));
+  }
+  return OkStatus();
 }
 
 }  // namespace proxist::query

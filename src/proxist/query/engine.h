@@ -57,6 +57,16 @@ struct Explain {
   Duration plan, hot, cold, compute;
 };
 
+/// Of the blocks of history that are kept, since the start.
+struct ColdCacheStats {
+  uint64_t hits = 0;     // reads of history that a block answered
+  uint64_t misses = 0;   // reads that none did
+  uint64_t dropped = 0;  // blocks that made room for others
+  uint64_t blocks = 0;   // kept now
+  uint64_t bytes = 0;
+  uint64_t max_bytes = 0;  // 0: nothing is kept
+};
+
 struct QueryOptions {
   Duration deadline = Duration::Seconds(60);
   uint64_t memory_bytes = 2ull << 30;  // of rows held at once; RESOURCE_EXHAUSTED beyond
@@ -69,6 +79,7 @@ struct QueryOptions {
 };
 
 namespace internal {
+class ColdCache;
 class SymbolOrders;
 }  // namespace internal
 
@@ -82,6 +93,10 @@ class Engine {
     /// The shard that owns a slot, and all shards.
     std::function<const ShardView*(SlotId)> shard_of;
     std::vector<const ShardView*> shards;
+    /// Days in which history may hold several versions of a key of the table, or a cancel, among
+    /// what is persisted now; ascending. Null: not known, so rows are read with all their versions.
+    std::function<StatusOr<std::vector<Day>>(TableId)> rewritten_days;
+    uint64_t cold_cache_bytes = 0;  // of blocks of history that are kept; 0: none
   };
   explicit Engine(Ports ports);
   ~Engine();
@@ -92,10 +107,22 @@ class Engine {
   Status Run(const Plan& plan, const QueryOptions& options,
              const std::function<Status(ResultBatch)>& sink, Explain* explain);
 
+  /// Called with the number of the evaluation; `explain` is of this one, up to now.
+  using SeamSink = std::function<Status(size_t, ResultBatch, const Explain&)>;
+  /// Answers one plan again and again at one cut, once everything at the cut is persisted: first
+  /// (evaluation 0) as Run does, then with history read through each of `seams`, where memory could
+  /// answer too. All answers are equal, unless history lost or gained rows. ABORTED when a
+  /// correction reached history meanwhile; DEADLINE_EXCEEDED when the flush is behind.
+  Status RunAtSeams(const Plan& plan, const QueryOptions& options, std::span<const Timestamp> seams,
+                    const SeamSink& sink);
+  [[nodiscard]] const Ports& ports() const { return ports_; }
+  [[nodiscard]] ColdCacheStats cold_cache() const;
+
  private:
   friend class Lookup;
   Ports ports_;
   std::unique_ptr<internal::SymbolOrders> orders_;
+  std::unique_ptr<internal::ColdCache> cache_;  // null: nothing is kept
 };
 
 }  // namespace proxist::query

@@ -239,6 +239,10 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
   ports.shard_of = [this](SlotId slot) -> const query::ShardView* {
     return runners[directory.slots.shard_of[slot.value()].value()].get();
   };
+  ports.rewritten_days = [this](TableId table) {
+    return shard::RewrittenDays(directory.metadata.get(), table);
+  };
+  ports.cold_cache_bytes = options.cold_cache_bytes;
   engine = std::make_unique<query::Engine>(std::move(ports));
   for (ShardRunner* runner : all) runner->Start();
   snapshots = std::make_unique<SnapshotLoop>(
@@ -449,6 +453,7 @@ HistoryState Node::Impl::History() const {
   HistoryState state;
   state.kind = history_kind;
   state.url = history_url;
+  state.cache = engine->cold_cache();
   if (flush == nullptr) return state;
   state.reachable = flush->reachable();
   state.restarts = embedded == nullptr ? 0 : embedded->restarts();

@@ -45,7 +45,8 @@ struct NodeOptions {
   uint64_t flush_max_rows = 500'000;                         // of one round
   uint32_t flush_max_parts = 150;  // active ones of a partition, beyond which nothing is sent
   Duration history_hang_timeout = Duration::Seconds(30);  // embedded, without an answer: restarted
-  size_t max_queued_batches = 1024;  // per shard; beyond it writes are RESOURCE_EXHAUSTED
+  size_t max_queued_batches = 1024;         // per shard; beyond it writes are RESOURCE_EXHAUSTED
+  uint64_t cold_cache_bytes = 64ull << 20;  // of blocks of history that are kept; 0: none
   Duration max_unsynced = Duration::Millis(50);  // time until rows of `process` tables are durable
 };
 
@@ -63,6 +64,7 @@ struct HistoryState {
   bool reachable = false;
   uint64_t restarts = 0;
   shard::FlushStats flush;
+  query::ColdCacheStats cache;
   Duration flush_lag;  // age of the oldest unpersisted row since its publication
   FlushPace pace;
   std::string halted;           // why nothing is flushed until an operator acts

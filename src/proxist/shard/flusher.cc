@@ -454,6 +454,18 @@ Status Flusher::Resume() {
   return Settle().status();
 }
 
+StatusOr<std::vector<Day>> RewrittenDays(meta::MetadataStore* metadata, TableId table) {
+  const auto prefix = fmt::format("dirty/{}/", table.value());
+  PX_ASSIGN_OR_RETURN(const auto marks, metadata->List(prefix));
+  std::vector<Day> days;
+  for (const meta::Entry& mark : marks) {
+    PX_ASSIGN_OR_RETURN(const uint64_t day, internal::NumberAfter(mark.key, prefix));
+    days.emplace_back(static_cast<Day::rep>(day));
+  }
+  std::sort(days.begin(), days.end());
+  return days;
+}
+
 StatusOr<uint64_t> Flusher::Round(uint64_t max_rows) {
   Impl& self = *impl_;
   if (self.rounds.empty() || !self.rounds.back()->recorded) {

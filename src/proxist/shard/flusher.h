@@ -117,4 +117,9 @@ class Flusher {
   std::unique_ptr<Impl> impl_;
 };
 
+/// Days of the table in which history may hold several versions of a key, or a cancel; ascending. A
+/// day is marked in metadata before the first row that may replace another one is sent there, so
+/// marks that are read after a persisted LSN cover everything at or below it. Any thread.
+StatusOr<std::vector<Day>> RewrittenDays(meta::MetadataStore* metadata, TableId table);
+
 }  // namespace proxist::shard

@@ -142,6 +142,26 @@ std::vector<SourceBatch> AllTypeRows(const column::SchemaPtr& schema, size_t row
   return {{ShardId(0), builder.Build(), Lsn(100)}};
 }
 
+void ExpectAllTypes(const column::TableSchema& schema, const ReadResult& read,
+                    const std::vector<std::vector<Cell>>& expected) {
+  ASSERT_EQ(read.batch.rows, expected.size());
+  for (size_t row = 0; row < expected.size(); ++row) {
+    EXPECT_EQ(read.versions[row], 100 + row);
+    EXPECT_EQ(read.batch.symbol.TextAt(row), "AIG");
+    EXPECT_EQ(read.batch.ts.At<int64_t>(row), kDayStart.ns() + static_cast<int64_t>(row));
+    EXPECT_EQ(read.batch.seq.At<uint64_t>(row), row * 7);
+    EXPECT_EQ(read.batch.OpAt(row), column::Op::kPut);
+    for (size_t i = 0; i < schema.columns.size(); ++i) {
+      const Cell got = CellAt(read.batch.columns[i], row);
+      const Cell& want = expected[row][i];
+      EXPECT_TRUE(got == want) << schema.columns[i].name << " row " << row << ": got " << got.null
+                               << " " << got.bits << " '" << got.text << "', want " << want.null
+                               << " " << want.bits << " '" << want.text << "'";
+    }
+  }
+  EXPECT_EQ(column::ValidateBatch(read.batch), OkStatus());
+}
+
 TEST(RoundTrip, EveryTypeToTheBit) {
   auto history = MakeClickHouseHistory(SharedServer().address());
   const column::SchemaPtr schema = MakeSchema("every_type", AllColumns());
@@ -153,22 +173,74 @@ TEST(RoundTrip, EveryTypeToTheBit) {
 
   const auto read = history->Read(RequestFor(schema, {"AIG"}));
   ASSERT_EQ(read.status(), OkStatus());
-  ASSERT_EQ(read->batch.rows, kRows);
-  for (size_t row = 0; row < kRows; ++row) {
-    EXPECT_EQ(read->versions[row], 100 + row);
-    EXPECT_EQ(read->batch.symbol.TextAt(row), "AIG");
-    EXPECT_EQ(read->batch.ts.At<int64_t>(row), kDayStart.ns() + static_cast<int64_t>(row));
-    EXPECT_EQ(read->batch.seq.At<uint64_t>(row), row * 7);
-    EXPECT_EQ(read->batch.OpAt(row), column::Op::kPut);
-    for (size_t i = 0; i < schema->columns.size(); ++i) {
-      const Cell got = CellAt(read->batch.columns[i], row);
-      const Cell& want = expected[row][i];
-      EXPECT_TRUE(got == want) << schema->columns[i].name << " row " << row << ": got " << got.null
-                               << " " << got.bits << " '" << got.text << "', want " << want.null
-                               << " " << want.bits << " '" << want.text << "'";
+  ExpectAllTypes(*schema, *read, expected);
+  // The same out of statements that resolve versions, on a day that was rewritten and on one that
+  // was not, and as the rows that stay beside totals.
+  for (const bool rewritten : {false, true}) {
+    ReadRequest request = RequestFor(schema, {"AIG"});
+    request.max_version = Lsn(1'000);
+    request.push_down = PushDown{};
+    if (rewritten) request.push_down->rewritten_days = {DayOf(kDayStart)};
+    const auto resolved = history->Read(request);
+    ASSERT_EQ(resolved.status(), OkStatus());
+    ExpectAllTypes(*schema, *resolved, expected);
+    TotalsRequest totals;
+    totals.rows = request;
+    totals.interval = Duration(1);
+    const auto ends = history->ReadTotals(totals);
+    ASSERT_EQ(ends.status(), OkStatus());
+    ExpectAllTypes(*schema, ends->ends, expected);
+  }
+}
+
+TEST(RoundTrip, BordersOfDaysAndSpansAreExact) {
+  auto history = MakeClickHouseHistory(SharedServer().address());
+  const column::SchemaPtr schema =
+      MakeSchema("borders", {{ColumnId(), "n", {TypeKind::kInt64}, false}});
+  ASSERT_EQ(history->EnsureTable(*schema), OkStatus());
+  const int64_t day = kDayStart.ns();
+  const int64_t next = day + 86'400'000'000'000;
+  const std::vector<int64_t> times = {0,
+                                      1,
+                                      day - 1,
+                                      day,
+                                      day + 1,
+                                      next - 1,
+                                      next,
+                                      next + 1,
+                                      kMaxRowTimestamp.ns() - 1,
+                                      kMaxRowTimestamp.ns()};
+  for (size_t i = 0; i < times.size(); ++i) {
+    column::BatchBuilder builder(schema);
+    builder.AddRow("A", Timestamp(times[i]), 0);
+    builder.SetInt(0, static_cast<int64_t>(i));
+    const std::vector<SourceBatch> sources = {{ShardId(0), builder.Build(), Lsn(1 + i)}};
+    InsertIntent intent = IntentFor("borders" + std::to_string(i), schema, sources);
+    intent.day = DayOf(Timestamp(times[i]));
+    ASSERT_EQ(history->Insert(intent, sources), OkStatus());
+  }
+  for (const bool pushed : {false, true}) {
+    for (const int64_t from : times) {
+      for (const int64_t to : times) {
+        ReadRequest request = RequestFor(schema, {"A"});
+        request.from = Timestamp(from);
+        request.to = Timestamp(to);
+        request.max_version = Lsn(100);
+        if (pushed) request.push_down = PushDown{{DayOf(kDayStart)}, {}};
+        std::vector<int64_t> expected;
+        for (const int64_t ts : times) {
+          if (ts >= from && ts <= to) expected.push_back(ts);
+        }
+        const auto read = history->Read(request);
+        ASSERT_EQ(read.status(), OkStatus());
+        std::vector<int64_t> got;
+        for (size_t row = 0; row < read->batch.rows; ++row) {
+          got.push_back(read->batch.ts.At<int64_t>(row));
+        }
+        EXPECT_EQ(got, expected) << from << " to " << to;
+      }
     }
   }
-  EXPECT_EQ(column::ValidateBatch(read->batch), OkStatus());
 }
 
 TEST(RoundTrip, MinusZeroSurvivesAmongManyZerosAndAMerge) {

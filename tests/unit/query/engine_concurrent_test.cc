@@ -88,9 +88,10 @@ int64_t SeenByRange(World* world) {
 int64_t SeenByAsof(World* world) {
   Asof asof;
   asof.left = All();
-  asof.right = All();
+  AsofRight& right = asof.rights.emplace_back();
+  right.from = All();
   asof.columns = {"size"};
-  asof.right_columns = {"size"};
+  right.columns = {"size"};
   const StatusOr<Answer> answer = world->Ask({asof, std::nullopt});
   if (!answer.ok()) return -1;
   int64_t last = 0;

@@ -1,9 +1,11 @@
 // Stores, a history in memory and an engine over them, with the naive model of the same rows.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,14 +39,22 @@ class MemoryHistory : public history::History {
   StatusOr<history::ReadResult> Read(const history::ReadRequest& request) override;
   StatusOr<std::vector<Day>> Days(const column::TableSchema& schema,
                                   const history::ReadBounds& bounds) override;
+  StatusOr<history::TotalsResult> ReadTotals(const history::TotalsRequest& request) override;
   StatusOr<std::string> Incarnation(std::string_view fresh) override { return std::string(fresh); }
   Status Ping() override { return OkStatus(); }
 
+  /// Loses every version of the rows that `lost` says, as a hand in ClickHouse would delete them.
+  void Forget(const std::function<bool(const ModelRow&)>& lost) {
+    std::erase_if(rows_, [&](const Stored& stored) { return lost(stored.row); });
+  }
+
   std::vector<history::ReadRequest> reads;
+  size_t totals_read = 0;
   Status failure;                       // of every read, when not OK
   std::function<void()> before_answer;  // called by each read
 
  private:
+  [[nodiscard]] std::vector<const Stored*> Found(const history::ReadRequest& request) const;
   bool merged_;
   std::vector<Stored> rows_;
 };
@@ -57,8 +67,11 @@ class FakeShard : public ShardView {
   const hot::Store& store() const override { return store_; }
   Lsn RewriteHandedToFlush(TableId) const override { return handed; }
   hot::Store& writer() { return store_; }
-  Lsn handed;
+  std::atomic<Lsn> handed{Lsn()};
   std::vector<std::pair<column::SchemaPtr, ModelRow>> published;
+  std::vector<history::SourceBatch> batches;   // the same rows, as a flush takes them
+  std::vector<Lsn> rewrites;                   // the last LSNs of batches with such rows
+  std::map<TableId, std::set<Day>> rewritten;  // days of corrections, cancels and late rows
 
  private:
   ShardId id_;
@@ -69,6 +82,8 @@ class World {
  public:
   explicit World(size_t shards = 1, bool merged = false, bool with_history = true,
                  uint32_t chunk_rows = hot::kChunkRows);
+  /// Persists to and reads from `history`, which outlives it, in place of one in memory.
+  World(size_t shards, history::History* history, uint32_t chunk_rows);
 
   void AddTable(const column::SchemaPtr& schema);
   /// Publishes the rows, in their order, as one batch for each shard; their LSNs are given here.
@@ -92,8 +107,11 @@ class World {
 
  private:
   size_t ShardOf(std::string_view tenant, std::string_view symbol) const;
+  void Start(history::History* history);
+  void Send(FakeShard* shard, Lsn first, Lsn last);
   std::vector<std::unique_ptr<FakeShard>> shards_;
   MemoryHistory history_;
+  history::History* real_ = nullptr;
   NaiveModel model_;
   std::unique_ptr<Engine> engine_;
 };

@@ -259,6 +259,28 @@ Truth CompareColumns(const Node& node, const PredicateInput& input) {
   return truth;
 }
 
+void CollectConditions(const Node& node, std::vector<ColumnCondition>* out) {
+  if (node.kind == Node::Kind::kAnd) {
+    for (const Node& child : node.children) CollectConditions(child, out);
+    return;
+  }
+  if (node.column == Node::kComputed || node.column < kFirstTableColumn) return;
+  ColumnCondition condition;
+  condition.column = node.column;
+  if (column::IsText(node.type.kind)) {
+    const bool equal = node.kind == Node::Kind::kCompareLiteral && node.op == Node::Op::kEqual;
+    if (!equal && node.kind != Node::Kind::kIn) return;
+    for (const Node::Literal& literal : node.literals) condition.texts.push_back(literal.text);
+  } else {
+    if (node.kind != Node::Kind::kCompareLiteral || column::IsFloat(node.type.kind)) return;
+    const IntegerRange range = RangeOf(node.op, node.literals[0].threshold);
+    condition.low = range.low;
+    condition.high = range.high;
+    condition.outside = range.negate;
+  }
+  out->push_back(std::move(condition));
+}
+
 }  // namespace
 
 std::vector<uint8_t> Evaluate(const Predicate::Node& node, const PredicateInput& input) {
@@ -307,6 +329,12 @@ std::vector<uint8_t> Evaluate(const Predicate::Node& node, const PredicateInput&
       return InLiterals(node, input);
   }
   return {};
+}
+
+std::vector<ColumnCondition> ConditionsOf(const Node& node) {
+  std::vector<ColumnCondition> out;
+  CollectConditions(node, &out);
+  return out;
 }
 
 }  // namespace proxist::exec::internal

@@ -90,6 +90,9 @@ StatusOr<NamedScalar> ParseExpression(std::string_view text,
 /// 0 false, 1 unknown, 2 true, for each row of the input.
 std::vector<uint8_t> Evaluate(const Predicate::Node& node, const PredicateInput& input);
 
+/// As Predicate::NecessaryConditions.
+std::vector<ColumnCondition> ConditionsOf(const Predicate::Node& node);
+
 /// The value of each row.
 Column EvaluateScalar(const Expression::Scalar& scalar, const PredicateInput& input);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "proxist/history/internal/push_down_sql.h"
 #include "proxist/history/monitor.h"
 
 namespace proxist::history {
@@ -62,25 +63,24 @@ std::vector<HistoryColumn> KeyColumns() {
           MakeColumn("seq", {TypeKind::kUint64})};
 }
 
-std::string NameList(const std::vector<HistoryColumn>& columns) {
-  std::string out;
-  for (const HistoryColumn& c : columns) out += (out.empty() ? "" : ", ") + QuoteName(c.name);
-  return out;
-}
-
-/// `symbol`, `ts`, `seq`, `venue`
-std::string OrderBy(const column::TableSchema& schema) {
-  std::string out = "`symbol`, `ts`, `seq`";
-  for (const size_t index : schema.series) out += ", " + QuoteName(schema.columns[index].name);
-  return out;
-}
-
 std::string Instant(Timestamp ts) {
   const Timestamp clamped = std::clamp(ts, kMinRowTimestamp, kMaxRowTimestamp);
   return fmt::format("fromUnixTimestamp64Nano(toInt64({}), 'UTC')", clamped.ns());
 }
 
 }  // namespace
+
+std::string OrderBy(const column::TableSchema& schema) {
+  std::string out = "`symbol`, `ts`, `seq`";
+  for (const size_t index : schema.series) out += ", " + QuoteName(schema.columns[index].name);
+  return out;
+}
+
+std::string NameList(const std::vector<HistoryColumn>& columns) {
+  std::string out;
+  for (const HistoryColumn& c : columns) out += (out.empty() ? "" : ", ") + QuoteName(c.name);
+  return out;
+}
 
 std::string QuoteName(std::string_view name) {
   std::string out = "`";
@@ -210,18 +210,27 @@ std::string VersionsSql(const column::TableSchema& schema, ShardId shard, Day da
       TableName(schema), QuoteText(FormatDay(day)), shard.value());
 }
 
-std::string ReadSql(const ReadRequest& request, const std::vector<size_t>& declared) {
-  const column::TableSchema& schema = *request.schema;
+std::string SelectedVersions(const ReadRequest& request) {
   std::string symbols;
   for (const std::string& symbol : request.symbols) {
     symbols += (symbols.empty() ? "" : ",") + QuoteText(symbol);
   }
   return fmt::format(
-      "SELECT {} FROM {} WHERE `shard` = {} AND `symbol` IN ({}) AND `ts` >= {} AND `ts` <= {} AND "
-      "`version` <= {} ORDER BY {}, `version` LIMIT {} FORMAT Native",
-      NameList(ReadColumns(schema, declared)), TableName(schema), request.shard.value(), symbols,
-      Instant(request.from), Instant(request.to), request.max_version.value(), OrderBy(schema),
-      request.max_rows + 1);
+      "`shard` = {} AND `symbol` IN ({}) AND `ts` >= {} AND `ts` <= {} AND `version` <= {}",
+      request.shard.value(), symbols, Instant(request.from), Instant(request.to),
+      request.max_version.value());
+}
+
+std::string ReadSql(const ReadRequest& request, const std::vector<size_t>& declared) {
+  const column::TableSchema& schema = *request.schema;
+  const std::string names = NameList(ReadColumns(schema, declared));
+  if (request.push_down.has_value()) {
+    return fmt::format("SELECT {} FROM ({}) ORDER BY {} LIMIT {} FORMAT Native", names,
+                       ResolvedSql(request, declared), OrderBy(schema), request.max_rows + 1);
+  }
+  return fmt::format("SELECT {} FROM {} WHERE {} ORDER BY {}, `version` LIMIT {} FORMAT Native",
+                     names, TableName(schema), SelectedVersions(request), OrderBy(schema),
+                     request.max_rows + 1);
 }
 
 }  // namespace proxist::history

@@ -32,6 +32,13 @@ std::vector<HistoryColumn> HistoryColumns(const column::TableSchema& schema);
 std::vector<HistoryColumn> ReadColumns(const column::TableSchema& schema,
                                        const std::vector<size_t>& declared);
 
+/// "`symbol`, `ts`": the columns' names.
+std::string NameList(const std::vector<HistoryColumn>& columns);
+/// "`symbol`, `ts`, `seq`, `venue`"
+std::string OrderBy(const column::TableSchema& schema);
+/// The versions that a read takes, as a condition.
+std::string SelectedVersions(const ReadRequest& request);
+
 /// `tenant`.`name_history`, quoted.
 std::string TableName(const column::TableSchema& schema);
 /// "symbol, ts, seq, venue": the table's ORDER BY as system.tables spells it, without quotes.

@@ -7,6 +7,7 @@
 #include "proxist/exec/slices.h"
 #include "proxist/query/internal/aggregates.h"
 #include "proxist/query/internal/bar_fill.h"
+#include "proxist/query/internal/cold_totals.h"
 #include "proxist/query/internal/operators.h"
 #include "proxist/query/internal/series_totals.h"
 
@@ -58,10 +59,17 @@ class BarMaker {
           /*bars=*/true,
           plan_.fill == Fill::kPrevious && price_.has_value() ? price_->slot() : std::nullopt);
     }
-    if (wish.has_value()) wish->grid = grid_;
+    if (wish.has_value()) {
+      wish->grid = grid_;
+      if (plan_.zone.empty()) wish->regular = {plan_.interval, plan_.origin.value_or(Timestamp(0))};
+    }
     const Span span = SpanOf(plan_.begin, plan_.end);
     return ForEachSymbol(
-        run_, &side_, [&](const SymbolScan&) { return span; },
+        run_, &side_,
+        // With totals, what is read of history is known later.
+        [&](const SymbolScan&) {
+          return wish.has_value() ? Span{Timestamp::Max(), span.to} : span;
+        },
         [&](SymbolScan& symbol) -> Status {
           if (!wish.has_value()) {
             PX_ASSIGN_OR_RETURN(const exec::Frame frame, symbol.Read(span, {}));
@@ -70,6 +78,10 @@ class BarMaker {
           SeriesTotals totals(side_, *wish);
           PX_ASSIGN_OR_RETURN(const exec::Frame frame, symbol.ReadWithTotals(span, &totals));
           return OneSymbol(symbol, frame, &totals);
+        },
+        [&](std::span<SymbolScan* const> symbols) {
+          if (!wish.has_value()) return OkStatus();
+          return PrefetchWithTotals(symbols, span, SeriesTotals(side_, *wish));
         });
   }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@ struct QuerySymbol {
   uint32_t code;  // of cut->symbols
 };
 
+class ColdCache;
 class SymbolOrders;
 
 /// What every part of a running query shares. One thread.
@@ -37,6 +39,9 @@ struct QueryContext {
   const Engine::Ports* ports = nullptr;
   Budget* budget = nullptr;
   Explain* explain = nullptr;
+  ColdCache* cache = nullptr;  // null: history is always asked
+  /// History answers up to here even where memory could; everything at the cut is persisted.
+  std::optional<Timestamp> seam;
   /// Set when a rewrite reached history after the cut: the query starts again at a new one.
   bool overtaken = false;
 };

@@ -6,6 +6,8 @@
 #include <numeric>
 
 #include "proxist/base/check.h"
+#include "proxist/query/internal/cold_cache.h"
+#include "proxist/query/internal/cold_totals.h"
 #include "proxist/query/internal/merge.h"
 #include "proxist/query/internal/series_totals.h"
 
@@ -15,17 +17,48 @@ namespace {
 // More symbols than this in one request make its text long and its answer late.
 constexpr size_t kSymbolsPerRead = 1000;
 
+uint64_t RowsOf(std::span<const Piece> pieces) {
+  uint64_t rows = 0;
+  for (const Piece& piece : pieces) rows += piece.end - piece.begin;
+  return rows;
+}
+
 }  // namespace
 
 // --- SymbolScan ---
 
+SymbolScan::SymbolScan() = default;
+SymbolScan::~SymbolScan() = default;
+
+SeriesFloors SymbolScan::Floors() const {
+  SeriesFloors out{text_, {}};
+  for (const Series& series : series_) {
+    const std::span<const uint32_t> codes = series.snapshot.series_codes();
+    out.floors.emplace(std::vector<uint32_t>(codes.begin(), codes.end()), series.floor);
+  }
+  return out;
+}
+
+Span SymbolScan::BeyondTotals(Span span) const {
+  if (totals_ == nullptr || totals_->span.from != span.from) return span;
+  // One that is empty: nothing is left of it.
+  if (totals_->span.to >= span.to) return {Timestamp::Max(), span.to};
+  return {After(totals_->span.to), span.to};
+}
+
 void SymbolScan::AddSeries(const hot::SeriesSnapshot& snapshot) {
   Series& series = series_.emplace_back();
   series.snapshot = snapshot;
-  const Timestamp floor = snapshot.floor();
-  if (floor == Timestamp::Min()) return;
+  series.floor = snapshot.floor();
+  const std::optional<Timestamp> seam = table_->context_->seam;
+  if (seam.has_value() && *seam > series.floor) {
+    series.floor = *seam;
+    series.hot_from = After(*seam);
+    return;
+  }
+  if (series.floor == Timestamp::Min()) return;
   const std::optional<std::span<const hot::RowRun>> boundary = snapshot.Boundary();
-  series.hot_from = After(floor);
+  series.hot_from = After(series.floor);
   if (!boundary.has_value()) return;
   series.boundary_known = true;
   series.hot_from = Timestamp::Min();
@@ -51,7 +84,7 @@ Timestamp SymbolScan::HotFrom(std::span<const uint32_t> series) const {
 
 Timestamp SymbolScan::GreatestFloor(std::span<const uint32_t> series) const {
   Timestamp floor = Timestamp::Min();
-  for (const uint32_t i : Chosen(series)) floor = std::max(floor, series_[i].snapshot.floor());
+  for (const uint32_t i : Chosen(series)) floor = std::max(floor, series_[i].floor);
   return floor;
 }
 
@@ -59,8 +92,8 @@ std::optional<Span> SymbolScan::HistorySpan(Span span, std::span<const uint32_t>
   Timestamp to = Timestamp::Min();
   for (const uint32_t i : Chosen(series)) {
     const Series& one = series_[i];
-    if (one.hot_from > span.from && one.snapshot.floor() >= span.from) {
-      to = std::max(to, std::min(span.to, one.snapshot.floor()));
+    if (one.hot_from > span.from && one.floor >= span.from) {
+      to = std::max(to, std::min(span.to, one.floor));
     }
   }
   if (to < span.from) return std::nullopt;
@@ -92,7 +125,7 @@ std::optional<Timestamp> SymbolScan::StepBack(Timestamp at, size_t rows,
   for (const uint32_t i : Chosen(series)) {
     const Series& one = series_[i];
     std::optional<Timestamp> bound;
-    if (at > one.snapshot.floor()) bound = one.snapshot.StepBack(at, rows);
+    if (at > one.floor) bound = one.snapshot.StepBack(at, rows);
     if (!bound.has_value() && rows == 1 && !one.boundary.empty() && one.boundary_ts <= at) {
       bound = one.boundary_ts;
     }
@@ -154,7 +187,8 @@ std::optional<Timestamp> SymbolScan::LateAfter(Timestamp at,
 void SymbolScan::CollectPieces(uint32_t index, Span span, const ColdPart* cold,
                                SeriesTotals* totals, std::vector<Piece>* pieces) const {
   const Series& series = series_[index];
-  const Timestamp floor = series.snapshot.floor();
+  const Timestamp floor = series.floor;
+  const uint64_t before = RowsOf(*pieces);
   std::vector<hot::RowRun> runs;
   if (span.from <= floor && series.hot_from <= span.from) {
     if (!series.boundary.empty() && series.boundary_ts >= span.from &&
@@ -177,13 +211,11 @@ void SymbolScan::CollectPieces(uint32_t index, Span span, const ColdPart* cold,
     }
     Resolve(cold == nullptr ? nullptr : cold->batch.get(), rows, late, pieces);
   }
-  size_t from_history = 0;
-  for (const Piece& piece : *pieces) from_history += piece.end - piece.begin;
-  table_->context_->explain->rows_cold += from_history;
+  table_->context_->explain->rows_cold += RowsOf(*pieces) - before;
   if (span.to > floor) {
     const Timestamp end = span.to == Timestamp::Max() ? span.to : After(span.to);
     if (totals == nullptr) {
-      series.snapshot.Runs(span.from, end, &runs);
+      series.snapshot.Runs(std::max(span.from, After(floor)), end, &runs);
     } else {
       totals->Read(series.snapshot, index, std::max(span.from, After(floor)), end, &runs);
     }
@@ -224,30 +256,38 @@ StatusOr<exec::Frame> SymbolScan::ReadRows(Span span, std::span<const uint32_t> 
   span.from = std::max(span.from, kMinRowTimestamp);
   if (span.from > span.to) return MakeFrame({}, table_->columns_, table_->schema());
   if (given_ != nullptr) return ReadGiven(span);
-  if (NeedsHistory(span, series)) {
-    const TableScan::Request request{this, span, {series.begin(), series.end()}};
+  // What totals of history stand for is not read again.
+  const Span rest = totals == nullptr ? span : BeyondTotals(span);
+  if (rest.from <= rest.to && NeedsHistory(rest, series)) {
+    const TableScan::Request request{this, rest, {series.begin(), series.end()}};
     PX_RETURN_IF_ERROR(table_->Prefetch({&request, 1}));
   }
   const Stopwatch watch(table_->context_->budget->clock(), &table_->context_->explain->hot);
-  const ColdPart* cold = CoverOf(span, series);
+  const ColdPart* cold = rest.from <= rest.to ? CoverOf(rest, series) : nullptr;
+  const bool from_totals = rest.from != span.from;
   std::vector<std::vector<Piece>> by_series;
   for (const uint32_t i : Chosen(series)) {
-    CollectPieces(i, span, cold, totals, &by_series.emplace_back());
+    std::vector<Piece>& pieces = by_series.emplace_back();
+    if (from_totals && series_[i].floor != Timestamp::Min()) {
+      AppendTotals(i, totals, &pieces);
+      if (rest.from <= rest.to) CollectPieces(i, rest, cold, totals, &pieces);
+    } else {
+      CollectPieces(i, span, cold, totals, &pieces);
+    }
   }
   if (totals != nullptr) {
     table_->context_->explain->rows_in_totals += totals->rows();
     PX_RETURN_IF_ERROR(table_->context_->budget->Charge(totals->bytes()));
   }
   uint64_t rows = 0;
-  for (const std::vector<Piece>& pieces : by_series) {
-    for (const Piece& piece : pieces) rows += piece.end - piece.begin;
-  }
+  for (const std::vector<Piece>& pieces : by_series) rows += RowsOf(pieces);
   if (rows > UINT32_MAX) {
     return ResourceExhausted("{} rows of {} at once: narrow the time range", rows, text_);
   }
   PX_RETURN_IF_ERROR(table_->context_->budget->Charge(rows * table_->RowBytes()));
   exec::Frame frame = MakeFrame(Merge(by_series), table_->columns_, table_->schema());
   if (cold != nullptr) frame.keepalive.push_back(cold->batch);
+  if (from_totals) frame.keepalive.push_back(totals_->batch);
   return frame;
 }
 
@@ -272,8 +312,12 @@ StatusOr<exec::Frame> SymbolScan::ReadGiven(Span span) const {
 // --- TableScan ---
 
 TableScan::TableScan(QueryContext* context, ShardCut* cut, column::SchemaPtr schema,
-                     std::vector<size_t> columns)
-    : context_(context), cut_(cut), schema_(std::move(schema)), columns_(std::move(columns)) {
+                     std::vector<size_t> columns, std::vector<exec::ColumnCondition> conditions)
+    : context_(context),
+      cut_(cut),
+      schema_(std::move(schema)),
+      columns_(std::move(columns)),
+      conditions_(std::move(conditions)) {
   row_bytes_ = sizeof(int64_t) + sizeof(uint64_t);
   for (const size_t column : columns_) {
     row_bytes_ += exec::Column(schema_->columns[column].type).stride();
@@ -392,10 +436,11 @@ Status TableScan::ReadHistory(std::span<SymbolScan* const> symbols, Span span) {
   PX_RETURN_IF_ERROR(context_->budget->CheckHistory());
   const Stopwatch watch(context_->budget->clock(), &context_->explain->cold);
   history::ReadRequest request;
-  request.schema = schema_;
-  request.shard = cut_->view->id();
-  request.from = span.from;
-  request.to = std::min(span.to, kMaxRowTimestamp);
+  FillRequest(span, &request);
+  if (PushesDown() && !conditions_.empty()) {
+    PX_ASSIGN_OR_RETURN(std::vector<Day> rewritten, context_->ports->rewritten_days(schema_->id));
+    request.push_down = history::PushDown{std::move(rewritten), conditions_};
+  }
   // One request serves symbols that were opened at different moments: it reads up to the greatest
   // of their persisted LSNs, and each takes what lies at or below its own. What lies above is in
   // memory for it.
@@ -406,51 +451,94 @@ Status TableScan::ReadHistory(std::span<SymbolScan* const> symbols, Span span) {
     request.max_version =
         std::max(request.max_version, std::min(symbol->persisted_, cut_->guard.cut()));
   }
-  request.columns = columns_;
-  request.bounds = Bounds();
-  const uint64_t row_bytes = RowBytes() + 32;
-  request.max_rows = static_cast<size_t>(
-      std::max<uint64_t>(1, (context_->budget->limit() - context_->budget->held()) / row_bytes));
-  StatusOr<history::ReadResult> read = context_->ports->history->Read(request);
+  StatusOr<history::ReadResult> read = Ask(request, symbols);
   if (!read.ok()) return Explained(read.status(), first.text(), first.GreatestFloor({}));
-  ++context_->explain->history_reads;
-  if (cut_->view->RewriteHandedToFlush(schema_->id) > cut_->guard.cut()) {
-    context_->overtaken = true;
-    return Aborted("corrections of {} reached history during the query", schema_->name);
-  }
-  PX_RETURN_IF_ERROR(context_->budget->Charge(read->batch.rows * row_bytes));
-  std::vector<size_t> mapped = columns_;
-  mapped.insert(mapped.end(), schema_->series.begin(), schema_->series.end());
-  const auto batch =
-      std::make_shared<const ColdBatch>(std::move(*read), mapped, cut_->symbols.get());
+  PX_RETURN_IF_ERROR(CheckNotOvertaken());
+  PX_RETURN_IF_ERROR(context_->budget->Charge(read->batch.rows * ColdRowBytes()));
+  const std::shared_ptr<const ColdBatch> batch = MakeBatch(std::move(*read));
   for (const auto& [code, symbol] : by_code) {
     symbol->cold_.push_back(
         {span, batch, std::vector<std::vector<uint32_t>>(symbol->series_count())});
   }
-  std::vector<uint32_t> codes(schema_->series.size());
   for (uint32_t row = 0; row < batch->ts.size(); ++row) {
-    const auto symbol = by_code.find(batch->SymbolAt(row));
-    if (symbol == by_code.end()) {
-      return Internal("history answered with a symbol that it was not asked for");
+    // A block that was kept may hold more than this request asks for.
+    if (Timestamp(batch->ts[row]) < span.from || Timestamp(batch->ts[row]) > span.to ||
+        (context_->cache != nullptr && !by_code.contains(batch->SymbolAt(row)))) {
+      continue;
     }
-    for (size_t i = 0; i < codes.size(); ++i) {
-      const size_t column = schema_->series[i];
-      codes[i] = batch->column_codes[column][batch->result.batch.columns[column].At<uint32_t>(row)];
-    }
-    SymbolScan& scan = *symbol->second;
+    PX_ASSIGN_OR_RETURN(const auto place, PlaceOf(*batch, row, by_code));
+    SymbolScan& scan = *place.first;
     if (batch->result.versions[row] > scan.persisted_.value()) continue;
-    size_t series = 0;
-    while (series < scan.series_count() &&
-           !std::equal(codes.begin(), codes.end(), scan.series_codes(series).begin())) {
-      ++series;
-    }
-    if (series == scan.series_count()) {
-      return Internal("history holds a series of {} in {} that the manifest does not list",
-                      scan.text(), schema_->name);
-    }
-    scan.cold_.back().rows[series].push_back(row);
+    scan.cold_.back().rows[place.second].push_back(row);
   }
   return OkStatus();
+}
+
+StatusOr<history::ReadResult> TableScan::Ask(const history::ReadRequest& request,
+                                             std::span<SymbolScan* const> symbols) {
+  if (context_->cache == nullptr) {
+    ++context_->explain->history_reads;
+    return context_->ports->history->Read(request);
+  }
+  std::vector<SeriesFloors> series;
+  for (const SymbolScan* symbol : symbols) series.push_back(symbol->Floors());
+  const Lsn rewritten = cut_->view->RewriteHandedToFlush(schema_->id);
+  if (const auto kept = context_->cache->Find(request, series, rewritten)) return *kept;
+  ++context_->explain->history_reads;
+  PX_ASSIGN_OR_RETURN(history::ReadResult read, context_->ports->history->Read(request));
+  // What a correction may have changed while it was read is not kept.
+  if (cut_->view->RewriteHandedToFlush(schema_->id) <= request.max_version) {
+    context_->cache->Keep(request, std::move(series),
+                          std::make_shared<const history::ReadResult>(read));
+  }
+  return read;
+}
+
+void TableScan::FillRequest(Span span, history::ReadRequest* request) const {
+  request->schema = schema_;
+  request->shard = cut_->view->id();
+  request->from = span.from;
+  request->to = std::min(span.to, kMaxRowTimestamp);
+  request->columns = columns_;
+  const Budget& budget = *context_->budget;
+  request->bounds = Bounds();
+  request->max_rows =
+      static_cast<size_t>(std::max<uint64_t>(1, (budget.limit() - budget.held()) / ColdRowBytes()));
+}
+
+Status TableScan::CheckNotOvertaken() {
+  if (cut_->view->RewriteHandedToFlush(schema_->id) <= cut_->guard.cut()) return OkStatus();
+  context_->overtaken = true;
+  return Aborted("corrections of {} reached history during the query", schema_->name);
+}
+
+std::shared_ptr<const ColdBatch> TableScan::MakeBatch(history::ReadResult read) {
+  std::vector<size_t> mapped = columns_;
+  mapped.insert(mapped.end(), schema_->series.begin(), schema_->series.end());
+  return std::make_shared<const ColdBatch>(std::move(read), mapped, cut_->symbols.get());
+}
+
+StatusOr<std::pair<SymbolScan*, size_t>> TableScan::PlaceOf(
+    const ColdBatch& batch, uint32_t row, const std::map<uint32_t, SymbolScan*>& by_code) const {
+  const auto symbol = by_code.find(batch.SymbolAt(row));
+  if (symbol == by_code.end()) {
+    return Internal("history answered with a symbol that it was not asked for");
+  }
+  SymbolScan& scan = *symbol->second;
+  const std::vector<size_t>& columns = schema_->series;
+  const auto is_series = [&](size_t series) {
+    const std::span<const uint32_t> codes = scan.series_codes(series);
+    for (size_t i = 0; i < columns.size(); ++i) {
+      const column::ColumnView& view = batch.result.batch.columns[columns[i]];
+      if (batch.column_codes[columns[i]][view.At<uint32_t>(row)] != codes[i]) return false;
+    }
+    return true;
+  };
+  for (size_t series = 0; series < scan.series_count(); ++series) {
+    if (is_series(series)) return std::pair(&scan, series);
+  }
+  return Internal("history holds a series of {} in {} that the manifest does not list", scan.text(),
+                  schema_->name);
 }
 
 }  // namespace proxist::query::internal

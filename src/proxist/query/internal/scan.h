@@ -2,14 +2,17 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proxist/base/time.h"
 #include "proxist/column/schema.h"
+#include "proxist/exec/expression.h"
 #include "proxist/exec/frame.h"
 #include "proxist/query/internal/cold_rows.h"
 #include "proxist/query/internal/cut.h"
@@ -29,6 +32,8 @@ inline constexpr Span kAllTime{kMinRowTimestamp, Timestamp::Max()};
 inline Timestamp Before(Timestamp ts) { return ts.Minus(Duration(1)); }
 inline Timestamp After(Timestamp ts) { return ts.Plus(Duration(1)); }
 
+struct ColdTotals;
+struct SeriesFloors;
 class SeriesTotals;
 class TableScan;
 
@@ -72,14 +77,28 @@ class SymbolScan {
   StatusOr<exec::Frame> Read(Span span, std::span<const uint32_t> series);
   /// The same of all series, but for the rows of memory that `totals` stands for from then on.
   StatusOr<exec::Frame> ReadWithTotals(Span span, SeriesTotals* totals);
-  /// Forgets what was read of history.
+  /// Forgets what was read of history, but for totals.
   void DropHistory() { cold_.clear(); }
+
+  /// The end of the part of `span`, from its begin, that totals of history may stand for; nothing
+  /// when there is none.
+  [[nodiscard]] std::optional<Timestamp> TotalsEnd(Span span) const;
+  /// What ReadWithTotals uses for spans that begin as these do.
+  void KeepTotals(ColdTotals totals);
+  /// What of `span` the totals that are kept do not stand for.
+  [[nodiscard]] Span BeyondTotals(Span span) const;
+  [[nodiscard]] Lsn persisted() const { return persisted_; }
+  [[nodiscard]] SeriesFloors Floors() const;
+
+  SymbolScan();
+  ~SymbolScan();
 
  private:
   friend class TableScan;
   struct Series {
     hot::SeriesSnapshot snapshot;
-    bool boundary_known = false;  // the rows at the greatest ts <= floor
+    Timestamp floor = Timestamp::Min();  // history answers up to here: the snapshot's, or the seam
+    bool boundary_known = false;         // the rows at the greatest ts <= floor
     std::vector<hot::RowRun> boundary;
     Timestamp boundary_ts;                  // when boundary is not empty
     Timestamp hot_from = Timestamp::Min();  // memory knows every row at or above it
@@ -98,6 +117,7 @@ class SymbolScan {
   [[nodiscard]] std::optional<Span> HistorySpan(Span span, std::span<const uint32_t> series) const;
   StatusOr<exec::Frame> ReadRows(Span span, std::span<const uint32_t> series, SeriesTotals* totals);
   [[nodiscard]] StatusOr<exec::Frame> ReadGiven(Span span) const;
+  void AppendTotals(uint32_t index, SeriesTotals* totals, std::vector<Piece>* pieces) const;
   void CollectPieces(uint32_t index, Span span, const ColdPart* cold, SeriesTotals* totals,
                      std::vector<Piece>* pieces) const;
 
@@ -108,14 +128,16 @@ class SymbolScan {
   std::shared_ptr<const exec::Frame> given_;  // all its rows, when no table has them
   std::vector<Series> series_;
   std::vector<ColdPart> cold_;
+  std::unique_ptr<ColdTotals> totals_;
 };
 
 /// One table on one shard at a cut. One thread; everything lives no longer than the cut.
 class TableScan {
  public:
-  /// `columns`: indices into schema->columns that frames hold, in their order.
+  /// `columns`: indices into schema->columns that frames hold, in their order. `conditions`: rows
+  /// of history that fail one of them may be left out; their columns are the schema's.
   TableScan(QueryContext* context, ShardCut* cut, column::SchemaPtr schema,
-            std::vector<size_t> columns);
+            std::vector<size_t> columns, std::vector<exec::ColumnCondition> conditions);
 
   /// The series of the symbol with this code as they stand now; nullptr when the table has none of
   /// it at the cut.
@@ -130,6 +152,13 @@ class TableScan {
     std::vector<uint32_t> series;
   };
   Status Prefetch(std::span<const Request> requests);
+  /// Asks history for totals of symbols that share their persisted LSN, and keeps them in these; OK
+  /// when history has none. `wanted` says which; the rest is filled in.
+  Status ReadTotals(std::span<SymbolScan* const> symbols, Span span, history::TotalsRequest wanted);
+  /// True when history may resolve versions.
+  [[nodiscard]] bool PushesDown() const {
+    return context_->ports->history != nullptr && context_->ports->rewritten_days != nullptr;
+  }
   /// UTC days that history holds, ascending; asked once.
   StatusOr<std::span<const Day>> Days();
 
@@ -139,11 +168,23 @@ class TableScan {
   [[nodiscard]] QueryContext& context() const { return *context_; }
   /// Bytes of one row in a frame, strings' own bytes not counted.
   [[nodiscard]] uint64_t RowBytes() const { return row_bytes_; }
+  /// Bytes of one row as history answers it.
+  [[nodiscard]] uint64_t ColdRowBytes() const { return row_bytes_ + 32; }
 
  private:
   friend class SymbolScan;
   Status ReadHistory(std::span<SymbolScan* const> symbols, Span span);
   [[nodiscard]] history::ReadBounds Bounds() const;
+  /// Everything but symbols and version.
+  void FillRequest(Span span, history::ReadRequest* request) const;
+  [[nodiscard]] Status CheckNotOvertaken();
+  /// What the cache or history answers; the latter is counted and kept.
+  StatusOr<history::ReadResult> Ask(const history::ReadRequest& request,
+                                    std::span<SymbolScan* const> symbols);
+  std::shared_ptr<const ColdBatch> MakeBatch(history::ReadResult read);
+  /// Whose row of history this is.
+  StatusOr<std::pair<SymbolScan*, size_t>> PlaceOf(
+      const ColdBatch& batch, uint32_t row, const std::map<uint32_t, SymbolScan*>& by_code) const;
   [[nodiscard]] Status Explained(const Status& status, std::string_view symbol,
                                  Timestamp floor) const;
   void NoteSeam(const SymbolScan& symbol);
@@ -152,6 +193,7 @@ class TableScan {
   ShardCut* cut_;
   column::SchemaPtr schema_;
   std::vector<size_t> columns_;
+  std::vector<exec::ColumnCondition> conditions_;
   uint64_t row_bytes_ = 0;
   std::optional<std::vector<Day>> days_;
 };

@@ -23,8 +23,12 @@ SeriesTotals::SeriesTotals(const Side& side, TotalsWish wish) : wish_(std::move(
     blank_.columns.push_back({side.ColumnOf(slot), exec::ColumnTotals(side.DefOf(slot).type)});
   }
   if (wish_.weighted) {
-    blank_.weighted.emplace(schema.columns[schema.Find(hot::kPriceColumn).value()].type,
-                            schema.columns[schema.Find(hot::kSizeColumn).value()].type);
+    weighted_columns_.emplace(schema.Find(hot::kPriceColumn).value(),
+                              schema.Find(hot::kSizeColumn).value());
+    one_kind_ = column::IsFloat(schema.columns[weighted_columns_->first].type.kind) ==
+                column::IsFloat(schema.columns[weighted_columns_->second].type.kind);
+    blank_.weighted.emplace(schema.columns[weighted_columns_->first].type,
+                            schema.columns[weighted_columns_->second].type);
   }
   if (wish_.ends.has_value()) ends_column_ = side.ColumnOf(*wish_.ends);
 }
@@ -101,6 +105,39 @@ bool SeriesTotals::EndsKnown(const hot::SpanTotals& totals) const {
     }
   }
   return before && after;
+}
+
+std::optional<history::TotalsRequest> SeriesTotals::ColdRequest(Span span) const {
+  // So many groups at most; where bars are short, their rows are few.
+  constexpr int64_t kMostBars = 200'000;
+  if (!wish_.regular.has_value()) return std::nullopt;
+  const std::optional<Duration> interval = wish_.regular->interval;
+  // Far from the epoch, times relative to the origin would not fit.
+  if (StartOf(DayOf(wish_.regular->origin)) < kMinRowTimestamp ||
+      wish_.regular->origin > kMaxRowTimestamp ||
+      (interval.has_value() && (span.to.ns() - span.from.ns()) / interval->ns() > kMostBars)) {
+    return std::nullopt;
+  }
+  history::TotalsRequest request;
+  request.interval = interval;
+  request.origin = wish_.regular->origin;
+  request.ends = ends_column_;
+  for (const hot::SpanTotals::Part& part : blank_.columns) request.columns.push_back(part.column);
+  if (weighted_columns_.has_value()) {
+    if (!one_kind_) return std::nullopt;
+    request.weighted = weighted_columns_;
+  }
+  return request;
+}
+
+void SeriesTotals::AddCold(uint32_t series, Timestamp at, const history::TotalsGroup& group) {
+  if (group.rows == 0) return;
+  Part& part = parts_.emplace_back(Part{series, wish_.grid->At(at).start.ns(), blank_});
+  part.totals.rows = group.rows;
+  for (size_t i = 0; i < group.columns.size(); ++i) {
+    part.totals.columns[i].total.Add(group.columns[i]);
+  }
+  if (group.weighted.has_value()) part.totals.weighted->Add(*group.weighted);
 }
 
 uint64_t SeriesTotals::rows() const {

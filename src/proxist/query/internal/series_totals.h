@@ -10,6 +10,7 @@
 
 #include "proxist/exec/slices.h"
 #include "proxist/exec/totals.h"
+#include "proxist/history/history.h"
 #include "proxist/hot/store.h"
 #include "proxist/query/internal/side.h"
 
@@ -23,6 +24,13 @@ struct TotalsWish {
   std::optional<exec::BarGrid> grid;
   /// Bars keep the first and the last row that have a value here.
   std::optional<size_t> ends;
+  /// What `grid` is when every bar is as long as the others, so that history can tell them apart:
+  /// their length (none: one bar of the whole span) and a begin.
+  struct Regular {
+    std::optional<Duration> interval;
+    Timestamp origin;
+  };
+  std::optional<Regular> regular;
   /// A window: totals stand for rows of this span alone.
   std::optional<Span> whole;
 };
@@ -41,6 +49,10 @@ class SeriesTotals {
   /// Appends runs of the rows with from <= ts < end (Max: included) that no part stands for.
   void Read(const hot::SeriesSnapshot& snapshot, uint32_t series, Timestamp from, Timestamp end,
             std::vector<hot::RowRun>* runs);
+  /// What to ask of history about the rows of `span`; nothing when it can't give what is wished.
+  [[nodiscard]] std::optional<history::TotalsRequest> ColdRequest(Span span) const;
+  /// A part that history gave; `at` is the time of one of the rows that stay.
+  void AddCold(uint32_t series, Timestamp at, const history::TotalsGroup& group);
   [[nodiscard]] const std::vector<Part>& parts() const { return parts_; }
   /// Rows that the parts stand for, and the bytes that they take.
   [[nodiscard]] uint64_t rows() const;
@@ -57,6 +69,8 @@ class SeriesTotals {
 
   TotalsWish wish_;
   std::optional<size_t> ends_column_;
+  std::optional<std::pair<size_t, size_t>> weighted_columns_;
+  bool one_kind_ = false;  // both floats, or neither
   hot::SpanTotals blank_;
   std::vector<Part> parts_;
 };

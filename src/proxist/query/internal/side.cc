@@ -57,6 +57,10 @@ StatusOr<Side> Side::Make(const QueryContext& context, const Selection& selectio
     return Annotate(where.status(), fmt::format("predicate on {}", side.schema_->name));
   }
   PX_ASSIGN_OR_RETURN(side.where_slots_, side.SlotsOf(where->columns(), "where"));
+  side.conditions_ = where->NecessaryConditions();
+  for (exec::ColumnCondition& condition : side.conditions_) {
+    condition.column -= exec::kFirstTableColumn;
+  }
   side.where_ = std::move(*where);
   return side;
 }
@@ -122,7 +126,9 @@ void Side::Select(const exec::Frame& frame, SymbolScan& symbol, std::vector<uint
 
 std::unique_ptr<SymbolScan> Side::Open(QueryContext* context, const QuerySymbol& symbol) {
   std::unique_ptr<TableScan>& scan = scans_[symbol.cut];
-  if (scan == nullptr) scan = std::make_unique<TableScan>(context, symbol.cut, schema_, columns_);
+  if (scan == nullptr) {
+    scan = std::make_unique<TableScan>(context, symbol.cut, schema_, columns_, conditions_);
+  }
   if (given_ == nullptr) return scan->Open(symbol.text, symbol.code);
   auto rows = given_->FrameOf(symbol.text, columns_, symbol.cut->symbols.get());
   return rows == nullptr ? nullptr : scan->OpenGiven(symbol.text, std::move(rows));

@@ -71,6 +71,7 @@ class Side {
   std::vector<size_t> columns_;  // by slot: index into schema_->columns
   std::optional<exec::Predicate> where_;
   std::vector<int> where_slots_;
+  std::vector<exec::ColumnCondition> conditions_;  // by column of the schema
   std::map<ShardCut*, std::unique_ptr<TableScan>> scans_;
 };
 

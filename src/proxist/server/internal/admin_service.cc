@@ -8,6 +8,7 @@
 #include "proxist/api/table_message.h"
 #include "proxist/server/internal/services.h"
 #include "proxist/server/internal/status_report.h"
+#include "proxist/server/internal/verify_call.h"
 #include "proxist/server/work_pool.h"
 #include "proxist/v1/proxist.grpc.pb.h"
 
@@ -130,6 +131,11 @@ class AdminService final : public v1::Admin::CallbackService {
   grpc::ServerUnaryReactor* Evict(Call* call, const v1::EvictRequest* request,
                                   v1::EvictResponse* response) override {
     return OnPool(call, [=, this] { return server::Evict(context_.node, *request, response); });
+  }
+  grpc::ServerUnaryReactor* VerifySeam(Call* call, const v1::VerifySeamRequest* request,
+                                       v1::VerifySeamResponse* response) override {
+    return OnPool(call,
+                  [=, this] { return server::VerifySeam(context_.node, *request, response); });
   }
   grpc::ServerUnaryReactor* ListKeys(Call* call, const v1::ListKeysRequest* /*request*/,
                                      v1::ListKeysResponse* response) override {

@@ -178,6 +178,10 @@ constexpr OptionRow kOptions[] = {
      &SetMillis<PX_FIELD(grpc.query_deadline), 1, 86'400'000>},
     {"query-memory-mb", "MIB", "2048", "Memory of the rows that one query holds.",
      &SetCount<PX_FIELD(grpc.query_memory_bytes), 1, 1u << 20, kMiB>},
+    {"cold-cache-mb", "MIB", "64",
+     "Memory of rows read from ClickHouse that are kept for queries that need them again; 0 keeps "
+     "none.",
+     &SetCount<PX_FIELD(node.cold_cache_bytes), 0, 1u << 20, kMiB>},
     {"slow-query-ms", "MS", "1000", "Queries at least this long are logged; 0 logs none.",
      &SetMillis<PX_FIELD(grpc.slow_query), 0, 86'400'000>},
     {"http-max-connections", "N", "64", "Open HTTP connections; a further one is closed at once.",

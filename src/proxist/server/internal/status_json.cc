@@ -85,6 +85,13 @@ Json HistoryJson(const HistoryState& history) {
           {"delayed_inserts", history.pace.delayed_inserts},
           {"halted", history.halted},
           {"held_tables", std::move(held)},
+          {"cache",
+           {{"hits", history.cache.hits},
+            {"misses", history.cache.misses},
+            {"dropped", history.cache.dropped},
+            {"blocks", history.cache.blocks},
+            {"bytes", history.cache.bytes},
+            {"max_bytes", history.cache.max_bytes}}},
           {"last_error", history.flush.last_error},
           {"last_error_at", last_error_at}};
 }

@@ -48,6 +48,9 @@ void EncodeHistory(const HistoryState& history, v1::HistoryStatus* out) {
   out->set_rows(history.flush.rows);
   out->set_failures(history.flush.failures);
   out->set_flush_lag_ns(history.flush_lag.ns());
+  out->set_cache_hits(history.cache.hits);
+  out->set_cache_misses(history.cache.misses);
+  out->set_cache_bytes(history.cache.bytes);
 }
 
 void EncodeMemory(const MemoryState& memory, v1::MemoryStatus* out) {

@@ -170,6 +170,12 @@ void AddHistory(const HistoryState& history, Samples* out) {
           history.flush.failures);
   counter("proxist_history_restarts_total", "Restarts of the embedded ClickHouse.",
           history.restarts);
+  counter("proxist_history_cache_hits_total", "Reads of history that a kept block answered.",
+          history.cache.hits);
+  counter("proxist_history_cache_misses_total", "Reads of history that no kept block answered.",
+          history.cache.misses);
+  out->Add("proxist_history_cache_bytes", "Rows of history that are kept.", Kind::kGauge, {},
+           static_cast<double>(history.cache.bytes));
 }
 
 }  // namespace
