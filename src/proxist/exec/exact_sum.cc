@@ -5,9 +5,11 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "proxist/base/check.h"
 #include "proxist/exec/int128.h"
+#include "proxist/exec/internal/grid.h"
 
 namespace proxist::exec {
 namespace {
@@ -17,10 +19,9 @@ constexpr int64_t kLimbMask = 0xffffffff;
 // Each change adds less than 2^32 to a limb, so this many stay far from 2^63.
 constexpr uint32_t kSettleEvery = 1u << 28;
 constexpr int kLeastExponent = -1074;
-// A block of mantissas, shifted by at most this many bits, sums within 128 bits.
+// Sums of so many values on a grid fit 64 bits.
 constexpr size_t kBlock = 512;
-constexpr uint32_t kMostShift = 60;
-constexpr uint32_t kMostExponent = 1900;  // sums of a block of such values are finite
+constexpr int kGridSumBits = 62;
 
 uint32_t ExponentOf(uint64_t bits) { return static_cast<uint32_t>((bits >> 52) & 0x7ff); }
 
@@ -56,35 +57,20 @@ void ExactSum::Change(double value, int sign) {
 
 void ExactSum::Add(std::span<const double> values) {
   for (; values.size() > kBlock; values = values.subspan(kBlock)) Add(values.first(kBlock));
-  uint32_t least = kMostExponent;
-  uint32_t greatest = 0;
-  for (const double value : values) {
-    const auto bits = std::bit_cast<uint64_t>(value);
-    if (bits << 1 == 0) continue;
-    least = std::min(least, ExponentOf(bits));
-    greatest = std::max(greatest, ExponentOf(bits));
-  }
-  if (greatest > kMostExponent || least == 0 || greatest > least + kMostShift) {
+  const internal::Extent extent = internal::ExtentOf(values.data(), values.size());
+  const std::optional<internal::Grid> grid = internal::GridFor(extent, values.size(), kGridSumBits);
+  if (!grid.has_value()) {
     for (const double value : values) Add(value);
     return;
   }
-  // Fixed point: bit 0 is the last bit of the mantissas with the least exponent.
-  Int128 sum = 0;
-  for (const double value : values) {
-    const auto bits = std::bit_cast<uint64_t>(value);
-    if (bits << 1 == 0) continue;
-    const uint64_t mantissa = (bits & ((uint64_t{1} << 52) - 1)) | uint64_t{1} << 52;
-    const Int128 wide = static_cast<Int128>(mantissa) << (ExponentOf(bits) - least);
-    sum += (bits >> 63) != 0 ? -wide : wide;
-  }
-  const bool negative = sum < 0;
-  auto rest = static_cast<Uint128>(negative ? -sum : sum);
-  for (int exponent = static_cast<int>(least) - 1 + kLeastExponent; rest != 0; rest >>= kLimbBits) {
-    const double part =
-        std::ldexp(static_cast<double>(static_cast<uint64_t>(rest) & kLimbMask), exponent);
-    Add(negative ? -part : part);
-    exponent += kLimbBits;
-  }
+  const internal::SplitSum sum = internal::SumOnGrid(values.data(), values.size(), *grid);
+  const auto add = [this](int64_t whole, double unit) {
+    // Each half is a float64 exactly.
+    Add(static_cast<double>(whole & kLimbMask) * unit);
+    Add(static_cast<double>(whole >> kLimbBits) * std::ldexp(unit, kLimbBits));
+  };
+  add(sum.high, grid->high_unit);
+  add(sum.low, grid->low_unit);
 }
 
 void ExactSum::Settle() {

@@ -6,6 +6,7 @@
 
 #include "proxist/base/check.h"
 #include "proxist/exec/int128.h"
+#include "proxist/exec/internal/block_kernels.h"
 
 namespace proxist::exec {
 namespace {
@@ -126,6 +127,54 @@ BarGrid::Bar BarGrid::LocalAt(Timestamp ts) const {
   const int64_t bar = (ts.ns() - begin.ns()) / interval_.ns();
   const Timestamp start = begin.Plus(Duration(bar * interval_.ns()));
   return {start, std::min(start.Plus(interval_), zone_->At(day + 1, day_start_))};
+}
+
+void BarCutter::Cut(std::span<const int64_t> ts, uint32_t first, std::vector<uint32_t>* rows,
+                    std::vector<int64_t>* starts) {
+  for (size_t at = 0; at < ts.size();) {
+    const size_t cut = CutEven(ts.subspan(at), first + static_cast<uint32_t>(at), rows, starts);
+    at += cut;
+    if (cut > 0 || at == ts.size()) continue;
+    // One row at a time, up to the end of its bar.
+    const Timestamp time(ts[at]);
+    if (!bar_.has_value() || time >= bar_->end) {
+      bar_ = grid_->At(time);
+      rows->push_back(first + static_cast<uint32_t>(at));
+      starts->push_back(bar_->start.ns());
+    }
+    for (++at; at < ts.size() && Timestamp(ts[at]) < bar_->end;) ++at;
+  }
+}
+
+size_t BarCutter::CutEven(std::span<const int64_t> ts, uint32_t first, std::vector<uint32_t>* rows,
+                          std::vector<int64_t>* starts) {
+  constexpr int64_t kReach = int64_t{1} << 50;  // what the kernel takes
+  const std::optional<Duration> interval = grid_->Even();
+  if (!interval.has_value() || interval->ns() >= kReach) return 0;
+  const BarGrid::Bar bar = grid_->At(Timestamp(ts[0]));
+  if (bar.end.ns() - bar.start.ns() != interval->ns()) return 0;  // cut short by the end of time
+  const int64_t base = bar.start.ns();
+  const bool far = ts.back() - base >= kReach;
+  const size_t n =
+      !far
+          ? ts.size()
+          : static_cast<size_t>(std::lower_bound(ts.begin(), ts.end(), base + kReach) - ts.begin());
+  double index = bar_.has_value() && bar_->start == bar.start ? 0 : -1;
+  const size_t known = rows->size();
+  rows->resize(known + n + internal::kBarStartsSlack);
+  starts->resize(known + n + internal::kBarStartsSlack);
+  const size_t found = internal::BarStarts(ts.data(), n, base, interval->ns(), &index,
+                                           rows->data() + known, starts->data() + known);
+  rows->resize(known + found);
+  starts->resize(known + found);
+  for (size_t i = known; i < known + found; ++i) (*rows)[i] += first;
+  const int64_t last = base + static_cast<int64_t>(index) * interval->ns();
+  bar_ = {Timestamp(last), Timestamp(last).Plus(*interval)};
+  return n;
+}
+
+void TrailingWindows(std::span<const int64_t> ts, uint32_t first, Duration span, uint32_t* begin) {
+  internal::WindowBegins(ts.data(), ts.size(), first, span.ns(), begin);
 }
 
 BarSlices MakeBarSlices(std::span<const int64_t> ts, std::span<const uint32_t> group, size_t groups,

@@ -74,6 +74,10 @@ class BarGrid {
   };
   /// The bar that holds `ts`.
   [[nodiscard]] Bar At(Timestamp ts) const;
+  /// The length of bars that are all of one length.
+  [[nodiscard]] std::optional<Duration> Even() const {
+    return interval_.ns() == 0 || zone_.has_value() ? std::nullopt : std::optional(interval_);
+  }
 
  private:
   [[nodiscard]] Bar LocalAt(Timestamp ts) const;
@@ -84,6 +88,30 @@ class BarGrid {
   Duration day_start_;      // time of day
   int64_t origin_day_ = 0;  // in the zone
 };
+
+/// Cuts times that never fall into bars, a block of them at a time. One thread.
+class BarCutter {
+ public:
+  /// `grid` outlives this.
+  explicit BarCutter(const BarGrid* grid) : grid_(grid) {}
+  /// Begins with other times.
+  void Restart() { bar_.reset(); }
+  /// Appends the row of each time that is not in the bar of the time before, where row `first` is
+  /// ts[0], and the start of its bar.
+  void Cut(std::span<const int64_t> ts, uint32_t first, std::vector<uint32_t>* rows,
+           std::vector<int64_t>* starts);
+
+ private:
+  size_t CutEven(std::span<const int64_t> ts, uint32_t first, std::vector<uint32_t>* rows,
+                 std::vector<int64_t>* starts);
+
+  const BarGrid* grid_;
+  std::optional<BarGrid::Bar> bar_;  // of the last time
+};
+
+/// Sets begin[i] for the i-th of the rows [first, ts.size()): the first row with ts >= its ts -
+/// span. `ts` is sorted.
+void TrailingWindows(std::span<const int64_t> ts, uint32_t first, Duration span, uint32_t* begin);
 
 /// One slice for each non-empty bar of each group.
 BarSlices MakeBarSlices(std::span<const int64_t> ts, std::span<const uint32_t> group, size_t groups,

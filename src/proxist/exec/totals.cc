@@ -75,6 +75,10 @@ void ToReals(column::Type type, const std::byte* values, size_t n, double* out) 
   if (!column::IsFloat(type.kind)) {
     int64_t room[kBlock];
     const int64_t* wide = Widen(type.kind, values, n, room);
+    if (type.kind != TypeKind::kDecimal && !IsUnsigned(type.kind)) {
+      std::copy_n(wide, n, out);
+      return;
+    }
     for (size_t i = 0; i < n; ++i) {
       const Int128 value =
           IsUnsigned(type.kind) ? Int128{static_cast<uint64_t>(wide[i])} : Int128{wide[i]};

@@ -9,6 +9,7 @@
 #include "proxist/query/internal/cold_cache.h"
 #include "proxist/query/internal/last_hot.h"
 #include "proxist/query/internal/operators.h"
+#include "proxist/query/internal/span_hot.h"
 #include "proxist/query/internal/symbol_order.h"
 
 namespace proxist::query {
@@ -263,6 +264,7 @@ Status Engine::Run(const Plan& plan, const QueryOptions& options,
   if (auto batch = internal::LastInMemory(plan, ports_, options, orders_.get(), explain)) {
     return sink(std::move(*batch));
   }
+  if (auto batch = internal::SpanInMemory(plan, ports_, explain)) return sink(std::move(*batch));
   Explain unseen;
   if (explain == nullptr) explain = &unseen;
   Budget budget(ports_.clock, options.deadline, options.memory_bytes, options.cancelled,

@@ -223,6 +223,38 @@ void TotalsTree::Build(const ChunkEntry* entries, uint32_t first, uint32_t seale
   }
 }
 
+void TotalsTree::Prefetch(const ChunkEntry* entries, uint32_t begin, uint32_t end) const {
+  const uint32_t from = std::min(end, (begin + kFanOut - 1) / kFanOut * kFanOut);
+  const uint32_t to = std::max(from, end / kFanOut * kFanOut);
+  const auto for_edges = [&](const auto& visit) {
+    for (uint32_t i = begin; i < from; ++i) visit(*entries[i].block);
+    for (uint32_t i = to; i < end; ++i) visit(*entries[i].block);
+  };
+  const auto for_nodes = [&](const auto& visit) {
+    // At most as many at either end as stand for the chunks that the next level has no node of.
+    const Level& level = levels_[0];
+    const uint32_t first = from / kFanOut;
+    const uint32_t last = to / kFanOut;
+    for (uint32_t i = first; i < std::min(last, first + kFanOut); ++i) visit(level[i]);
+    for (uint32_t i = last; i > std::max(first + kFanOut, last > kFanOut ? last - kFanOut : 0);
+         --i) {
+      visit(level[i - 1]);
+    }
+  };
+  // The second line of a header says where the node is.
+  for_edges([](const RowBlock& block) {
+    __builtin_prefetch(reinterpret_cast<const std::byte*>(&block) + 64);
+  });
+  for_nodes([](const NodePtr& node) { __builtin_prefetch(node.get()); });
+  for_edges([](const RowBlock& block) { __builtin_prefetch(block.totals()); });
+  for_nodes([](const NodePtr& node) {
+    if (node != nullptr) __builtin_prefetch(node->weighted.get());
+  });
+  for_edges([](const RowBlock& block) {
+    if (block.totals() != nullptr) __builtin_prefetch(block.totals()->weighted.get());
+  });
+}
+
 const TotalsNode* TotalsTree::Greatest(const ChunkEntry* entries, uint32_t begin, uint32_t end,
                                        const SpanTotals& out, uint32_t* chunks) const {
   for (size_t level = kLevels; level > 0; --level) {

@@ -1,4 +1,4 @@
-// A tree of totals over a series' chunks: fan-out 64, only added to, never subtracted from.
+// A tree of totals over a series' chunks: fan-out 8, only added to, never subtracted from.
 #pragma once
 
 #include <array>
@@ -51,12 +51,13 @@ struct TotalsNode {
   void AddTo(SpanTotals* out) const;
 };
 
-/// Nodes over 64, 64^2 and 64^3 chunks of a list, by their place in it. A node is written once, by
+/// Nodes over 8, 8^2 .. 8^6 chunks of a list, by their place in it: a span takes few of them, and
+/// each of these is a cache miss or more. A node is written once, by
 /// the writer, before the list's count shows readers that its chunks are sealed; it exists when
 /// none of its chunks was evicted by then. Level-1 nodes are shared with the list's successors.
 class TotalsTree {
  public:
-  static constexpr uint32_t kFanOut = 64;
+  static constexpr uint32_t kFanOut = 8;
 
   /// For a list of at most `chunks` chunks.
   TotalsTree(uint32_t chunks, Account* account);
@@ -76,6 +77,7 @@ class TotalsTree {
   template <typename Rest>
   void Add(const ChunkEntry* entries, uint32_t begin, uint32_t end, SpanTotals* out,
            const Rest& rest) const {
+    Prefetch(entries, begin, end);
     while (begin < end) {
       uint32_t chunks = 1;
       const TotalsNode* node = Greatest(entries, begin, end, *out, &chunks);
@@ -89,10 +91,13 @@ class TotalsTree {
   }
 
  private:
-  static constexpr size_t kLevels = 3;
+  static constexpr size_t kLevels = 6;
   using NodePtr = std::shared_ptr<const TotalsNode>;
   using Level = std::vector<NodePtr>;  // never grows
 
+  /// Asks for the nodes that Add of the chunks will read at both ends: the way to each is a chain
+  /// of cache misses, and those of several overlap.
+  void Prefetch(const ChunkEntry* entries, uint32_t begin, uint32_t end) const;
   /// The greatest node that begins at `begin`, ends by `end` and serves `out`; nullptr for a chunk
   /// without one.
   const TotalsNode* Greatest(const ChunkEntry* entries, uint32_t begin, uint32_t end,

@@ -285,6 +285,31 @@ bool Aggregates::needs_window() const {
   });
 }
 
+std::optional<std::vector<PlainAggregate>> Aggregates::Plain(const Side& side) const {
+  std::vector<PlainAggregate> out;
+  for (const Item& item : items_) {
+    if (!item.value.plain().has_value()) return std::nullopt;
+    const Call& call = calls_[item.calls[0]];
+    PlainAggregate plain{call.kind, call.text, 0, 0, call.parameter, call.type};
+    const auto column_of = [&](size_t value) -> std::optional<size_t> {
+      const std::optional<size_t> slot = values_[value].slot();
+      return slot.has_value() ? std::optional(side.ColumnOf(*slot)) : std::nullopt;
+    };
+    if (call.kind != Kind::kRows) {
+      const std::optional<size_t> value = column_of(call.value);
+      if (!value.has_value()) return std::nullopt;
+      plain.value = *value;
+    }
+    if (call.kind == Kind::kVwap) {
+      const std::optional<size_t> size = column_of(call.size);
+      if (!size.has_value()) return std::nullopt;
+      plain.size = *size;
+    }
+    out.push_back(plain);
+  }
+  return out;
+}
+
 bool Aggregates::UsesColumnTotals(const Call& call) const {
   return (call.kind == Kind::kSum || call.kind == Kind::kMean || call.kind == Kind::kMin ||
           call.kind == Kind::kMax) &&

@@ -25,6 +25,37 @@ struct AggregateScope {
   bool averages = false;  // moving averages are allowed
 };
 
+enum class AggregateKind : uint8_t {
+  kRows,
+  kCount,
+  kSum,
+  kMean,
+  kMin,
+  kMax,
+  kFirst,
+  kLast,
+  kVwap,
+  kTwap,
+  kVariance,
+  kVariancePopulation,
+  kDeviation,
+  kDeviationPopulation,
+  kQuantile,
+  kDistinct,
+  kEma,
+  kTimeEma,
+};
+
+/// An item that is one aggregate of columns of the table.
+struct PlainAggregate {
+  AggregateKind kind;
+  std::string_view text;  // of its Aggregates
+  size_t value = 0;       // of the schema's columns; nothing of kRows
+  size_t size = 0;        // of kVwap
+  double parameter = 0;
+  column::Type type;  // of its value
+};
+
 /// Items of a list, each an expression over aggregates: `vwap`, `sum(size) as volume`,
 /// `sum(price * size) / sum(size)`. One thread.
 class Aggregates {
@@ -51,6 +82,9 @@ class Aggregates {
   /// keep their first and last rows; `ends` is a slot whose ends are wanted anyway.
   [[nodiscard]] std::optional<TotalsWish> TotalsFor(bool bars, std::optional<size_t> ends) const;
 
+  /// The items, in order, when each is a plain aggregate.
+  [[nodiscard]] std::optional<std::vector<PlainAggregate>> Plain(const Side& side) const;
+
   struct Rows {
     const exec::Frame* frame;
     SymbolScan* symbol;
@@ -66,26 +100,7 @@ class Aggregates {
   StatusOr<std::vector<exec::Column>> Compute(const Rows& rows) const;
 
  private:
-  enum class Kind : uint8_t {
-    kRows,
-    kCount,
-    kSum,
-    kMean,
-    kMin,
-    kMax,
-    kFirst,
-    kLast,
-    kVwap,
-    kTwap,
-    kVariance,
-    kVariancePopulation,
-    kDeviation,
-    kDeviationPopulation,
-    kQuantile,
-    kDistinct,
-    kEma,
-    kTimeEma,
-  };
+  using Kind = AggregateKind;
   struct Function;
   struct Call {
     Kind kind;

@@ -7,6 +7,7 @@
 #include "proxist/exec/slices.h"
 #include "proxist/query/internal/aggregates.h"
 #include "proxist/query/internal/bar_fill.h"
+#include "proxist/query/internal/bars_hot.h"
 #include "proxist/query/internal/cold_totals.h"
 #include "proxist/query/internal/operators.h"
 #include "proxist/query/internal/series_totals.h"
@@ -64,6 +65,7 @@ class BarMaker {
       if (plan_.zone.empty()) wish->regular = {plan_.interval, plan_.origin.value_or(Timestamp(0))};
     }
     const Span span = SpanOf(plan_.begin, plan_.end);
+    std::optional<BarsInMemory> in_memory = InMemory(wish.has_value());
     return ForEachSymbol(
         run_, &side_,
         // With totals, what is read of history is known later.
@@ -71,6 +73,11 @@ class BarMaker {
           return wish.has_value() ? Span{Timestamp::Max(), span.to} : span;
         },
         [&](SymbolScan& symbol) -> Status {
+          if (in_memory.has_value()) {
+            const Stopwatch watch(run_.context->budget->clock(), &run_.context->explain->compute);
+            PX_ASSIGN_OR_RETURN(const bool done, in_memory->Append(symbol, span));
+            if (done) return OkStatus();
+          }
           if (!wish.has_value()) {
             PX_ASSIGN_OR_RETURN(const exec::Frame frame, symbol.Read(span, {}));
             return OneSymbol(symbol, frame, nullptr);
@@ -79,7 +86,8 @@ class BarMaker {
           PX_ASSIGN_OR_RETURN(const exec::Frame frame, symbol.ReadWithTotals(span, &totals));
           return OneSymbol(symbol, frame, &totals);
         },
-        [&](std::span<SymbolScan* const> symbols) {
+        [&](std::span<SymbolScan* const> symbols) -> Status {
+          if (in_memory.has_value()) in_memory->Open(symbols);
           if (!wish.has_value()) return OkStatus();
           return PrefetchWithTotals(symbols, span, SeriesTotals(side_, *wish));
         });
@@ -103,6 +111,19 @@ class BarMaker {
     }
     PX_ASSIGN_OR_RETURN(by_, side_.GroupSlots(plan_.by));
     return OkStatus();
+  }
+
+  /// The way of rows in memory that need no frame, if there is one.
+  [[nodiscard]] std::optional<BarsInMemory> InMemory(bool totals) {
+    if (side_.has_where() || side_.given() != nullptr || !by_.empty() ||
+        plan_.fill != Fill::kNone) {
+      return std::nullopt;
+    }
+    std::optional<BlockAggregates> aggregates =
+        BlockAggregates::Make(side_, *aggregates_, /*overlapping=*/false);
+    if (!aggregates.has_value()) return std::nullopt;
+    return BarsInMemory(std::move(*aggregates), &grid_, plan_.interval.has_value(), totals,
+                        run_.output);
   }
 
   /// `read`: what stands for rows that the frame does not hold, if anything.

@@ -6,6 +6,7 @@
 #include "proxist/query/internal/aggregates.h"
 #include "proxist/query/internal/beyond.h"
 #include "proxist/query/internal/operators.h"
+#include "proxist/query/internal/rolling_hot.h"
 #include "proxist/query/internal/series_totals.h"
 
 namespace proxist::query::internal {
@@ -29,6 +30,7 @@ class RollingWindows {
       read.from = std::max(read.from.Minus(*window_.span), kMinRowTimestamp);
       read.to = read.to.Plus(window_.ahead.value_or(Duration(0)));
     }
+    std::optional<RollingInMemory> in_memory = InMemory();
     return ForEachSymbol(
         run_, &side_, [&](const SymbolScan&) { return read; },
         [&](SymbolScan& symbol) -> Status {
@@ -38,11 +40,20 @@ class RollingWindows {
             PX_ASSIGN_OR_RETURN(exec::Frame frame, symbol.ReadWithTotals(read, &totals));
             return OneSymbol(symbol, std::move(frame), &totals);
           }
+          if (in_memory.has_value()) {
+            const Stopwatch watch(run_.context->budget->clock(), &run_.context->explain->compute);
+            PX_ASSIGN_OR_RETURN(const bool done, in_memory->Append(symbol, read.from, span_));
+            if (done) return OkStatus();
+          }
           PX_ASSIGN_OR_RETURN(exec::Frame frame, symbol.Read(read, {}));
           if (plan_.window_rows.has_value() && aggregates_->needs_window()) {
             PX_RETURN_IF_ERROR(ReadRowsBeyond(symbol, &frame));
           }
           return OneSymbol(symbol, std::move(frame), nullptr);
+        },
+        [&](std::span<SymbolScan* const> symbols) -> Status {
+          if (in_memory.has_value()) in_memory->Open(symbols);
+          return OkStatus();
         });
   }
 
@@ -84,10 +95,32 @@ class RollingWindows {
     }
   }
 
+  /// The way of rows in memory that need no frame, if there is one.
+  [[nodiscard]] std::optional<RollingInMemory> InMemory() {
+    if (side_.has_where() || side_.given() != nullptr || !by_.empty() || plan_.centred) {
+      return std::nullopt;
+    }
+    if (aggregates_->needs_window() && !window_.span.has_value()) return std::nullopt;
+    const std::optional<std::vector<size_t>> slots = choice_.Slots();
+    if (!slots.has_value()) return std::nullopt;
+    std::vector<size_t> columns;
+    for (const size_t slot : *slots) {
+      if (side_.DefOf(slot).type.kind == column::TypeKind::kString) return std::nullopt;
+      columns.push_back(side_.ColumnOf(slot));
+    }
+    std::optional<BlockAggregates> aggregates =
+        BlockAggregates::Make(side_, *aggregates_, /*overlapping=*/true);
+    if (!aggregates.has_value()) return std::nullopt;
+    const std::optional<Duration> window =
+        aggregates_->needs_window() ? window_.span : std::nullopt;
+    return RollingInMemory(std::move(*aggregates), window, std::move(columns), run_.output);
+  }
+
   /// Totals of the closed span before `--from` that lies in the window of every selected row, when
   /// they may stand for its rows: these then count in all windows alike.
   [[nodiscard]] std::optional<TotalsWish> SharedTotals(const SymbolScan& symbol) const {
-    if (!window_.span.has_value() || !aggregates_->needs_window() || !side_.TotalsFit(by_)) {
+    if (!window_.span.has_value() || span_.from <= kMinRowTimestamp ||
+        !aggregates_->needs_window() || !side_.TotalsFit(by_)) {
       return std::nullopt;
     }
     std::optional<TotalsWish> wish = aggregates_->TotalsFor(/*bars=*/false, std::nullopt);

@@ -243,6 +243,14 @@ std::optional<std::vector<Piece>> SymbolScan::HotPieces(Span span) {
   return Merge(by_series);
 }
 
+void SymbolScan::Uncount(std::span<const Piece> pieces) {
+  for (const Piece& piece : pieces) table_->context_->explain->rows_hot -= piece.end - piece.begin;
+}
+
+void SymbolScan::Count(std::span<const Piece> pieces) {
+  for (const Piece& piece : pieces) table_->context_->explain->rows_hot += piece.end - piece.begin;
+}
+
 StatusOr<exec::Frame> SymbolScan::Read(Span span, std::span<const uint32_t> series) {
   return ReadRows(span, series, nullptr);
 }

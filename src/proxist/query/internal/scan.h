@@ -72,6 +72,9 @@ class SymbolScan {
   /// Where the resolved rows of `span` lie in memory, in order, as long as the cut; nothing when
   /// some of them may lie in history alone. Not empty pieces.
   std::optional<std::vector<Piece>> HotPieces(Span span);
+  /// For the explanation: takes back that the rows of HotPieces were read, and says it again.
+  void Uncount(std::span<const Piece> pieces);
+  void Count(std::span<const Piece> pieces);
   /// All resolved rows of `span`, in order, with the columns of the table scan. Reads history when
   /// it must.
   StatusOr<exec::Frame> Read(Span span, std::span<const uint32_t> series);

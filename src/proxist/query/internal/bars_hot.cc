@@ -1,0 +1,119 @@
+// Blocks of rows are cut into bars; the last one stays for the next block.
+#include "proxist/query/internal/bars_hot.h"
+
+#include <algorithm>
+
+#include "proxist/query/internal/piece_columns.h"
+
+namespace proxist::query::internal {
+namespace {
+
+// A block and what is made of it stay in the second-level cache.
+constexpr size_t kBlockRows = 4096;
+// Totals are worth their trouble in bars of more rows than this.
+constexpr size_t kLongBarRows = 3 * hot::kChunkRows;
+
+int64_t LastTs(const Piece& piece) { return piece.ts()[piece.end - 1]; }
+
+}  // namespace
+
+StatusOr<bool> BarsInMemory::Append(SymbolScan& symbol, Span span) {
+  if (totals_ && LongBars(symbol, span)) return false;
+  const std::optional<std::vector<Piece>> pieces =
+      ahead_.Take(symbol, span, aggregates_.rows(),
+                  [&](const SymbolScan& next) { return totals_ && LongBars(next, span); });
+  if (!pieces.has_value()) return false;
+  if (!aggregates_.rows().Covers(*pieces) || (totals_ && MostlyLong(*pieces))) {
+    symbol.Uncount(*pieces);
+    return false;
+  }
+  PX_RETURN_IF_ERROR(AppendPieces(symbol, *pieces));
+  return true;
+}
+
+/// Looks at the first bar alone, before anything is read.
+bool BarsInMemory::LongBars(const SymbolScan& symbol, Span span) const {
+  const std::optional<Timestamp> far = symbol.StepForward(span.from, kLongBarRows, {});
+  if (!far.has_value() || *far > span.to) return false;
+  const std::optional<Timestamp> first = symbol.StepForward(span.from, 1, {});
+  return first.has_value() && *far < grid_->At(*first).end;
+}
+
+bool BarsInMemory::MostlyLong(std::span<const Piece> pieces) const {
+  if (pieces.size() * hot::kChunkRows < kLongBarRows) return false;
+  size_t all = 0;
+  size_t in_long = 0;
+  for (size_t i = 0; i < pieces.size();) {
+    const Timestamp end = grid_->At(Timestamp(pieces[i].first_ts())).end;
+    size_t rows = pieces[i].end - pieces[i].begin;
+    size_t next = i + 1;
+    if (Timestamp(LastTs(pieces[i])) < end) {
+      for (; next < pieces.size() && Timestamp(LastTs(pieces[next])) < end; ++next) {
+        rows += pieces[next].end - pieces[next].begin;
+      }
+      if (rows > kLongBarRows) in_long += rows;
+    }
+    all += rows;
+    i = next;
+  }
+  return 2 * in_long > all;
+}
+
+Status BarsInMemory::AppendPieces(SymbolScan& symbol, std::span<const Piece> pieces) {
+  BlockRows& rows = aggregates_.rows();
+  rows.Clear();
+  cutter_.Restart();
+  first_.clear();
+  start_.clear();
+  Budget& budget = *symbol.table().context().budget;
+  PieceReader reader(pieces);
+  size_t charged = 0;
+  while (!reader.done() && !output_->full()) {
+    const auto known = static_cast<uint32_t>(rows.rows());
+    // A bar that goes on over many blocks would be looked at again with each of them.
+    reader.Take(std::max<size_t>(kBlockRows, known), &taken_);
+    for (size_t i = 0; i < taken_.size(); ++i) {
+      if (i + 1 < taken_.size()) rows.Prefetch(taken_[i + 1]);
+      rows.Append(taken_[i]);
+    }
+    if (rows.rows() > charged) {
+      PX_RETURN_IF_ERROR(budget.Charge((rows.rows() - charged) * aggregates_.RowBytes()));
+      charged = rows.rows();
+    }
+    cutter_.Cut(rows.ts().subspan(known), known, &first_, &start_);
+    const size_t closed = reader.done() ? first_.size() : first_.size() - 1;
+    if (closed == 0) continue;
+    end_.assign(first_.begin() + 1, first_.begin() + static_cast<ptrdiff_t>(closed));
+    end_.push_back(closed < first_.size() ? first_[closed] : static_cast<uint32_t>(rows.rows()));
+    PX_RETURN_IF_ERROR(Emit(symbol, closed));
+    if (closed == first_.size()) break;
+    rows.DropFront(first_.back());
+    first_.assign(1, 0);
+    start_.assign(1, start_.back());
+  }
+  return OkStatus();
+}
+
+Status BarsInMemory::Emit(SymbolScan& symbol, size_t bars) {
+  const exec::Parts all{{first_.data(), bars}, {end_.data(), bars}};
+  aggregates_.Prepare(all.Longest());
+  const std::shared_ptr<exec::Symbols>& symbols = symbol.table().cut().symbols;
+  const bool in_place = output_->WritesInPlace(symbols);
+  for (size_t at = 0; at < bars && !output_->full();) {
+    size_t n = bars - at;
+    std::vector<exec::Column> own;
+    if (!in_place) own = output_->EmptyColumns();
+    const std::span<exec::Column> columns = in_place ? output_->InPlace(&n) : std::span(own);
+    std::fill_n(reinterpret_cast<uint32_t*>(columns[0].Extend(n)), n, symbol.code());
+    if (with_time_) {
+      std::copy_n(start_.data() + at, n, reinterpret_cast<int64_t*>(columns[1].Extend(n)));
+    }
+    const exec::Parts parts{all.begin.subspan(at, n), all.end.subspan(at, n)};
+    PX_RETURN_IF_ERROR(aggregates_.Append(parts, columns.subspan(with_time_ ? 2 : 1)));
+    PX_RETURN_IF_ERROR(in_place ? output_->Wrote(n) : output_->Append(std::move(own), symbols));
+    at += n;
+  }
+  return OkStatus();
+}
+
+}  // namespace proxist::query::internal

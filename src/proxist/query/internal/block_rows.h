@@ -1,0 +1,64 @@
+// Rows of memory side by side, a block of them at a time, as kernels take them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "proxist/column/schema.h"
+#include "proxist/exec/frame.h"
+#include "proxist/query/internal/cold_rows.h"
+
+namespace proxist::query::internal {
+
+/// Times and numbers of a block of rows, without nulls. One thread; keeps its memory from symbol to
+/// symbol.
+class BlockRows {
+ public:
+  /// `columns` of the schema, each of which Holds.
+  BlockRows(const column::TableSchema& schema, std::span<const size_t> columns);
+  /// Floats, decimals and those integers that fit 64 signed bits.
+  static bool Holds(column::Type type);
+  /// True when none of the rows has a null in the columns.
+  [[nodiscard]] bool Covers(std::span<const Piece> pieces) const;
+
+  void Clear() { DropFront(rows()); }
+  /// Forgets the first `n` rows; the others move to the front.
+  void DropFront(size_t n);
+  /// Rows of memory that Covers is true of.
+  void Append(const Piece& piece);
+
+  /// Asks for the memory that Append of the piece will read.
+  void Prefetch(const Piece& piece) const;
+
+  [[nodiscard]] size_t rows() const { return ts_.size(); }
+  [[nodiscard]] std::span<const int64_t> ts() const { return ts_; }
+  /// Where a column of the schema stands in the calls below.
+  [[nodiscard]] size_t PlaceOf(size_t column) const;
+  [[nodiscard]] bool is_real(size_t place) const { return columns_[place].real; }
+  [[nodiscard]] uint8_t scale(size_t place) const;
+  /// Values of floats.
+  [[nodiscard]] std::span<const double> reals(size_t place) const { return columns_[place].reals; }
+  /// Values of integers, and of decimals without their scale.
+  [[nodiscard]] std::span<const int64_t> wholes(size_t place) const {
+    return columns_[place].wholes;
+  }
+  /// Rows [begin, end) as a column of int64, decimal or float64.
+  [[nodiscard]] exec::Column Slice(size_t place, size_t begin, size_t end) const;
+  /// Bytes of one row.
+  [[nodiscard]] size_t RowBytes() const { return sizeof(int64_t) * (1 + columns_.size()); }
+
+ private:
+  struct Values {
+    size_t column;
+    column::Type type;
+    bool real;
+    std::vector<double> reals;
+    std::vector<int64_t> wholes;
+  };
+  std::vector<int64_t> ts_;
+  std::vector<Values> columns_;
+};
+
+}  // namespace proxist::query::internal

@@ -1,0 +1,32 @@
+// Where the rows of symbols lie, one symbol ahead, so that memory is on its way while another is
+// worked on.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "proxist/query/internal/block_rows.h"
+#include "proxist/query/internal/scan.h"
+
+namespace proxist::query::internal {
+
+/// One thread.
+class PiecesAhead {
+ public:
+  /// The symbols to come, in the order in which they will be taken, if they are; they outlive that.
+  void Open(std::span<SymbolScan* const> symbols);
+  /// What HotPieces gives for the symbol. Then asks for the first rows of the next one, as `rows`
+  /// will read them, unless `skip` says that it will not be taken.
+  std::optional<std::vector<Piece>> Take(SymbolScan& symbol, Span span, const BlockRows& rows,
+                                         const std::function<bool(SymbolScan&)>& skip);
+
+ private:
+  std::vector<SymbolScan*> symbols_;
+  size_t next_ = 0;
+  SymbolScan* ahead_ = nullptr;  // whose pieces these are
+  std::optional<std::vector<Piece>> pieces_;
+};
+
+}  // namespace proxist::query::internal

@@ -1,0 +1,105 @@
+// Blocks of rows, each behind those before it that its windows reach back to.
+#include "proxist/query/internal/rolling_hot.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "proxist/exec/slices.h"
+
+namespace proxist::query::internal {
+namespace {
+
+// A block and what is made of it stay in the second-level cache.
+constexpr size_t kBlockRows = 4096;
+
+/// Drops from `pieces` the rows before `from`; returns how many.
+size_t DropBefore(Timestamp from, std::vector<Piece>* pieces) {
+  size_t dropped = 0;
+  auto at = pieces->begin();
+  for (; at != pieces->end(); ++at) {
+    const int64_t* ts = at->ts();
+    const int64_t* first = std::lower_bound(ts + at->begin, ts + at->end, from.ns());
+    const auto row = static_cast<uint32_t>(first - ts);
+    dropped += row - at->begin;
+    at->begin = row;
+    if (row < at->end) break;
+  }
+  pieces->erase(pieces->begin(), at);
+  return dropped;
+}
+
+}  // namespace
+
+StatusOr<bool> RollingInMemory::Append(SymbolScan& symbol, Timestamp from, Span span) {
+  const std::optional<std::vector<Piece>> pieces =
+      ahead_.Take(symbol, {from, span.to}, aggregates_.rows(), [](SymbolScan&) { return false; });
+  if (!pieces.has_value()) return false;
+  if (!aggregates_.rows().Covers(*pieces)) {
+    symbol.Uncount(*pieces);
+    return false;
+  }
+  PX_RETURN_IF_ERROR(AppendPieces(symbol, *pieces, span));
+  return true;
+}
+
+Status RollingInMemory::AppendPieces(SymbolScan& symbol, std::span<const Piece> pieces, Span span) {
+  BlockRows& rows = aggregates_.rows();
+  rows.Clear();
+  aggregates_.Restart();
+  Budget& budget = *symbol.table().context().budget;
+  PieceReader reader(pieces);
+  size_t charged = 0;
+  while (!reader.done() && !output_->full()) {
+    const size_t known = rows.rows();
+    // What windows reach back to is looked at again with each block.
+    reader.Take(std::max(kBlockRows, known), &taken_);
+    for (size_t i = 0; i < taken_.size(); ++i) {
+      if (i + 1 < taken_.size()) rows.Prefetch(taken_[i + 1]);
+      rows.Append(taken_[i]);
+    }
+    if (rows.rows() > charged) {
+      PX_RETURN_IF_ERROR(budget.Charge((rows.rows() - charged) * aggregates_.RowBytes()));
+      charged = rows.rows();
+    }
+    const size_t first = known + DropBefore(span.from, &taken_);
+    const size_t n = rows.rows() - first;
+    if (n == 0) continue;
+    begin_.resize(n);
+    end_.resize(n);
+    std::iota(end_.begin(), end_.end(), static_cast<uint32_t>(first) + 1);
+    if (window_.has_value()) {
+      exec::TrailingWindows(rows.ts(), static_cast<uint32_t>(first), *window_, begin_.data());
+    } else {
+      std::iota(begin_.begin(), begin_.end(), static_cast<uint32_t>(first));
+    }
+    const uint32_t keep = begin_.back();
+    PX_RETURN_IF_ERROR(Emit(symbol));
+    rows.DropFront(keep);
+  }
+  return OkStatus();
+}
+
+Status RollingInMemory::Emit(SymbolScan& symbol) {
+  const exec::Parts all{begin_, end_};
+  aggregates_.Prepare(all.Longest());
+  const std::shared_ptr<exec::Symbols>& symbols = symbol.table().cut().symbols;
+  const bool in_place = output_->WritesInPlace(symbols);
+  PieceReader reader(taken_);
+  for (size_t at = 0; at < all.size() && !output_->full();) {
+    size_t n = all.size() - at;
+    std::vector<exec::Column> own;
+    if (!in_place) own = output_->EmptyColumns();
+    const std::span<exec::Column> columns = in_place ? output_->InPlace(&n) : std::span(own);
+    reader.Take(n, &out_);
+    AppendKeys(out_, n, symbol.code(), columns);
+    size_t c = kKeyColumns;
+    for (const size_t column : columns_) AppendValues(out_, n, column, &columns[c++]);
+    const exec::Parts parts{all.begin.subspan(at, n), all.end.subspan(at, n)};
+    PX_RETURN_IF_ERROR(aggregates_.Append(parts, columns.subspan(c)));
+    PX_RETURN_IF_ERROR(in_place ? output_->Wrote(n) : output_->Append(std::move(own), symbols));
+    at += n;
+  }
+  return OkStatus();
+}
+
+}  // namespace proxist::query::internal

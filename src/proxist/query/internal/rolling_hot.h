@@ -1,0 +1,49 @@
+// Rolling windows of one symbol whose rows all lie in memory, without a frame of them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "proxist/query/internal/block_aggregates.h"
+#include "proxist/query/internal/operators.h"
+#include "proxist/query/internal/piece_columns.h"
+#include "proxist/query/internal/pieces_ahead.h"
+
+namespace proxist::query::internal {
+
+/// Trailing windows without groups, of a plan without a predicate. One thread; keeps its memory
+/// from symbol to symbol.
+class RollingInMemory {
+ public:
+  /// `window`: by time; none: a row is its own window. `columns` of the schema come out after
+  /// symbol, ts and seq; none of them holds strings.
+  RollingInMemory(BlockAggregates aggregates, std::optional<Duration> window,
+                  std::vector<size_t> columns, Output* output)
+      : aggregates_(std::move(aggregates)),
+        window_(window),
+        columns_(std::move(columns)),
+        output_(output) {}
+
+  /// The symbols that Append may be called with next, in this order.
+  void Open(std::span<SymbolScan* const> symbols) { ahead_.Open(symbols); }
+  /// Appends the answer for the symbol's rows of `span`; their windows reach back to `from`. False
+  /// when history may be needed or there are nulls: nothing was appended.
+  StatusOr<bool> Append(SymbolScan& symbol, Timestamp from, Span span);
+
+ private:
+  Status AppendPieces(SymbolScan& symbol, std::span<const Piece> pieces, Span span);
+  Status Emit(SymbolScan& symbol);
+
+  BlockAggregates aggregates_;
+  const std::optional<Duration> window_;
+  const std::vector<size_t> columns_;
+  Output* output_;
+  std::vector<uint32_t> begin_;  // of the windows of the rows to come out, and their ends
+  std::vector<uint32_t> end_;
+  std::vector<Piece> taken_;
+  std::vector<Piece> out_;  // pieces of the rows to come out
+  PiecesAhead ahead_;
+};
+
+}  // namespace proxist::query::internal
