@@ -9,7 +9,9 @@ import subprocess
 import threading
 import time
 import unittest
+import urllib.error
 import urllib.parse
+import urllib.request
 
 import market
 from live_views import SqlError, SqlServer
@@ -67,8 +69,8 @@ class Sql(unittest.TestCase):
         self.assertEqual(curl("-u", "someone:secret", url, "-d", "SELECT 3"), b"3\n")
         # A body above a megabyte is sent after a 100 Continue.
         numbers = ",".join(str(n) for n in range(200000))
-        self.assertEqual(curl(url, "-H", "Expect: 100-continue", "--data-binary", "@" + str(sql.directory.file(
-            "long.sql", f"SELECT length([{numbers}]) SETTINGS max_query_size = 100000000"))), b"200000\n")
+        self.assertEqual(curl(url + "?max_query_size=100000000", "-H", "Expect: 100-continue", "--data-binary", "@" + str(sql.directory.file(
+            "long.sql", f"SELECT length([{numbers}])"))), b"200000\n")
 
     def test_errors_are_clickhouse_s(self):
         sql = self.launch()
@@ -77,8 +79,6 @@ class Sql(unittest.TestCase):
                      "SELECT 1 SETTINGS no_such_setting = 1"):
             with self.assertRaises(SqlError) as got:
                 sql.sql(text)
-            import urllib.request
-            import urllib.error
             request = urllib.request.Request(url + "/?readonly=2", data=text.encode(),
                                              headers={"X-ClickHouse-User": user, "X-ClickHouse-Key": password})
             with self.assertRaises(urllib.error.HTTPError) as direct:
