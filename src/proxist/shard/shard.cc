@@ -11,6 +11,7 @@
 #include "proxist/column/batch_encoding.h"
 #include "proxist/shard/internal/backlog.h"
 #include "proxist/shard/internal/keys.h"
+#include "proxist/shard/internal/live_cuts.h"
 #include "proxist/shard/internal/refused_numbers.h"
 #include "proxist/shard/internal/restore.h"
 #include "proxist/shard/internal/series_registry.h"
@@ -101,6 +102,7 @@ struct Shard::Impl {
   internal::SeriesRegistry registry;
   internal::Backlog backlog;
   internal::Producers producers;
+  internal::LiveCuts live_cuts;
   /// Batches that were refused and have to come again, in order, before any later one: else a
   /// repetition of one would be taken for a duplicate.
   std::map<std::string, internal::RefusedNumbers, std::less<>> refused;
@@ -194,6 +196,7 @@ Status Shard::Impl::Load(Lsn cut, RecoveryReport* report) {
   for (const auto& schema : ports.catalog->Tables()) store.SetSchema(schema);
   store.Publish(Lsn(std::max(persisted, cut.value())));
   store.SetPersisted(Lsn(persisted));
+  PX_RETURN_IF_ERROR(internal::LoadRewrittenDays(ports.metadata, &backlog));
   const auto restore_series = [this] { return registry.Load(ports.metadata, &store); };
   if (cut.value() == 0) return restore_series();
   report->snapshot_rows = 0;
@@ -626,7 +629,8 @@ FlushTake Shard::TakeForFlush(uint64_t max_rows) {
   Impl& self = *impl_;
   FlushTake take;
   std::set<std::pair<TableId, Day>> rewritten;
-  for (const auto* entry : self.backlog.Take(max_rows, self.durable)) {
+  const Lsn rewrites = self.live_cuts.RewritesThrough(self.ports.clock->Monotonic());
+  for (const auto* entry : self.backlog.Take(max_rows, self.durable, rewrites)) {
     const TableId table = entry->batch.schema->id;
     for (const Day day : entry->rewritten_days) rewritten.emplace(table, day);
     if (!entry->rewritten_days.empty()) {
@@ -638,6 +642,12 @@ FlushTake Shard::TakeForFlush(uint64_t max_rows) {
   take.rewritten_days.assign(rewritten.begin(), rewritten.end());
   take.series = self.registry.TakeNew(self.store);
   return take;
+}
+
+LiveCut Shard::FixLiveCut(Duration hold) {
+  Impl& self = *impl_;
+  return self.live_cuts.Fix(self.options.id, self.store, &self.backlog,
+                            self.ports.clock->Monotonic(), hold);
 }
 
 std::vector<history::SourceBatch> Shard::Find(Lsn first, Lsn last) const {
