@@ -13,3 +13,4 @@ trap 'rm -rf "$work"' EXIT
 "$bench" ingest --dir "$work" "$@"
 "$bench" query --dir "$work" "$@"
 "$bench" readers --dir "$work" "$@"
+"$bench" history --dir "$work" "$@"
