@@ -13,6 +13,8 @@ SEED := 1
 COUNT := 0
 # How long each of the long tests goes on
 SECONDS_ := 300
+# Counts of each test over live views in `make soak`
+COUNTS := 10000
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -52,10 +54,11 @@ bench-peers: build ## measure the operators beside a plain loop, DuckDB and Clic
 accept: build setup-dev ## verify a day of real ticks from ../shared/data against a naive model
 	@python3 tests/process/run.py --accept
 
-soak: build setup-dev ## run the long tests, SECONDS_= each: every seam of random worlds and of real days
+soak: build setup-dev ## run the long tests, SECONDS_= each: every seam of random worlds and of real days; COUNTS= over live views
 	@cmake --build --preset release --parallel $(JOBS) --target seam_test
 	@PROXIST_SEAM_SECONDS=$(SECONDS_) build/release/bin/seam_test
 	@PROXIST_SOAK_SECONDS=$(SECONDS_) python3 tests/process/run.py --soak
+	@PROXIST_SOAK_COUNTS=$(COUNTS) python3 tests/process/run.py test_live_views
 
 sim: setup-dev ## simulate crashes from SEED= on, COUNT= runs or until interrupted
 	@cmake --preset sim >/dev/null

@@ -12,9 +12,10 @@ RUN_PACKAGES=(
   prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc tzdata zlib1g-dev
 )
 DEV_PACKAGES=(
-  clang-16 clang-format-16 clang-tidy-16 git libclang-rt-16-dev libgmock-dev libgtest-dev python3
+  clang-16 clang-format-16 clang-tidy-16 curl git libclang-rt-16-dev libgmock-dev libgtest-dev python3
 )
 CLICKHOUSE_PACKAGE=@chdb/lib-linux-x64-gnu
+CLIENT_PACKAGE=@clickhouse/client
 
 # Prints those of its arguments that dpkg does not know as installed.
 missing_packages() {
@@ -59,27 +60,41 @@ install_packages() {
   fi
 }
 
-# The version that a package.json names for the ClickHouse library; nothing when it names none.
+# The version that package.json names for a package; nothing when it names none.
 pinned_version() {
-  sed -n "s|^ *\"$CLICKHOUSE_PACKAGE\": *\"\([^\"]*\)\".*|\1|p" package.json
+  sed -n "s|^ *\"$1\": *\"\([^\"]*\)\".*|\1|p" package.json
 }
 installed_version() {
-  sed -n 's|^ *"version": *"\([^"]*\)".*|\1|p' "node_modules/$CLICKHOUSE_PACKAGE/package.json" \
-    2>/dev/null | head -n 1
+  sed -n 's|^ *"version": *"\([^"]*\)".*|\1|p' "node_modules/$1/package.json" 2>/dev/null | head -n 1
+}
+is_installed() {
+  [[ -n $(installed_version "$1") && $(installed_version "$1") == "$(pinned_version "$1")" ]]
 }
 
-install_clickhouse() {
+# Fetches what package.json pins: the ClickHouse library and, with "dev", what tests need.
+install_npm_packages() {
   local library=node_modules/$CLICKHOUSE_PACKAGE/libchdb.so
-  if [[ ! -f package.json ]] || [[ -f $library && $(installed_version) == "$(pinned_version)" ]]; then
+  local what=("$CLICKHOUSE_PACKAGE") omit=(--omit=dev)
+  if [[ $1 == dev ]] || is_installed "$CLIENT_PACKAGE"; then
+    what+=("$CLIENT_PACKAGE")
+    omit=()
+  fi
+  if [[ ! -f package.json ]] || { [[ -f $library ]] && is_installed "$CLICKHOUSE_PACKAGE" &&
+    { [[ $1 != dev ]] || is_installed "$CLIENT_PACKAGE"; }; }; then
     return 0
   fi
   if ! command -v npm >/dev/null; then
     install_packages nodejs npm
   fi
-  echo "setup: fetching the ClickHouse library ($CLICKHOUSE_PACKAGE $(pinned_version))"
-  npm ci --no-audit --no-fund --loglevel=error
+  echo "setup: fetching ${what[*]}"
+  # With the library in place only what is missing is added, beside servers that run from it.
+  local how=ci
+  if [[ -f $library ]] && is_installed "$CLICKHOUSE_PACKAGE"; then
+    how=install
+  fi
+  npm "$how" "${omit[@]}" --no-audit --no-fund --loglevel=error
   if [[ ! -f $library ]]; then
-    echo "setup: npm ci ended well, yet $library is not there" >&2
+    echo "setup: npm ended well, yet $library is not there" >&2
     return 1
   fi
 }
@@ -89,9 +104,9 @@ install_peers() {
 }
 
 case "${1:-}" in
-  run) install_packages "${RUN_PACKAGES[@]}" && install_clickhouse ;;
-  dev) install_packages "${RUN_PACKAGES[@]}" "${DEV_PACKAGES[@]}" && install_clickhouse ;;
-  peers) install_packages "${RUN_PACKAGES[@]}" python3 && install_clickhouse && install_peers ;;
+  run) install_packages "${RUN_PACKAGES[@]}" && install_npm_packages run ;;
+  dev) install_packages "${RUN_PACKAGES[@]}" "${DEV_PACKAGES[@]}" && install_npm_packages dev ;;
+  peers) install_packages "${RUN_PACKAGES[@]}" python3 && install_npm_packages run && install_peers ;;
   *)
     echo "usage: tools/setup.sh run|dev|peers" >&2
     exit 2

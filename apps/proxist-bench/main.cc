@@ -74,6 +74,12 @@ void DeclareFeed(CLI::App& app, Options& options) {
   feed->add_option("--venues", options.feed.market.venues)->check(CLI::Range(1, 1000));
   feed->add_option("--late", options.feed.market.late_share, "Share of late rows")
       ->check(CLI::Range(0.0, 0.5));
+  feed->add_option("--corrections", options.feed.market.correction_share,
+                   "Share of rows that rewrite an earlier key")
+      ->check(CLI::Range(0.0, 1.0));
+  feed->add_option("--cancels", options.feed.market.cancel_share,
+                   "Share of rows that cancel an earlier key")
+      ->check(CLI::Range(0.0, 1.0));
   feed->add_option("--seed", options.feed.market.seed, "The same seed sends the same rows");
   feed->add_option("--window", options.feed.window, "Batches without an ack, for each table")
       ->check(CLI::Range(1, 4096));

@@ -13,6 +13,7 @@
 #include "proxist/history/history.h"
 #include "proxist/history/insert_block.h"
 #include "proxist/history/internal/connection_pool.h"
+#include "proxist/history/internal/live_view.h"
 #include "proxist/history/internal/push_down_sql.h"
 #include "proxist/history/internal/read_result.h"
 #include "proxist/history/internal/row_selection.h"
@@ -102,6 +103,16 @@ bool AsksForNothing(const ReadRequest& request) {
          request.to < kMinRowTimestamp;
 }
 
+std::string FromHex(std::string_view hex) {
+  std::string out;
+  for (size_t i = 0; i + 1 < hex.size(); i += 2) {
+    unsigned byte = 0;
+    std::from_chars(hex.data() + i, hex.data() + i + 2, byte, 16);
+    out += static_cast<char>(byte);
+  }
+  return out;
+}
+
 class ClickHouseHistory final : public History, public HistoryMonitor {
  public:
   explicit ClickHouseHistory(std::vector<ClickHouseAddress> addresses)
@@ -132,6 +143,26 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
       PX_RETURN_IF_ERROR(Execute(AddColumnSql(schema, column)).status());
     }
     return OkStatus();
+  }
+
+  Status EnsureView(const column::TableSchema& schema, const LiveEndpoint& endpoint) override {
+    const std::string sql = LiveViewSql(schema, endpoint);
+    PX_ASSIGN_OR_RETURN(
+        const auto rows,
+        Rows(fmt::format("SELECT engine, hex(comment) FROM system.tables WHERE database = {} AND "
+                         "name = {} FORMAT TabSeparated",
+                         QuoteText(schema.tenant), QuoteText(schema.name))));
+    if (!rows.empty()) {
+      const std::string comment = rows[0].size() == 2 ? FromHex(rows[0][1]) : "";
+      if (rows[0][0] != "View" || !comment.starts_with(kLiveViewComment)) {
+        return FailedPrecondition(
+            "{}.{} in ClickHouse is a {} that Proxist did not make: rename it, and the live view "
+            "takes its place",
+            schema.tenant, schema.name, rows[0][0]);
+      }
+      if (sql.find(QuoteText(comment)) != std::string::npos) return OkStatus();
+    }
+    return Execute(sql).status();
   }
 
   Status Insert(const InsertIntent& intent, std::span<const SourceBatch> sources) override {

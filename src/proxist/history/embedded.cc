@@ -89,6 +89,7 @@ struct EmbeddedServer::Impl {
   EmbeddedOptions options;
   EmbeddedFiles files;
   ClickHouseAddress address;
+  ClickHouseAddress sql_address;
   uint16_t port = 0;
   std::string launcher;
   std::unique_ptr<env::FileLock> lock;
@@ -225,11 +226,13 @@ StatusOr<std::unique_ptr<EmbeddedServer>> EmbeddedServer::Start(const EmbeddedOp
   PX_ASSIGN_OR_RETURN(impl->files, PrepareDirectory(options.directory));
   PX_ASSIGN_OR_RETURN(impl->lock,
                       env::PosixFileSystem().Lock(impl->files.directory + "/supervisor.lock"));
-  PX_ASSIGN_OR_RETURN(const std::string password, LoadOrMakePassword(impl->files));
+  PX_ASSIGN_OR_RETURN(const std::string password, LoadOrMakePassword(impl->files.password));
   PX_ASSIGN_OR_RETURN(impl->port, TryPort(options.http_port));
   impl->address = {fmt::format("http://127.0.0.1:{}", impl->port), kEmbeddedUser, password};
-  PX_RETURN_IF_ERROR(
-      WriteConfiguration(impl->files, impl->port, password, options.max_memory_bytes));
+  PX_ASSIGN_OR_RETURN(const std::string sql_password, LoadOrMakePassword(impl->files.sql_password));
+  impl->sql_address = {impl->address.url, kEmbeddedReader, sql_password};
+  PX_RETURN_IF_ERROR(WriteConfiguration(impl->files, impl->port, password, sql_password,
+                                        options.max_memory_bytes));
   impl->stop_event = ::eventfd(0, EFD_CLOEXEC);
   if (impl->stop_event < 0) return Unavailable("eventfd: {}", std::strerror(errno));
 
@@ -251,6 +254,7 @@ EmbeddedServer::EmbeddedServer(std::unique_ptr<Impl> impl) : impl_(std::move(imp
 EmbeddedServer::~EmbeddedServer() = default;
 
 const ClickHouseAddress& EmbeddedServer::address() const { return impl_->address; }
+const ClickHouseAddress& EmbeddedServer::sql_address() const { return impl_->sql_address; }
 
 int EmbeddedServer::pid() const {
   const MutexLock held(&impl_->mutex);

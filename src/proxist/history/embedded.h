@@ -32,6 +32,8 @@ class EmbeddedServer {
   ~EmbeddedServer();  // stops it cleanly, then by SIGKILL after a bound
 
   [[nodiscard]] const ClickHouseAddress& address() const;  // stays the same across restarts
+  /// The same server for a user who may read every table, and nothing else.
+  [[nodiscard]] const ClickHouseAddress& sql_address() const;
   [[nodiscard]] int pid() const;  // 0 while it does not answer yet or is down
   [[nodiscard]] uint64_t restarts() const;
 

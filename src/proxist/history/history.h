@@ -111,6 +111,13 @@ struct TotalsResult {
   std::vector<TotalsGroup> groups;
 };
 
+/// Where ClickHouse reaches a node that answers the requests of live views (FORMAT.md).
+struct LiveEndpoint {
+  std::string url;    // "http://127.0.0.1:7402"
+  std::string token;  // that opens these requests and nothing else
+  uint32_t shards = 1;
+};
+
 /// Where persisted rows live. Thread-safe; calls may block for their timeout. ClickHouse is the one
 /// production implementation; the simulator brings its own.
 class History {
@@ -119,6 +126,13 @@ class History {
   /// Creates database and table, or adds the columns that `schema` has beyond them.
   /// FAILED_PRECONDITION names a drifted column.
   virtual Status EnsureTable(const column::TableSchema& schema) = 0;
+  /// Makes the table's live view what `endpoint` asks for; cheap when it is that already. After
+  /// EnsureTable. FAILED_PRECONDITION: something that is no live view has its name. A history that
+  /// nobody asks in SQL has none.
+  virtual Status EnsureView(const column::TableSchema& /*schema*/,
+                            const LiveEndpoint& /*endpoint*/) {
+    return OkStatus();
+  }
   /// Sends one block, sorted by the table's ORDER BY, of the rows of `sources` that `intent`
   /// describes. OK: durable in ClickHouse. Sending it again is harmless.
   virtual Status Insert(const InsertIntent& intent, std::span<const SourceBatch> sources) = 0;

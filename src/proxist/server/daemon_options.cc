@@ -94,6 +94,9 @@ Status CheckTogether(const DaemonOptions& options) {
   if (!options.node.previous_master_key.empty() && options.node.master_key.empty()) {
     return InvalidArgument("--previous-master-key needs --master-key");
   }
+  if (options.sql.max_queries >= options.http.max_connections) {
+    return InvalidArgument("--sql-max-queries is not below --http-max-connections");
+  }
   if (options.node.flush_min_interval > options.node.flush_max_interval) {
     return InvalidArgument("--flush-min-ms is above --flush-max-ms");
   }

@@ -21,7 +21,9 @@ struct DaemonOptions {
   NodeOptions node;
   GrpcServerOptions grpc;
   HttpServerOptions http;
-  bool insecure = false;  // addresses other than loopback are allowed
+  std::string public_http;  // under which ClickHouse reaches `http`; empty: found out
+  SqlOptions sql;           // its bounds
+  bool insecure = false;    // addresses other than loopback are allowed
   observe::LogLevel log_level = observe::LogLevel::kInfo;
 };
 

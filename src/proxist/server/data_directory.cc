@@ -12,8 +12,9 @@ constexpr std::string_view kLayoutKey = "node/layout";
 constexpr std::string_view kIncarnationKey = "node/incarnation";
 constexpr std::string_view kShardsKey = "node/shards";
 constexpr std::string_view kSlotMapKey = "node/slot_map";
+constexpr std::string_view kLiveTokenKey = "node/live_token";
 
-uint64_t RandomIncarnation() {
+uint64_t RandomBits() {
   std::random_device device;
   return (uint64_t{device()} << 32) | device();
 }
@@ -52,7 +53,7 @@ StatusOr<uint64_t> ReadNumber(meta::MetadataStore* metadata, std::string_view ke
 
 Status Create(DataDirectory* directory, uint32_t shards) {
   directory->fresh = true;
-  directory->incarnation = RandomIncarnation();
+  directory->incarnation = RandomBits();
   directory->shards = shards;
   directory->slots = shard::SpreadSlots(shards);
   const Revision absent(0);
@@ -114,6 +115,18 @@ std::string DataDirectory::SnapshotsOf(ShardId shard) const {
 }
 
 std::string DataDirectory::IncarnationText() const { return fmt::format("{:016x}", incarnation); }
+
+StatusOr<std::string> LiveToken(meta::MetadataStore* metadata) {
+  const auto stored = metadata->Get(kLiveTokenKey);
+  if (stored.ok()) return stored->value;
+  if (!absl::IsNotFound(stored.status())) return stored.status();
+  const meta::Mutation fresh{std::string(kLiveTokenKey),
+                             fmt::format("{:016x}{:016x}", RandomBits(), RandomBits()),
+                             Revision(0)};
+  PX_RETURN_IF_ERROR(
+      metadata->Apply({&fresh, 1}, "proxistd", "the token of live views is made").status());
+  return *fresh.value;
+}
 
 StatusOr<DataDirectory> OpenDataDirectory(env::FileSystem* files, const std::string& path,
                                           uint32_t shards, uint32_t default_shards,

@@ -39,6 +39,9 @@ struct DataDirectory {
   [[nodiscard]] std::string IncarnationText() const;  // 16 hex digits
 };
 
+/// The secret that live views in ClickHouse show to read from this node; made when there is none.
+StatusOr<std::string> LiveToken(meta::MetadataStore* metadata);
+
 /// The master keys of a data directory.
 struct MasterKeys {
   std::optional<security::MasterKey> current;   // nothing: files are not encrypted

@@ -19,7 +19,7 @@ HttpHandler MakeHttpHandler(std::function<NodeState()> state, observe::Metrics* 
     if (path == "/metrics") {
       return {200, "text/plain; version=0.0.4; charset=utf-8", metrics->Exposition()};
     }
-    return {.status = 404, .body = "not here; try /status, /health or /metrics\n"};
+    return {.status = 404, .body = "not here; try /status, /health, /metrics, or / for SQL\n"};
   };
 }
 

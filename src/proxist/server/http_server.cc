@@ -1,9 +1,11 @@
-// A small HTTP/1.1 server for status pages: bounded in everything, one thread.
+// One thread serves all connections; what live views ask for is made on a few others.
 #include "proxist/server/http_server.h"
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <exception>
+#include <list>
 #include <thread>
 #include <utility>
 
@@ -15,9 +17,11 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
@@ -25,6 +29,8 @@
 #include <boost/beast/http/write.hpp>
 
 #include "proxist/observe/log.h"
+#include "proxist/server/internal/sql_relay.h"
+#include "proxist/server/url_query.h"
 
 namespace proxist::server {
 namespace {
@@ -38,6 +44,8 @@ using Response = http::response<http::string_body>;
 
 constexpr std::chrono::milliseconds kDrainTime(500);
 constexpr size_t kMaxDrainBytes = 1u << 20;
+// A query may read from a live view as slowly as it goes on.
+constexpr std::chrono::seconds kStallTime(300);
 
 Response MakeResponse(HttpReply reply, bool keep_alive, bool head) {
   Response response;
@@ -65,29 +73,55 @@ int StatusOfReadError(const ErrorCode& error) {
 /// Counts a connection for as long as its session lives.
 class Counted {
  public:
-  explicit Counted(size_t* count) : count_(count) { ++*count_; }
+  explicit Counted(std::atomic<size_t>* count) : count_(count) { ++*count_; }
   ~Counted() { --*count_; }
   Counted(const Counted&) = delete;
   Counted& operator=(const Counted&) = delete;
 
  private:
-  size_t* count_;
+  std::atomic<size_t>* count_;
 };
 
-std::string_view PathOf(boost::beast::string_view target) {
-  const std::string_view text(target.data(), target.size());
-  return text.substr(0, text.find('?'));
+/// Keeps a connection in the list of those that wait for a request.
+class Waiting {
+ public:
+  using List = std::list<beast::tcp_stream*>;
+  Waiting(List* list, beast::tcp_stream* stream)
+      : list_(list), at_(list->insert(list->end(), stream)) {}
+  ~Waiting() { list_->erase(at_); }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+ private:
+  List* list_;
+  List::iterator at_;
+};
+
+std::string_view View(beast::string_view text) { return {text.data(), text.size()}; }
+
+/// Runs `work` on the pool; the caller, who keeps it, goes on where it was.
+template <typename T>
+asio::awaitable<T> On(asio::thread_pool* pool, const std::function<T()>& work) {
+  return asio::co_spawn(
+      *pool, [run = &work]() -> asio::awaitable<T> { co_return (*run)(); }, asio::use_awaitable);
 }
 
 }  // namespace
 
 struct HttpServer::Impl {
-  Impl(HttpServerOptions chosen, HttpHandler handle)
-      : options(std::move(chosen)), handler(std::move(handle)) {}
+  Impl(HttpServerOptions chosen, HttpHandlers handle)
+      : options(std::move(chosen)),
+        handlers(std::move(handle)),
+        sql(handlers.sql),
+        pool(options.live_threads) {}
 
   HttpServerOptions options;
-  HttpHandler handler;
-  size_t connections = 0;  // the server's thread only; outlives the sessions in `context`
+  const HttpHandlers handlers;
+  SqlRelay sql;
+  asio::thread_pool pool;
+  // These outlive the sessions in `context`; the server's thread alone writes.
+  std::atomic<size_t> connections = 0;
+  Waiting::List waiting;  // longest first
   asio::io_context context{1};
   tcp::acceptor acceptor{context};
   std::thread thread;
@@ -96,6 +130,12 @@ struct HttpServer::Impl {
   asio::awaitable<void> Accept();
   asio::awaitable<void> Serve(beast::tcp_stream stream);
   asio::awaitable<bool> ServeOne(beast::tcp_stream* stream, beast::flat_buffer* buffer);
+  asio::awaitable<bool> ServePage(beast::tcp_stream* stream, beast::flat_buffer* buffer,
+                                  http::request_parser<http::empty_body>* header);
+  asio::awaitable<bool> ServeLive(beast::tcp_stream* stream, const std::string* target, bool head,
+                                  bool keep_alive);
+  asio::awaitable<bool> Write(beast::tcp_stream* stream, Response* response) const;
+  asio::awaitable<bool> WriteReadError(beast::tcp_stream* stream, const ErrorCode& error) const;
   asio::awaitable<void> Drain(beast::tcp_stream* stream) const;
   HttpReply Answer(http::verb method, beast::string_view target) const;
   void Arm(beast::tcp_stream* stream) const {
@@ -130,36 +170,129 @@ HttpReply HttpServer::Impl::Answer(http::verb method, beast::string_view target)
   if (method != http::verb::get && method != http::verb::head) {
     return {.status = 405, .body = "only GET and HEAD are answered here\n"};
   }
-  return handler(PathOf(target));
+  return handlers.pages(PathOf(View(target)));
+}
+
+// Arguments of what is awaited are named variables: g++ 12 destroys temporaries of such an
+// expression twice.
+asio::awaitable<bool> HttpServer::Impl::Write(beast::tcp_stream* stream, Response* response) const {
+  ErrorCode error;
+  Arm(stream);
+  http::response_serializer<http::string_body> serializer(*response);
+  serializer.split(false);
+  co_await http::async_write(*stream, serializer, asio::redirect_error(asio::use_awaitable, error));
+  co_return !error && response->keep_alive();
+}
+
+asio::awaitable<bool> HttpServer::Impl::WriteReadError(beast::tcp_stream* stream,
+                                                       const ErrorCode& error) const {
+  const int status = StatusOfReadError(error);
+  if (status == 0) co_return false;
+  Response response =
+      MakeResponse({.status = status, .body = error.message() + "\n"}, false, false);
+  const bool goes_on = co_await Write(stream, &response);
+  co_return goes_on;
+}
+
+asio::awaitable<bool> HttpServer::Impl::ServePage(beast::tcp_stream* stream,
+                                                  beast::flat_buffer* buffer,
+                                                  http::request_parser<http::empty_body>* header) {
+  http::request_parser<http::string_body> parser(std::move(*header));
+  const auto length = parser.content_length();
+  ErrorCode error;
+  if (length && *length > options.max_body_bytes) {
+    error = http::error::body_limit;
+  } else {
+    parser.body_limit(options.max_body_bytes);
+    Arm(stream);
+    co_await http::async_read(*stream, *buffer, parser,
+                              asio::redirect_error(asio::use_awaitable, error));
+  }
+  if (error) {
+    const bool goes_on = co_await WriteReadError(stream, error);
+    co_return goes_on;
+  }
+  const auto& request = parser.get();
+  const bool head = request.method() == http::verb::head;
+  const bool keep_alive = request.keep_alive();
+  const std::string target(View(request.target()));
+  if (handlers.live && target.starts_with(kLivePath) &&
+      (head || request.method() == http::verb::get)) {
+    const bool goes_on = co_await ServeLive(stream, &target, head, keep_alive);
+    co_return goes_on;
+  }
+  Response response = MakeResponse(Answer(request.method(), request.target()), keep_alive, head);
+  const bool goes_on = co_await Write(stream, &response);
+  co_return goes_on;
+}
+
+asio::awaitable<bool> HttpServer::Impl::ServeLive(beast::tcp_stream* stream,
+                                                  const std::string* target, bool head,
+                                                  bool keep_alive) {
+  HttpStream answer;
+  if (!head) {
+    const std::function<HttpStream()> ask = [this, target] { return handlers.live(*target); };
+    answer = co_await On<HttpStream>(&pool, ask);
+  }
+  // A HEAD is not worth an answer being made: its GET follows.
+  if (answer.next == nullptr) {
+    Response response = MakeResponse(std::move(answer.head), keep_alive, head);
+    const bool goes_on = co_await Write(stream, &response);
+    co_return goes_on;
+  }
+  http::response<http::buffer_body> response;
+  response.result(static_cast<unsigned>(answer.head.status));
+  response.set(http::field::content_type, answer.head.content_type);
+  response.keep_alive(keep_alive);
+  response.chunked(true);
+  http::response_serializer<http::buffer_body> serializer(response);
+  ErrorCode error;
+  Arm(stream);
+  co_await http::async_write_header(*stream, serializer,
+                                    asio::redirect_error(asio::use_awaitable, error));
+  std::string piece = std::move(answer.head.body);
+  bool more = true;
+  while (!error) {
+    response.body().data = piece.empty() ? nullptr : piece.data();
+    response.body().size = piece.size();
+    response.body().more = more;
+    if (!piece.empty() || !more) {
+      stream->expires_after(kStallTime);
+      co_await http::async_write(*stream, serializer,
+                                 asio::redirect_error(asio::use_awaitable, error));
+      if (error == http::error::need_buffer) error = {};
+    }
+    if (error || !more) break;
+    StatusOr<std::string> made = co_await On<StatusOr<std::string>>(&pool, answer.next);
+    if (!made.ok()) co_return false;
+    piece = std::move(*made);
+    more = !piece.empty();
+  }
+  co_return !error && keep_alive;
 }
 
 /// Reads and answers one request; false: the connection ends.
 asio::awaitable<bool> HttpServer::Impl::ServeOne(beast::tcp_stream* stream,
                                                  beast::flat_buffer* buffer) {
-  http::request_parser<http::string_body> parser;
-  parser.header_limit(options.max_header_bytes);
-  parser.body_limit(options.max_body_bytes);
+  http::request_parser<http::empty_body> header;
+  header.header_limit(options.max_header_bytes);
+  header.body_limit(boost::none);  // known when the path is
   ErrorCode error;
-  Arm(stream);
-  co_await http::async_read(*stream, *buffer, parser,
-                            asio::redirect_error(asio::use_awaitable, error));
-  bool keep_alive = false;
-  Response response;
-  if (error) {
-    const int status = StatusOfReadError(error);
-    if (status == 0) co_return false;
-    response = MakeResponse({.status = status, .body = error.message() + "\n"}, false, false);
-  } else {
-    const auto& request = parser.get();
-    keep_alive = request.keep_alive();
-    response = MakeResponse(Answer(request.method(), request.target()), keep_alive,
-                            request.method() == http::verb::head);
+  {
+    const Waiting in_list(&waiting, stream);
+    Arm(stream);
+    co_await http::async_read_header(*stream, *buffer, header,
+                                     asio::redirect_error(asio::use_awaitable, error));
   }
-  Arm(stream);
-  http::response_serializer<http::string_body> serializer(response);
-  serializer.split(false);
-  co_await http::async_write(*stream, serializer, asio::redirect_error(asio::use_awaitable, error));
-  co_return !error && keep_alive;
+  bool goes_on = false;
+  if (error) {
+    goes_on = co_await WriteReadError(stream, error);
+  } else if (sql.on() && IsSqlPath(View(header.get().target()))) {
+    goes_on = co_await sql.Serve(stream, buffer, &header);
+  } else {
+    goes_on = co_await ServePage(stream, buffer, &header);
+  }
+  co_return goes_on;
 }
 
 /// Reads on for a moment before the connection closes: unread bytes would make the kernel reset it,
@@ -198,7 +331,10 @@ asio::awaitable<void> HttpServer::Impl::Accept() {
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
-    if (connections >= options.max_connections) continue;
+    if (connections >= options.max_connections) {
+      if (waiting.empty()) continue;
+      waiting.front()->socket().close(error);
+    }
     asio::co_spawn(context, Serve(beast::tcp_stream(std::move(socket))), asio::detached);
   }
 }
@@ -206,8 +342,8 @@ asio::awaitable<void> HttpServer::Impl::Accept() {
 HttpServer::HttpServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions& options,
-                                                        HttpHandler handler) {
-  auto impl = std::make_unique<Impl>(options, std::move(handler));
+                                                        HttpHandlers handlers) {
+  auto impl = std::make_unique<Impl>(options, std::move(handlers));
   PX_RETURN_IF_ERROR(impl->Listen());
   asio::co_spawn(impl->context, impl->Accept(), asio::detached);
   impl->thread = std::thread([running = impl.get()] {
@@ -225,6 +361,14 @@ StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpServerOptions&
 HttpServer::~HttpServer() {
   impl_->context.stop();
   impl_->thread.join();
+  impl_->pool.join();
+}
+
+HttpStats HttpServer::stats() const {
+  HttpStats stats;
+  stats.connections = impl_->connections;
+  impl_->sql.AddTo(&stats);
+  return stats;
 }
 
 const Address& HttpServer::address() const { return impl_->options.address; }

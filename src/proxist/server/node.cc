@@ -9,11 +9,13 @@
 
 #include <unistd.h>
 
+#include "proxist/base/mutex.h"
 #include "proxist/env/clock.h"
 #include "proxist/history/embedded.h"
 #include "proxist/observe/log.h"
 #include "proxist/server/data_directory.h"
 #include "proxist/server/flush_loop.h"
+#include "proxist/server/live_routes.h"
 #include "proxist/server/pressure_loop.h"
 #include "proxist/server/shard_runner.h"
 #include "proxist/server/snapshot_loop.h"
@@ -28,6 +30,9 @@ constexpr Duration kProgressInterval = Duration::Seconds(2);
 constexpr uint64_t kRecoveryPercent = 40;
 // Of the memory limit: beyond it an operator should look.
 constexpr uint64_t kMemoryProblemPercent = 95;
+// How long corrections wait for ClickHouse to plan a query over live views: far longer than it
+// takes.
+constexpr Duration kLiveHold = Duration::Seconds(1);
 constexpr auto kVisiblePoll = std::chrono::milliseconds(1);
 
 std::string ExecutableDirectory() {
@@ -97,6 +102,7 @@ struct Node::Impl {
   [[nodiscard]] HistoryState History() const;
   [[nodiscard]] std::vector<HeldTable> Held() const;
   [[nodiscard]] MemoryState Memory() const;
+  [[nodiscard]] LiveViews::State Views() const;
 
   const env::Clock& clock = env::SystemClock();
   Timestamp started_at = clock.Now();
@@ -112,6 +118,12 @@ struct Node::Impl {
   std::unique_ptr<shard::IngestRouter> router;
   std::unique_ptr<query::Engine> engine;
   std::unique_ptr<FlushLoop> flush;
+  history::ClickHouseAddress sql_address;  // without a URL: there is none
+  std::string live_token;
+  std::unique_ptr<LiveSeams> seams;  // nullptr: without history
+  mutable Mutex views_mutex;
+  std::unique_ptr<LiveViews> views PX_GUARDED_BY(views_mutex);
+  LiveViews::State no_views PX_GUARDED_BY(views_mutex);  // what is told while there are none
   std::unique_ptr<SnapshotLoop> snapshots;
   std::unique_ptr<PressureLoop> pressure;
   uint64_t max_backlog_bytes = 0;  // per shard
@@ -134,6 +146,7 @@ StatusOr<std::unique_ptr<Node>> Node::Open(const NodeOptions& options) {
   PX_RETURN_IF_ERROR(history.get());
   PX_RETURN_IF_ERROR(shards);
   PX_RETURN_IF_ERROR(impl->RefuseForeignHistory());
+  PX_ASSIGN_OR_RETURN(impl->live_token, LiveToken(impl->directory.metadata.get()));
   impl->StartThreads(options);
   return std::unique_ptr<Node>(new Node(std::move(impl)));
 }
@@ -141,6 +154,10 @@ StatusOr<std::unique_ptr<Node>> Node::Open(const NodeOptions& options) {
 Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Node::~Node() {
+  {
+    MutexLock lock(&impl_->views_mutex);
+    impl_->views.reset();
+  }
   impl_->pressure.reset();
   impl_->snapshots.reset();
   impl_->flush.reset();
@@ -164,9 +181,16 @@ Status Node::Impl::ConnectHistory(const NodeOptions& options) {
     embedded_options.hang_timeout = options.history_hang_timeout;
     PX_ASSIGN_OR_RETURN(embedded, history::EmbeddedServer::Start(embedded_options));
     addresses = {embedded->address()};
+    sql_address = embedded->sql_address();
   } else {
     history_kind = "url";
     PX_ASSIGN_OR_RETURN(addresses, history::ParseAddresses(options.history));
+    sql_address = addresses.front();
+    if (!options.sql_user.empty()) {
+      const size_t colon = std::min(options.sql_user.find(':'), options.sql_user.size());
+      sql_address.user = options.sql_user.substr(0, colon);
+      sql_address.password = options.sql_user.substr(std::min(colon + 1, options.sql_user.size()));
+    }
   }
   history_url = addresses.front().url;
   history::WatchedHistory opened = history::OpenClickHouse(addresses);
@@ -254,6 +278,9 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
       memory_limit);
   pressure->Start();
   if (history == nullptr) return;
+  LiveSeams::Bounds live = options.live;
+  live.hold = kLiveHold;
+  seams = std::make_unique<LiveSeams>(&clock, all, live);
   flush = std::make_unique<FlushLoop>(
       shard::Flusher::Ports{directory.metadata.get(), directory.catalog.get(), history.get(),
                             &clock},
@@ -282,7 +309,53 @@ StatusOr<column::SchemaPtr> Node::ApplyTable(column::TableSchema declared,
   for (const auto& runner : impl_->runners) {
     runner->Run([&](shard::Shard& shard) { shard.SetSchema(schema); });
   }
+  MutexLock lock(&impl_->views_mutex);
+  if (impl_->views != nullptr) impl_->views->Wake();
   return schema;
+}
+
+HttpStreamHandler Node::LiveHandler() {
+  if (impl_->seams == nullptr) return nullptr;
+  return MakeLiveHandler(impl_->directory.catalog.get(), impl_->seams.get(), impl_->live_token);
+}
+
+void Node::ServeLiveViews(const std::string& url, const std::string& why_none) {
+  MutexLock lock(&impl_->views_mutex);
+  if (url.empty() || impl_->seams == nullptr) {
+    impl_->no_views.why_none =
+        impl_->seams == nullptr ? "this server runs with --history none" : why_none;
+    return;
+  }
+  impl_->views = std::make_unique<LiveViews>(
+      LiveViews::Ports{
+          impl_->directory.catalog.get(), impl_->history.get(), impl_->seams.get(),
+          [flush = impl_->flush.get()] { return flush->reachable() && flush->halted().empty(); }},
+      history::LiveEndpoint{url, impl_->live_token, impl_->directory.shards});
+}
+
+StatusOr<SqlUpstream> Node::SqlTo() const {
+  const history::ClickHouseAddress& address = impl_->sql_address;
+  if (address.url.empty()) {
+    return FailedPrecondition(
+        "this server runs with --history none: there is no ClickHouse to ask in SQL");
+  }
+  constexpr std::string_view kScheme = "http://";
+  const size_t colon = address.url.rfind(':');
+  if (!address.url.starts_with(kScheme) || colon < kScheme.size()) {
+    return FailedPrecondition("SQL is forwarded over plain HTTP alone, and history is at {}",
+                              address.url);
+  }
+  SqlUpstream to;
+  to.host = address.url.substr(kScheme.size(), colon - kScheme.size());
+  std::erase_if(to.host, [](char c) { return c == '[' || c == ']'; });
+  to.port = static_cast<uint16_t>(std::strtoul(address.url.c_str() + colon + 1, nullptr, 10));
+  to.user = address.user;
+  to.password = address.password;
+  return to;
+}
+
+void Node::SqlEnded(std::string_view query_id) {
+  if (impl_->seams != nullptr) impl_->seams->Release(query_id);
 }
 
 std::vector<security::DataKeyInfo> Node::Keys() const {
@@ -402,6 +475,7 @@ std::vector<std::string> Node::Impl::Problems() const {
   if (!memory.pressure.last_error.empty()) {
     problems.push_back("memory could not be freed: " + memory.pressure.last_error);
   }
+  if (const std::string failed = Views().last_error; !failed.empty()) problems.push_back(failed);
   if (flush == nullptr) return problems;
   if (const std::string halted = flush->halted(); !halted.empty()) problems.push_back(halted);
   if (const auto stats = flush->Stats(); !stats.last_error.empty()) {
@@ -418,6 +492,11 @@ std::vector<std::string> Node::Impl::Problems() const {
                     flush->Pace().parts, flush->Pace().part_limit));
   }
   return problems;
+}
+
+LiveViews::State Node::Impl::Views() const {
+  MutexLock lock(&views_mutex);
+  return views == nullptr ? no_views : views->state();
 }
 
 MemoryState Node::Impl::Memory() const {
@@ -501,6 +580,8 @@ NodeState Node::State() const {
   }
   state.history = impl_->History();
   state.memory = impl_->Memory();
+  state.live.views = impl_->Views();
+  if (impl_->seams != nullptr) state.live.seams = impl_->seams->stats();
   state.resident_bytes = ResidentBytes();
   if (const auto keys = Keys(); !keys.empty()) state.key = keys.back().id;
   state.problems = impl_->Problems();

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proxist/base/ids.h"
@@ -18,6 +19,9 @@
 #include "proxist/security/data_keys.h"
 #include "proxist/server/flush_loop.h"
 #include "proxist/server/history_resend.h"
+#include "proxist/server/http_server.h"
+#include "proxist/server/live_seams.h"
+#include "proxist/server/live_views.h"
 #include "proxist/server/pressure_loop.h"
 #include "proxist/shard/flusher.h"
 #include "proxist/shard/ingest_router.h"
@@ -48,6 +52,10 @@ struct NodeOptions {
   size_t max_queued_batches = 1024;         // per shard; beyond it writes are RESOURCE_EXHAUSTED
   uint64_t cold_cache_bytes = 64ull << 20;  // of blocks of history that are kept; 0: none
   Duration max_unsynced = Duration::Millis(50);  // time until rows of `process` tables are durable
+  bool live_views = true;
+  LiveSeams::Bounds live;
+  std::string
+      sql_user;  // "user[:password]" of ClickHouse that SQL runs under; empty: history's own
 };
 
 using shard::WriteCall;
@@ -87,6 +95,10 @@ struct MemoryState {
   uint64_t refused_by_backlog = 0;  // writes
   PressureLoop::Stats pressure;
 };
+struct LiveState {
+  LiveViews::State views;
+  LiveSeams::Stats seams;
+};
 struct NodeState {
   std::string incarnation;
   Timestamp started_at;
@@ -94,6 +106,8 @@ struct NodeState {
   std::vector<std::pair<ShardId, shard::ShardStats>> shards;
   HistoryState history;
   MemoryState memory;
+  LiveState live;
+  HttpStats http;  // filled in by who has the server
   uint64_t resident_bytes = 0;
   KeyId key;  // that new files are encrypted under; 0: they are not encrypted
   /// What an operator should look at, in plain sentences; empty: healthy.
@@ -135,6 +149,16 @@ class Node {
   /// from now.
   Status AwaitVisible(const std::vector<history::LsnRange>& ranges, Duration deadline);
   NodeState State() const;
+
+  /// What live views ask for; nullptr without history. The node outlives the handler.
+  HttpStreamHandler LiveHandler();
+  /// Makes and keeps live views in history, which reach this node's HTTP port under `url`; when
+  /// that is empty there are none, and the state says `why_none`. Call it once.
+  void ServeLiveViews(const std::string& url, const std::string& why_none);
+  /// Where SQL goes; see SqlOptions.
+  StatusOr<SqlUpstream> SqlTo() const;
+  void SqlEnded(std::string_view query_id);
+
   /// The keys that files are encrypted under; none without a master key.
   std::vector<security::DataKeyInfo> Keys() const;
   /// Makes a new one, for the next segments and files. FAILED_PRECONDITION without a master key.

@@ -11,6 +11,7 @@
 #include "proxist/column/batch_encoding.h"
 #include "proxist/shard/internal/backlog.h"
 #include "proxist/shard/internal/keys.h"
+#include "proxist/shard/internal/live_cuts.h"
 #include "proxist/shard/internal/refused_numbers.h"
 #include "proxist/shard/internal/restore.h"
 #include "proxist/shard/internal/series_registry.h"
@@ -26,10 +27,6 @@ constexpr Duration kWatermarkInterval = Duration::Seconds(1);
 constexpr Duration kNoSyncDue = Duration::Hours(1);
 // Groups of fewer rows are scattered before their write: that takes less than waking a thread.
 constexpr uint64_t kRowsBeside = 256;
-
-history::SourceBatch SourceOf(ShardId shard, const internal::Backlog::Entry& entry) {
-  return {shard, entry.batch, entry.first};
-}
 
 /// The number under `key`; 0 when there is none.
 StatusOr<uint64_t> StoredNumber(meta::MetadataStore* metadata, const std::string& key) {
@@ -101,6 +98,7 @@ struct Shard::Impl {
   internal::SeriesRegistry registry;
   internal::Backlog backlog;
   internal::Producers producers;
+  internal::LiveCuts live_cuts;
   /// Batches that were refused and have to come again, in order, before any later one: else a
   /// repetition of one would be taken for a duplicate.
   std::map<std::string, internal::RefusedNumbers, std::less<>> refused;
@@ -194,6 +192,7 @@ Status Shard::Impl::Load(Lsn cut, RecoveryReport* report) {
   for (const auto& schema : ports.catalog->Tables()) store.SetSchema(schema);
   store.Publish(Lsn(std::max(persisted, cut.value())));
   store.SetPersisted(Lsn(persisted));
+  PX_RETURN_IF_ERROR(internal::LoadRewrittenDays(ports.metadata, &backlog));
   const auto restore_series = [this] { return registry.Load(ports.metadata, &store); };
   if (cut.value() == 0) return restore_series();
   report->snapshot_rows = 0;
@@ -626,24 +625,30 @@ FlushTake Shard::TakeForFlush(uint64_t max_rows) {
   Impl& self = *impl_;
   FlushTake take;
   std::set<std::pair<TableId, Day>> rewritten;
-  for (const auto* entry : self.backlog.Take(max_rows, self.durable)) {
+  const Lsn rewrites = self.live_cuts.RewritesThrough(self.ports.clock->Monotonic());
+  for (const auto* entry : self.backlog.Take(max_rows, self.durable, rewrites)) {
     const TableId table = entry->batch.schema->id;
     for (const Day day : entry->rewritten_days) rewritten.emplace(table, day);
     if (!entry->rewritten_days.empty()) {
       MutexLock lock(&self.mutex);
       self.rewrite_taken[table] = entry->last;
     }
-    take.batches.push_back(SourceOf(self.options.id, *entry));
+    take.batches.push_back(entry->Source(self.options.id));
   }
   take.rewritten_days.assign(rewritten.begin(), rewritten.end());
   take.series = self.registry.TakeNew(self.store);
   return take;
 }
 
+LiveCut Shard::FixLiveCut(Duration hold) {
+  const Duration now = impl_->ports.clock->Monotonic();
+  return impl_->live_cuts.Fix(impl_->options.id, impl_->store, &impl_->backlog, now, hold);
+}
+
 std::vector<history::SourceBatch> Shard::Find(Lsn first, Lsn last) const {
   std::vector<history::SourceBatch> found;
   for (const auto* entry : impl_->backlog.Find(first, last)) {
-    found.push_back(SourceOf(impl_->options.id, *entry));
+    found.push_back(entry->Source(impl_->options.id));
   }
   return found;
 }

@@ -2,8 +2,10 @@
 // drains.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -100,6 +102,24 @@ struct FlushTake {
       rewritten_days;  // that the rows may hold new versions of old keys for
 };
 
+/// What a reader sees that takes rows up to `persisted` from history and those above from here.
+struct LiveCut {
+  ShardId shard;
+  Lsn persisted;
+  Lsn published;
+  /// Rows up to here are in history, but those of the tables `held`.
+  Lsn others_persisted;
+  std::set<TableId> held;
+  /// Up to where history has the rows of `table`.
+  [[nodiscard]] Lsn PersistedOf(TableId table) const {
+    return held.contains(table) ? persisted : std::max(persisted, others_persisted);
+  }
+  /// The batches with rows above `persisted`, oldest first, and none above `published`.
+  std::vector<std::shared_ptr<const history::SourceBatch>> rows;
+  /// Days in which a key may have more than one version at or below `published`, or a cancel.
+  std::map<TableId, std::vector<Day>> rewritten_days;
+};
+
 /// What recovery did.
 struct RecoveryReport {
   uint64_t records = 0, log_bytes = 0;
@@ -154,6 +174,9 @@ class Shard {
   /// The oldest durable batches that no flush has taken yet, about `max_rows` rows (at least one
   /// batch); they count as taken and stay in the backlog until Persisted.
   FlushTake TakeForFlush(uint64_t max_rows);
+  /// Fixes what a live view sees now. For `hold` no flush gets a batch above the cut that rewrites
+  /// keys: history could merge away a version that the cut shows, before the reader has its parts.
+  LiveCut FixLiveCut(Duration hold);
   /// Unpersisted batches that overlap [first, last]: rebuilds an intent after a restart.
   [[nodiscard]] std::vector<history::SourceBatch> Find(Lsn first, Lsn last) const;
   /// Everything at or below `lsn` is in history and metadata says so: drops it from the backlog.

@@ -63,6 +63,14 @@ TEST(CommandLine, StandardsEqualTheStructs) {
   EXPECT_EQ(line.options->grpc.stream_unacked_bytes, grpc.stream_unacked_bytes);
   EXPECT_EQ(line.options->grpc.max_waiting_queries, grpc.max_waiting_queries);
   EXPECT_EQ(line.options->http.max_connections, HttpServerOptions().max_connections);
+  EXPECT_EQ(line.options->node.live_views, node.live_views);
+  EXPECT_EQ(line.options->node.live.max_queries, node.live.max_queries);
+  EXPECT_EQ(line.options->node.live.max_bytes, node.live.max_bytes);
+  EXPECT_EQ(line.options->node.live.keep, node.live.keep);
+  const SqlOptions sql;
+  EXPECT_EQ(line.options->sql.max_queries, sql.max_queries);
+  EXPECT_EQ(line.options->sql.timeout, sql.timeout);
+  EXPECT_EQ(line.options->sql.max_body_bytes, sql.max_body_bytes);
   EXPECT_EQ(Format(line.options->grpc.address), "127.0.0.1:7401");
   EXPECT_EQ(Format(line.options->http.address), "127.0.0.1:7402");
   EXPECT_FALSE(line.options->insecure);
@@ -112,6 +120,9 @@ TEST(CommandLine, WrongOptionsAreNamed) {
   EXPECT_THAT(UsageError({"--data", "x", "--log-level", "loud"}), HasSubstr("log level loud"));
   EXPECT_THAT(UsageError({"--data", "x", "--flush-min-ms", "51"}),
               HasSubstr("--flush-min-ms is above --flush-max-ms"));
+  EXPECT_THAT(UsageError({"--data", "x", "--live-views", "maybe"}), HasSubstr("--live-views"));
+  EXPECT_THAT(UsageError({"--data", "x", "--http-max-connections", "32"}),
+              HasSubstr("--sql-max-queries is not below --http-max-connections"));
 }
 
 TEST(CommandLine, WrongFilesAreNamed) {

@@ -1,6 +1,8 @@
 // The HTTP server over a real loopback socket: good requests, bad ones, slow ones, too many.
 #include "proxist/server/http_server.h"
 
+#include <cstdlib>
+
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -65,11 +67,25 @@ class HttpServerTest : public testing::Test {
  protected:
   void Start(HttpServerOptions options = {}) {
     options.address = {"127.0.0.1", 0};
-    auto server = HttpServer::Start(options, [](std::string_view path) {
+    HttpHandlers handlers;
+    handlers.pages = [](std::string_view path) {
       return HttpReply{.status = path == "/here" ? 200 : 404, .body = "path " + std::string(path)};
-    });
+    };
+    handlers.live = [](std::string_view target) { return LiveAnswer(std::string(target)); };
+    auto server = HttpServer::Start(options, std::move(handlers));
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = std::move(*server);
+  }
+  /// "/live/N": N pieces; "/live/broken": one and then an error; else the target at once.
+  static HttpStream LiveAnswer(const std::string& target) {
+    if (target == "/live/broken") {
+      return {{.body = "begun"}, [] { return StatusOr<std::string>(Aborted("no more")); }};
+    }
+    const int pieces = std::atoi(target.c_str() + kLivePath.size());
+    if (pieces == 0) return {{.status = 403, .body = target}, nullptr};
+    return {{}, [pieces, at = 0]() mutable -> StatusOr<std::string> {
+              return at++ < pieces ? fmt::format("piece {};", at) : "";
+            }};
   }
   [[nodiscard]] std::string Ask(std::string_view request) const {
     const Connection connection(server_->address().port);
@@ -130,7 +146,7 @@ TEST_F(HttpServerTest, RefusesWhatIsNoHttp) {
 }
 
 TEST_F(HttpServerTest, BoundsWhatItReads) {
-  Start();
+  Start({.max_header_bytes = 8192});
   EXPECT_THAT(Ask("GET /here HTTP/1.1\r\nX: " + std::string(10'000, 'a') + "\r\n\r\n"),
               HasSubstr(" 431 "));
   EXPECT_THAT(Ask("GET /" + std::string(100'000, 'a')), HasSubstr(" 431 "));
@@ -148,7 +164,31 @@ TEST_F(HttpServerTest, ClosesSlowClients) {
   EXPECT_EQ(connection.ReadAll(), "") << "closed although the client still waits";
 }
 
-TEST_F(HttpServerTest, ClosesConnectionsBeyondTheBound) {
+TEST_F(HttpServerTest, StreamsPieceByPiece) {
+  Start();
+  const Connection connection(server_->address().port);
+  for (int i = 0; i < 2; ++i) {
+    connection.Send("GET /live/3?x HTTP/1.1\r\nHost: a\r\n\r\n");
+    const std::string answer = connection.ReadTo("\r\n0\r\n\r\n");
+    EXPECT_THAT(answer, HasSubstr("Transfer-Encoding: chunked\r\n"));
+    EXPECT_THAT(answer, EndsWith("\r\n\r\n8\r\npiece 1;\r\n8\r\npiece 2;\r\n8\r\npiece "
+                                 "3;\r\n0\r\n\r\n"));
+  }
+  connection.Send("HEAD /live/3 HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_THAT(connection.ReadTo("\r\n\r\n"), HasSubstr(" 200 OK"));
+  EXPECT_THAT(Ask("GET /live/?a=b HTTP/1.1\r\n\r\n"), EndsWith("\r\n\r\n/live/?a=b"));
+  EXPECT_THAT(Ask("GET /live/ HTTP/1.1\r\n\r\n"), HasSubstr(" 403 "));
+  EXPECT_THAT(Ask("POST /live/3 HTTP/1.1\r\nContent-Length: 0\r\n\r\n"), HasSubstr(" 405 "));
+}
+
+TEST_F(HttpServerTest, AnErrorBreaksAStreamOff) {
+  Start();
+  const std::string answer = Ask("GET /live/broken HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_THAT(answer, HasSubstr("5\r\nbegun\r\n"));
+  EXPECT_THAT(answer, Not(HasSubstr("\r\n0\r\n")));
+}
+
+TEST_F(HttpServerTest, WhoWaitsLongestGivesWayBeyondTheBound) {
   Start({.max_connections = 2});
   const Connection first(server_->address().port);
   const Connection second(server_->address().port);
@@ -157,7 +197,11 @@ TEST_F(HttpServerTest, ClosesConnectionsBeyondTheBound) {
     EXPECT_THAT(connection->ReadTo("path /here"), HasSubstr("200 OK"));
   }
   const Connection third(server_->address().port);
-  EXPECT_EQ(third.ReadAll(), "");
+  third.Send("GET /here HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(third.ReadTo("path /here"), HasSubstr("200 OK"));
+  EXPECT_EQ(first.ReadAll(), "");
+  second.Send("GET /here HTTP/1.1\r\n\r\n");
+  EXPECT_THAT(second.ReadTo("path /here"), HasSubstr("200 OK"));
 }
 
 TEST_F(HttpServerTest, StopsWithConnectionsOpen) {
@@ -174,7 +218,7 @@ TEST_F(HttpServerTest, APortInUseIsAnError) {
   HttpServerOptions options;
   options.address = server_->address();
   const Status status =
-      HttpServer::Start(options, [](std::string_view) { return HttpReply(); }).status();
+      HttpServer::Start(options, {.pages = [](std::string_view) { return HttpReply(); }}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(Message(status)),
               HasSubstr(Format(options.address) + " is in use by another process"));

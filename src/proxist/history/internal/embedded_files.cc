@@ -1,4 +1,5 @@
-// What the embedded server is told: loopback only, one user with all rights, bounded memory.
+// What the embedded server is told: loopback only, a user with all rights and one who reads,
+// bounded memory.
 #include "proxist/history/internal/embedded_files.h"
 
 #include <cerrno>
@@ -85,40 +86,42 @@ StatusOr<EmbeddedFiles> PrepareDirectory(const std::string& directory) {
   files.config = root / "config.xml";
   files.users = root / "users.xml";
   files.password = root / "password";
+  files.sql_password = root / "sql-password";
   files.data = root / "data";
   files.log = root / "clickhouse.log";
   files.output = root / "launcher.log";
   return files;
 }
 
-StatusOr<std::string> LoadOrMakePassword(const EmbeddedFiles& files) {
+StatusOr<std::string> LoadOrMakePassword(const std::string& path) {
   char text[2 * kPasswordBytes + 1] = {};
-  const int fd = ::open(files.password.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd >= 0) {
     const ssize_t got = ::read(fd, text, sizeof text);
     ::close(fd);
-    if (got < 0) return FileError("read", files.password);
+    if (got < 0) return FileError("read", path);
     const std::string_view found(text, static_cast<size_t>(got));
     if (found.size() != 2 * kPasswordBytes ||
         found.find_first_not_of("0123456789abcdef") != std::string_view::npos) {
       return DataLoss("{} is not the password that Proxist stored; remove it to get a new one",
-                      files.password);
+                      path);
     }
     return std::string(found);
   }
-  if (errno != ENOENT) return FileError("open", files.password);
+  if (errno != ENOENT) return FileError("open", path);
   unsigned char random[kPasswordBytes];
   if (::getrandom(random, sizeof random, 0) != sizeof random) {
     return Unavailable("no random bytes: {}", std::strerror(errno));
   }
   std::string password;
   for (const unsigned char byte : random) password += fmt::format("{:02x}", byte);
-  PX_RETURN_IF_ERROR(WritePrivate(files.password, password));
+  PX_RETURN_IF_ERROR(WritePrivate(path, password));
   return password;
 }
 
 Status WriteConfiguration(const EmbeddedFiles& files, uint16_t http_port,
-                          const std::string& password, uint64_t max_memory_bytes) {
+                          const std::string& password, const std::string& sql_password,
+                          uint64_t max_memory_bytes) {
   const std::string config = fmt::format(
       "<clickhouse>\n"
       "  <logger><level>warning</level><log>{log}</log><size>10M</size><count>2</count></logger>\n"
@@ -141,7 +144,12 @@ Status WriteConfiguration(const EmbeddedFiles& files, uint16_t http_port,
   // but open the listener.
   const std::string users = fmt::format(
       "<clickhouse>\n"
-      "  <profiles><default/></profiles>\n"
+      "  <profiles>\n"
+      "    <default/>\n"
+      "    <reader>\n"
+      "      <readonly>2</readonly><max_memory_usage>{query_memory}</max_memory_usage>\n"
+      "    </reader>\n"
+      "  </profiles>\n"
       "  <quotas><default/></quotas>\n"
       "  <users>\n"
       "    <default>\n"
@@ -153,9 +161,16 @@ Status WriteConfiguration(const EmbeddedFiles& files, uint16_t http_port,
       "      <password>{password}</password><networks><ip>127.0.0.1</ip></networks>\n"
       "      <profile>default</profile><quota>default</quota>\n"
       "    </{user}>\n"
+      "    <{reader}>\n"
+      "      <password>{sql_password}</password><networks><ip>127.0.0.1</ip></networks>\n"
+      "      <profile>reader</profile><quota>default</quota>\n"
+      "      <grants><query>GRANT SELECT, SHOW ON *.*</query></grants>\n"
+      "    </{reader}>\n"
       "  </users>\n"
       "</clickhouse>\n",
-      fmt::arg("user", kEmbeddedUser), fmt::arg("password", password));
+      fmt::arg("user", kEmbeddedUser), fmt::arg("password", password),
+      fmt::arg("reader", kEmbeddedReader), fmt::arg("sql_password", sql_password),
+      fmt::arg("query_memory", max_memory_bytes / 2));
   PX_RETURN_IF_ERROR(WritePrivate(files.config, config));
   return WritePrivate(files.users, users);
 }

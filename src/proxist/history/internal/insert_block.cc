@@ -1,11 +1,15 @@
 // Each column is read in the order of arrival and scattered to its sorted places.
 #include "proxist/history/insert_block.h"
 
+#include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <string_view>
+#include <utility>
 
 #include "proxist/base/check.h"
 #include "proxist/history/internal/native_writer.h"
+#include "proxist/history/internal/row_block.h"
 #include "proxist/history/internal/row_selection.h"
 #include "proxist/history/internal/sql.h"
 
@@ -17,17 +21,18 @@ using column::TypeKind;
 
 class BlockEncoder {
  public:
-  BlockEncoder(const column::TableSchema& schema, std::span<const SelectedRows> parts, size_t total,
-               std::vector<std::byte>* out)
+  /// `places` has the place of every row, in the parts' order.
+  BlockEncoder(const column::TableSchema& schema, std::span<const SelectedRows> parts,
+               std::vector<uint32_t> places, std::vector<std::byte>* out)
       : schema_(schema),
         parts_(parts),
-        total_(total),
-        places_(SortedPlaces(schema_, parts)),
+        total_(places.size()),
+        places_(std::move(places)),
         writer_(out) {}
 
-  void Encode() {
+  void Encode(BlockColumns wanted) {
     const std::vector<HistoryColumn> columns = HistoryColumns(schema_);
-    writer_.BeginBlock(columns.size(), total_);
+    writer_.BeginBlock(CountColumns(schema_, wanted), total_);
     size_t at = 0;
     const auto begin = [&] {
       writer_.BeginColumn(columns[at].name, columns[at].clickhouse_type);
@@ -45,9 +50,14 @@ class BlockEncoder {
       return seq.values.empty() ? part.LsnOf(row) : seq.At<uint64_t>(row);
     });
     for (size_t index = 0; index < schema_.columns.size(); ++index) {
+      if (wanted == BlockColumns::kKeys && !IsSeries(index)) {
+        ++at;
+        continue;
+      }
       begin();
       EncodeDeclared(index);
     }
+    if (wanted != BlockColumns::kAll) return;
     begin();
     EncodeFixed<uint64_t>([](const SelectedRows& part, uint32_t row) { return part.LsnOf(row); });
     begin();
@@ -61,6 +71,17 @@ class BlockEncoder {
   }
 
  private:
+  static size_t CountColumns(const column::TableSchema& schema, BlockColumns wanted) {
+    constexpr size_t kKeyColumns = 3;
+    constexpr size_t kSystemColumns = 3;
+    if (wanted == BlockColumns::kKeys) return kKeyColumns + schema.series.size();
+    return kKeyColumns + schema.columns.size() +
+           (wanted == BlockColumns::kAll ? kSystemColumns : 0);
+  }
+  [[nodiscard]] bool IsSeries(size_t index) const {
+    return std::find(schema_.series.begin(), schema_.series.end(), index) != schema_.series.end();
+  }
+
   /// `value(part, row)` of every row, at its sorted place.
   template <typename T, typename Value>
   void EncodeFixed(Value value) {
@@ -164,7 +185,7 @@ class BlockEncoder {
   const column::TableSchema& schema_;
   std::span<const SelectedRows> parts_;
   size_t total_;
-  std::vector<uint32_t> places_;
+  const std::vector<uint32_t> places_;
   NativeWriter writer_;
 };
 
@@ -190,8 +211,15 @@ std::vector<std::byte> EncodeSelectedRows(const column::TableSchema& schema,
   }
   constexpr size_t kHeaderBytes = 1 << 16;
   out.reserve(total * row_bytes + kHeaderBytes);
-  BlockEncoder(schema, parts, total, &out).Encode();
+  BlockEncoder(schema, parts, SortedPlaces(schema, parts), &out).Encode(BlockColumns::kAll);
   return out;
+}
+
+void EncodeBlock(const column::TableSchema& schema, std::span<const SelectedRows> parts,
+                 BlockColumns wanted, std::vector<std::byte>* out) {
+  std::vector<uint32_t> places(parts.empty() ? 0 : parts.back().base + parts.back().rows.size());
+  std::iota(places.begin(), places.end(), 0);
+  BlockEncoder(schema, parts, std::move(places), out).Encode(wanted);
 }
 
 }  // namespace proxist::history

@@ -39,6 +39,14 @@ Status SetMillis(std::string_view text, DaemonOptions* options) {
   return OkStatus();
 }
 
+/// A setter for a span given in seconds.
+template <auto kMember, uint64_t kLeast, uint64_t kMost>
+Status SetSeconds(std::string_view text, DaemonOptions* options) {
+  PX_ASSIGN_OR_RETURN(const uint64_t value, ParseCount(text, kLeast, kMost));
+  kMember(options) = Duration::Seconds(static_cast<int64_t>(value));
+  return OkStatus();
+}
+
 template <auto kMember>
 Status SetText(std::string_view text, DaemonOptions* options) {
   kMember(options) = text;
@@ -85,7 +93,7 @@ constexpr OptionRow kOptions[] = {
     {"grpc", "HOST:PORT", "127.0.0.1:7401", "Where gRPC listens. Port 0 picks a free one.",
      &SetAddress<PX_FIELD(grpc.address)>},
     {"http", "HOST:PORT", "127.0.0.1:7402",
-     "Where /status, /health and /metrics are answered. Port 0 picks a free one.",
+     "Where /status, /health, /metrics and SQL are answered. Port 0 picks a free one.",
      &SetAddress<PX_FIELD(http.address)>},
     {"insecure", "", "false",
      "Allow addresses that are not loopback, although nobody is asked who they are.",
@@ -117,11 +125,7 @@ constexpr OptionRow kOptions[] = {
      &SetCount<PX_FIELD(node.snapshot_log_bytes), 1, 1u << 20, kMiB>},
     {"snapshot-interval-s", "S", "300",
      "A shard's next snapshot also starts when the last one is so old and there are newer rows.",
-     [](std::string_view text, DaemonOptions* options) {
-       PX_ASSIGN_OR_RETURN(const uint64_t seconds, ParseCount(text, 1, 1u << 20));
-       options->node.snapshot_interval = Duration::Seconds(static_cast<int64_t>(seconds));
-       return OkStatus();
-     }},
+     &SetSeconds<PX_FIELD(node.snapshot_interval), 1, 1u << 20>},
     {"max-backlog-mb", "MIB", "4096",
      "Memory of rows that are published and not yet persisted; from three quarters of it on "
      "senders "
@@ -184,8 +188,38 @@ constexpr OptionRow kOptions[] = {
      &SetCount<PX_FIELD(node.cold_cache_bytes), 0, 1u << 20, kMiB>},
     {"slow-query-ms", "MS", "1000", "Queries at least this long are logged; 0 logs none.",
      &SetMillis<PX_FIELD(grpc.slow_query), 0, 86'400'000>},
-    {"http-max-connections", "N", "64", "Open HTTP connections; a further one is closed at once.",
+    {"http-max-connections", "N", "512",
+     "Open HTTP connections; a further one takes the place of one that waits for a request, or is "
+     "closed at once.",
      &SetCount<PX_FIELD(http.max_connections), 1, 65536>},
+    {"public-http", "URL", "",
+     "Where ClickHouse reaches this server's `http` address for live views: `http://host:port`. "
+     "Without it: the address itself, if ClickHouse runs on this machine or the address is no "
+     "loopback one.",
+     &SetText<PX_FIELD(public_http)>},
+    {"live-views", "BOOL", "true",
+     "Keep a view of each table in ClickHouse that has the rows of this moment.",
+     &SetFlag<PX_FIELD(node.live_views)>},
+    {"live-max-queries", "N", "4096",
+     "SQL queries over live views whose rows are pinned; the oldest at rest gives way to a further "
+     "one, else that is refused.",
+     &SetCount<PX_FIELD(node.live.max_queries), 1, 1u << 20>},
+    {"live-pinned-mb", "MIB", "1024",
+     "Memory of the rows that they pin; beyond it as for `live-max-queries`.",
+     &SetCount<PX_FIELD(node.live.max_bytes), 1, 1u << 20, kMiB>},
+    {"live-pin-s", "S", "60",
+     "Time since a query's last request for rows, after which they are let go.",
+     &SetSeconds<PX_FIELD(node.live.keep), 1, 86'400>},
+    {"sql-user", "USER[:PASSWORD]", "",
+     "ClickHouse's user that SQL runs under, where `history` is a URL. Without it: the URL's own. "
+     "It should be able to read, and nothing else.",
+     &SetText<PX_FIELD(node.sql_user)>},
+    {"sql-max-queries", "N", "32", "SQL queries that run at once; a further one is refused (503).",
+     &SetCount<PX_FIELD(sql.max_queries), 1, 65535>},
+    {"sql-timeout-s", "S", "300", "Time of a SQL query; a client may ask for less.",
+     &SetSeconds<PX_FIELD(sql.timeout), 1, 86'400>},
+    {"sql-max-body-mb", "MIB", "64", "Body of a SQL request.",
+     &SetCount<PX_FIELD(sql.max_body_bytes), 1, 1u << 14, kMiB>},
     {"log-level", "LEVEL", "info", "debug, info, warning or error; the log goes to stderr.",
      [](std::string_view text, DaemonOptions* options) {
        PX_ASSIGN_OR_RETURN(options->log_level, observe::ParseLogLevel(text));

@@ -113,6 +113,26 @@ Json MemoryJson(const MemoryState& memory) {
           {"last_error", memory.pressure.last_error}};
 }
 
+Json LiveJson(const NodeState& state) {
+  return {{"views", state.live.views.views},
+          {"endpoint", state.live.views.endpoint},
+          {"why_none", state.live.views.why_none},
+          {"last_error", state.live.views.last_error},
+          {"queries_pinned", state.live.seams.queries},
+          {"bytes_pinned", state.live.seams.bytes},
+          {"seams", state.live.seams.fixed},
+          {"refused", state.live.seams.refused},
+          {"overtaken", state.live.seams.overtaken}};
+}
+
+Json HttpJson(const HttpStats& http) {
+  return {{"connections", http.connections},
+          {"sql_running", http.sql_running},
+          {"sql_queries", http.sql_queries},
+          {"sql_refused", http.sql_refused},
+          {"sql_cancelled", http.sql_cancelled}};
+}
+
 /// Error texts may quote bytes that are no UTF-8; those become U+FFFD.
 std::string Dump(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -135,7 +155,9 @@ std::string StatusJson(const NodeState& state) {
                {"memory", MemoryJson(state.memory)},
                {"tables", std::move(tables)},
                {"shards", std::move(shards)},
-               {"history", HistoryJson(state.history)}});
+               {"history", HistoryJson(state.history)},
+               {"live_views", LiveJson(state)},
+               {"http", HttpJson(state.http)}});
 }
 
 std::string HealthJson(const NodeState& state) {

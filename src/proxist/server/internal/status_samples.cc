@@ -178,6 +178,33 @@ void AddHistory(const HistoryState& history, Samples* out) {
            static_cast<double>(history.cache.bytes));
 }
 
+void AddSql(const LiveState& live, const HttpStats& http, Samples* out) {
+  const auto gauge = [&](const char* name, const char* help, double value) {
+    out->Add(name, help, Kind::kGauge, {}, value);
+  };
+  const auto counter = [&](const char* name, const char* help, uint64_t value) {
+    out->Add(name, help, Kind::kCounter, {}, static_cast<double>(value));
+  };
+  gauge("proxist_live_views", "Live views in ClickHouse that are as they should be.",
+        static_cast<double>(live.views.views));
+  gauge("proxist_live_queries_pinned", "SQL queries whose rows above the seam are kept.",
+        static_cast<double>(live.seams.queries));
+  gauge("proxist_live_pinned_bytes", "Memory of these rows.",
+        static_cast<double>(live.seams.bytes));
+  counter("proxist_live_seams_total", "Seams fixed for SQL queries.", live.seams.fixed);
+  counter("proxist_live_refused_total", "SQL queries refused at a bound of pins.",
+          live.seams.refused);
+  counter("proxist_live_overtaken_total", "SQL queries that a correction overtook.",
+          live.seams.overtaken);
+  gauge("proxist_http_connections", "Open HTTP connections.",
+        static_cast<double>(http.connections));
+  gauge("proxist_sql_running", "SQL queries under way.", static_cast<double>(http.sql_running));
+  counter("proxist_sql_queries_total", "SQL queries forwarded.", http.sql_queries);
+  counter("proxist_sql_refused_total", "SQL queries refused at --sql-max-queries.",
+          http.sql_refused);
+  counter("proxist_sql_cancelled_total", "SQL queries whose client went away.", http.sql_cancelled);
+}
+
 }  // namespace
 
 std::vector<Sample> StatusSamples(const NodeState& state) {
@@ -213,6 +240,7 @@ std::vector<Sample> StatusSamples(const NodeState& state) {
             labels(table), static_cast<double>(table.persisted_through.ns()) * 1e-9);
   }
   AddHistory(state.history, &out);
+  AddSql(state.live, state.http, &out);
   return out.Take();
 }
 

@@ -27,6 +27,9 @@ void Raise(std::map<TableId, Timestamp>* times, TableId table, Timestamp ts) {
 
 void Backlog::Add(column::Batch batch, Lsn first, Timestamp published,
                   std::vector<Day> rewritten_days) {
+  if (!rewritten_days.empty()) {
+    rewritten_[batch.schema->id].insert(rewritten_days.begin(), rewritten_days.end());
+  }
   Entry entry;
   entry.first = first;
   entry.last = Lsn(first.value() + batch.rows - 1);
@@ -40,12 +43,14 @@ void Backlog::Add(column::Batch batch, Lsn first, Timestamp published,
   entries_.push_back(std::move(entry));
 }
 
-std::vector<const Backlog::Entry*> Backlog::Take(uint64_t max_rows, Lsn durable) {
+std::vector<const Backlog::Entry*> Backlog::Take(uint64_t max_rows, Lsn durable,
+                                                 Lsn rewrites_through) {
   std::vector<const Entry*> taken;
   uint64_t rows = 0;
   while (taken_ < entries_.size()) {
     const Entry& entry = entries_[taken_];
     if (entry.last > durable) break;
+    if (!entry.rewritten_days.empty() && entry.last > rewrites_through) break;
     if (!taken.empty() && rows + entry.batch.rows > max_rows) break;
     rows += entry.batch.rows;
     taken.push_back(&entry);
@@ -61,6 +66,28 @@ std::vector<const Backlog::Entry*> Backlog::Find(Lsn first, Lsn last) const {
     if (entry.last >= first) found.push_back(&entry);
   }
   return found;
+}
+
+history::SourceBatch Backlog::Entry::Source(ShardId shard) const {
+  history::SourceBatch source;
+  source.shard = shard;
+  source.batch = batch;
+  source.first = first;
+  return source;
+}
+
+std::vector<std::shared_ptr<const history::SourceBatch>> Backlog::PinAbove(Lsn lsn, ShardId shard) {
+  const auto from = std::partition_point(entries_.begin(), entries_.end(),
+                                         [&](const Entry& entry) { return entry.last <= lsn; });
+  std::vector<std::shared_ptr<const history::SourceBatch>> pins;
+  pins.reserve(static_cast<size_t>(entries_.end() - from));
+  for (auto entry = from; entry != entries_.end(); ++entry) {
+    if (entry->pin == nullptr) {
+      entry->pin = std::make_shared<const history::SourceBatch>(entry->Source(shard));
+    }
+    pins.push_back(entry->pin);
+  }
+  return pins;
 }
 
 void Backlog::AddPersisted(const column::Batch& batch) {
@@ -99,6 +126,8 @@ void Backlog::Drop(Lsn lsn) {
 }
 
 void Backlog::DropOthers(Lsn lsn, const std::set<TableId>& held) {
+  others_dropped_ = lsn;
+  held_ = held;
   std::deque<Entry> kept;
   size_t taken = 0;
   for (size_t i = 0; i < entries_.size(); ++i) {

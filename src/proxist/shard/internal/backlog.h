@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <set>
 #include <vector>
 
@@ -26,6 +27,8 @@ class Backlog {
     Timestamp min_ts;  // of the batch's rows
     Timestamp max_ts;
     uint64_t bytes = 0;
+    std::shared_ptr<const history::SourceBatch> pin;  // made for the first reader that pins it
+    [[nodiscard]] history::SourceBatch Source(ShardId shard) const;
   };
 
   void Add(column::Batch batch, Lsn first, Timestamp published, std::vector<Day> rewritten_days);
@@ -37,14 +40,22 @@ class Backlog {
   /// Per table, the greatest ts persisted.
   [[nodiscard]] const std::map<TableId, Timestamp>& greatest_persisted() const { return greatest_; }
   /// The entries not taken yet whose rows all lie at or below `durable`, up to about `max_rows`
-  /// rows and at least one; they count as taken.
-  std::vector<const Entry*> Take(uint64_t max_rows, Lsn durable);
+  /// rows and at least one; they count as taken. Stops at one that rewrites keys and has rows above
+  /// `rewrites_through`.
+  std::vector<const Entry*> Take(uint64_t max_rows, Lsn durable, Lsn rewrites_through = Lsn::Max());
   [[nodiscard]] std::vector<const Entry*> Find(Lsn first, Lsn last) const;
   /// Entries with last <= lsn count as taken.
   void MarkTaken(Lsn lsn);
   /// Drops the entries with last <= lsn of tables that are not `held`: history has them, though the
   /// persisted LSN lies below them.
   void DropOthers(Lsn lsn, const std::set<TableId>& held);
+  /// What DropOthers was last told.
+  [[nodiscard]] Lsn others_dropped() const { return others_dropped_; }
+  [[nodiscard]] const std::set<TableId>& held() const { return held_; }
+  /// The batches with rows above `lsn`, oldest first, to be kept beyond Drop.
+  std::vector<std::shared_ptr<const history::SourceBatch>> PinAbove(Lsn lsn, ShardId shard);
+  /// Metadata knows that `day` may hold several versions of a key.
+  void NoteRewritten(TableId table, Day day) { rewritten_[table].insert(day); }
   /// Drops entries with last <= lsn; raises what each of their tables is persisted through.
   void Drop(Lsn lsn);
 
@@ -54,6 +65,8 @@ class Backlog {
   /// Per table, the running maximum of (least ts of an unpersisted row) - 1 ns; with nothing
   /// unpersisted, of the greatest ts persisted.
   [[nodiscard]] const std::map<TableId, Timestamp>& persisted_through() const { return through_; }
+  /// Days noted, and those that any batch ever added may have rewritten keys in.
+  [[nodiscard]] const std::map<TableId, std::set<Day>>& rewritten() const { return rewritten_; }
 
  private:
   void Forget(const Entry& entry);
@@ -65,6 +78,9 @@ class Backlog {
   uint64_t bytes_ = 0;
   std::map<TableId, Timestamp> greatest_;  // ts persisted
   std::map<TableId, Timestamp> through_;
+  std::map<TableId, std::set<Day>> rewritten_;
+  Lsn others_dropped_;
+  std::set<TableId> held_;
 };
 
 }  // namespace proxist::shard::internal

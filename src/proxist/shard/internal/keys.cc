@@ -54,6 +54,13 @@ std::string DirtyKey(TableId table, Day day) {
   return fmt::format("dirty/{}/{}", table.value(), day.value());
 }
 
+StatusOr<std::pair<TableId, Day>> ParseDirtyKey(std::string_view key) {
+  PX_ASSIGN_OR_RETURN(const uint64_t table, NumberAfter(key, kDirtyPrefix));
+  PX_ASSIGN_OR_RETURN(const uint64_t day,
+                      NumberAfter(key, fmt::format("{}{}/", kDirtyPrefix, table)));
+  return std::pair(TableId(static_cast<uint32_t>(table)), Day(static_cast<int32_t>(day)));
+}
+
 StatusOr<uint64_t> NumberAfter(std::string_view key, std::string_view prefix) {
   uint64_t number = 0;
   if (key.starts_with(prefix)) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "proxist/base/ids.h"
@@ -32,6 +33,8 @@ std::string RoundKey(uint64_t number);
 /// What a held table still has to send.
 inline constexpr std::string_view kHeldPrefix = "flush/held/";
 std::string HeldKey(TableId table);
+inline constexpr std::string_view kDirtyPrefix = "dirty/";
+StatusOr<std::pair<TableId, Day>> ParseDirtyKey(std::string_view key);
 
 /// The number at the end of "prefix/<number>/..." after `prefix`, or DATA_LOSS.
 StatusOr<uint64_t> NumberAfter(std::string_view key, std::string_view prefix);
