@@ -20,10 +20,6 @@ constexpr Duration kNoSyncDue = Duration::Hours(1);
 // Groups of fewer rows are scattered before their write: that takes less than waking a thread.
 constexpr uint64_t kRowsBeside = 256;
 
-history::SourceBatch SourceOf(ShardId shard, const internal::Backlog::Entry& entry) {
-  return {shard, entry.batch, entry.first};
-}
-
 }  // namespace
 
 void Shard::Impl::Apply(const column::Batch& batch, Lsn first, Timestamp now,
@@ -318,7 +314,7 @@ FlushTake Shard::TakeForFlush(uint64_t max_rows) {
       MutexLock lock(&self.mutex);
       self.rewrite_taken[table] = entry->last;
     }
-    take.batches.push_back(SourceOf(self.options.id, *entry));
+    take.batches.push_back(entry->Source(self.options.id));
   }
   take.rewritten_days.assign(rewritten.begin(), rewritten.end());
   take.series = self.registry.TakeNew(self.store);
@@ -334,7 +330,7 @@ LiveCut Shard::FixLiveCut(Duration hold) {
 std::vector<history::SourceBatch> Shard::Find(Lsn first, Lsn last) const {
   std::vector<history::SourceBatch> found;
   for (const auto* entry : impl_->backlog.Find(first, last)) {
-    found.push_back(SourceOf(impl_->options.id, *entry));
+    found.push_back(entry->Source(impl_->options.id));
   }
   return found;
 }

@@ -21,9 +21,7 @@ constexpr uint64_t kShortRows = 1024;
 constexpr uint64_t kShortMemoryBytes = 256 << 10;
 
 bool IsShort(const query::Selection& selection) {
-  // What an inner query takes is not known.
-  return selection.query == nullptr && !selection.symbols.empty() &&
-         selection.symbols.size() <= kMaxShortSymbols;
+  return !selection.symbols.empty() && selection.symbols.size() <= kMaxShortSymbols;
 }
 
 bool IsShort(const query::Plan& plan) {

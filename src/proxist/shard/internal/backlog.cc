@@ -68,6 +68,14 @@ std::vector<const Backlog::Entry*> Backlog::Find(Lsn first, Lsn last) const {
   return found;
 }
 
+history::SourceBatch Backlog::Entry::Source(ShardId shard) const {
+  history::SourceBatch source;
+  source.shard = shard;
+  source.batch = batch;
+  source.first = first;
+  return source;
+}
+
 std::vector<std::shared_ptr<const history::SourceBatch>> Backlog::PinAbove(Lsn lsn, ShardId shard) {
   const auto from = std::partition_point(entries_.begin(), entries_.end(),
                                          [&](const Entry& entry) { return entry.last <= lsn; });
@@ -75,11 +83,7 @@ std::vector<std::shared_ptr<const history::SourceBatch>> Backlog::PinAbove(Lsn l
   pins.reserve(static_cast<size_t>(entries_.end() - from));
   for (auto entry = from; entry != entries_.end(); ++entry) {
     if (entry->pin == nullptr) {
-      history::SourceBatch source;
-      source.shard = shard;
-      source.batch = entry->batch;
-      source.first = entry->first;
-      entry->pin = std::make_shared<const history::SourceBatch>(std::move(source));
+      entry->pin = std::make_shared<const history::SourceBatch>(entry->Source(shard));
     }
     pins.push_back(entry->pin);
   }

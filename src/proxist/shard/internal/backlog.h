@@ -28,6 +28,7 @@ class Backlog {
     Timestamp max_ts;
     uint64_t bytes = 0;
     std::shared_ptr<const history::SourceBatch> pin;  // made for the first reader that pins it
+    [[nodiscard]] history::SourceBatch Source(ShardId shard) const;
   };
 
   void Add(column::Batch batch, Lsn first, Timestamp published, std::vector<Day> rewritten_days);
