@@ -20,16 +20,13 @@ bool Simulation::ErrorIsFair(const Status& status) const {
 
 void Simulation::Ask() {
   if (asking_ || node_ == nullptr) return;
-  query::Where where;
-  query::Where right_where;
-  const query::Plan plan = plans_->MakePlan(&where, &right_where);
-  const std::string description = fmt::format("{} where '{}' right where '{}'",
-                                              plans_->description(), where.text, right_where.text);
+  query::RowTests tests;
+  const query::Plan plan = plans_->MakePlan(&tests);
+  const std::string description = plans_->description();
   asked_ = &plan;
-  asked_where_ = &where;
-  asked_right_ = &right_where;
+  asked_tests_ = &tests;
   asking_ = true;
-  fair_answers_ = {query::FormatAnswer(ledger_.model().Run(plan, where.test, right_where.test))};
+  fair_answers_ = {query::FormatAnswer(ledger_.model().Run(plan, tests))};
   query::QueryOptions options;
   if (random_.Chance(50)) options.batch_rows = 1 + random_.Below(3);
   query::Answer answer;
@@ -77,8 +74,7 @@ void Simulation::OnHistoryCall() {
   switch (random_.Below(4)) {
     case 0:
       Commit(box);
-      fair_answers_.push_back(query::FormatAnswer(
-          ledger_.model().Run(*asked_, asked_where_->test, asked_right_->test)));
+      fair_answers_.push_back(query::FormatAnswer(ledger_.model().Run(*asked_, *asked_tests_)));
       break;
     case 1:
       Flush();

@@ -153,8 +153,7 @@ class Simulation {
   bool flushing_ = false;
   bool shard_busy_ = false;             // its thread is in a call
   const query::Plan* asked_ = nullptr;  // the query that runs
-  const query::Where* asked_where_ = nullptr;
-  const query::Where* asked_right_ = nullptr;
+  const query::RowTests* asked_tests_ = nullptr;
   std::vector<std::string> fair_answers_;  // of it
 };
 

@@ -5,6 +5,7 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include "proxist/query/engine.h"
 #include "proxist/v1/proxist.pb.h"
 
 namespace proxist::api {

@@ -179,8 +179,8 @@ TEST_F(FlusherTest, ADayThatWasTakenBeforeTheTableDriftedIsNotSentAgain) {
   ASSERT_TRUE(Send("", 0, Rows(10, kStartNs + 500, 21)).status.ok());
   EXPECT_EQ(*flusher_->Round(1000), 0u);
   flusher_->RetryHeld();
-  uint64_t rows = 0;
-  while (const uint64_t sent = *flusher_->Round(1000)) rows += sent;
+  while (*flusher_->Round(1000) > 0) {
+  }
   ExpectHistoryIs(30);
   EXPECT_EQ(shard_->Stats().persisted, Lsn(30));
 }

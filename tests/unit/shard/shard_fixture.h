@@ -108,7 +108,7 @@ class RecordingHistory final : public history::History {
   StatusOr<history::ReadResult> Read(const history::ReadRequest&) override {
     return Unimplemented("not needed");
   }
-  StatusOr<std::vector<Day>> Days(const column::TableSchema&) override {
+  StatusOr<std::vector<Day>> Days(const column::TableSchema&, const history::ReadBounds&) override {
     return std::vector<Day>{};
   }
   StatusOr<std::string> Incarnation(std::string_view fresh) override { return std::string(fresh); }
