@@ -269,8 +269,10 @@ TEST(BuildPlan, NamesTheFlagThatIsWrong) {
   EXPECT_THAT(error({.op = "last-by", .at = "noon"}), HasSubstr("--at: "));
   EXPECT_THAT(error({.op = "range", .from = "1x"}), HasSubstr("--from: "));
   EXPECT_THAT(error({.op = "range", .symbols = "A,,B"}), HasSubstr("--symbols: "));
-  EXPECT_THAT(error({.op = "asof", .direction = "sideways"}), HasSubstr("--direction: 'sideways'"));
-  EXPECT_THAT(error({.op = "asof", .tolerance = "-5s"}), HasSubstr("--tolerance: "));
+  EXPECT_THAT(error({.op = "asof", .right = "quotes", .direction = "sideways"}),
+              HasSubstr("--direction: 'sideways'"));
+  EXPECT_THAT(error({.op = "asof", .right = "quotes", .tolerance = "-5s"}),
+              HasSubstr("--tolerance: "));
   EXPECT_THAT(error({.op = "bars", .interval = "0s"}), HasSubstr("--interval: "));
   EXPECT_THAT(error({.op = "bars", .interval = "1m", .fill = "some"}), HasSubstr("--fill: "));
   for (const std::string window : {"rows", "0rows", "-1rows", "1.5rows", "x"}) {
