@@ -5,6 +5,8 @@ function(proxist_precompile target header)
   add_library(${target} OBJECT ${CMAKE_BINARY_DIR}/${target}.cc)
   file(GENERATE OUTPUT ${CMAKE_BINARY_DIR}/${target}.cc CONTENT "\n")
   target_link_libraries(${target} PRIVATE proxist_flags absl::status absl::statusor fmt::fmt ${ARGN})
+  # Compiled anew in each tree: what ccache keeps of one may hold generated code of another.
+  set_target_properties(${target} PROPERTIES CXX_COMPILER_LAUNCHER "")
   if(target MATCHES "_test$")
     set_target_properties(${target} PROPERTIES PROXIST_TEST_SOURCES ON)
   endif()
