@@ -27,23 +27,25 @@ class Cost(unittest.TestCase):
     """A test case for its clean-ups alone."""
 
     def runTest(self):
-        self.sql = SqlServer(self)
+        self.sql = SqlServer(self, tables=None)
         self.feed(self.options.seconds, corrections=self.options.corrections).wait()
+        self.sql.wait_for_views(2)
         self.sql.server.pxctl("flush", "--wait", "--timeout", "120s")
         rows = self.sql.numbers("SELECT count() FROM trades_history")[0]
         print(f"{rows} trades, nothing above the seam")
         self.measure()
-        running = self.feed(86400, corrections=self.options.corrections)
+        # On another day: the same keys again would be corrections.
+        running = self.feed(86400, corrections=self.options.corrections, start="2031-01-06T14:30:00Z")
         wait_for("more rows", lambda: self.sql.numbers("SELECT count() FROM trades_history")[0] > rows)
         print(f"while {self.options.rate} rows/s arrive (a fifth of them trades)")
         self.measure()
         running.kill()
         running.wait()
 
-    def feed(self, seconds, corrections):
+    def feed(self, seconds, corrections, start="2031-01-03T14:30:00Z"):
         feed = subprocess.Popen([str(BIN / "proxist-bench"), "feed", "--server", self.sql.server.grpc, "--rate",
                                  str(self.options.rate), "--seconds", str(seconds), "--symbols", "200", "--cancels", "0",
-                                 "--corrections", str(corrections)], stderr=subprocess.DEVNULL)
+                                 "--corrections", str(corrections), "--start", start], stderr=subprocess.DEVNULL)
         self.addCleanup(feed.wait)
         self.addCleanup(feed.kill)
         return feed

@@ -331,6 +331,8 @@ asio::awaitable<void> HttpServer::Impl::Accept() {
       co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
       continue;
     }
+    // An answer in pieces would wait 40 ms for the peer's delayed ack else.
+    socket.set_option(tcp::no_delay(true), error);
     if (connections >= options.max_connections) {
       if (waiting.empty()) continue;
       waiting.front()->socket().close(error);
