@@ -11,7 +11,7 @@ from live_views import SqlError, SqlServer
 from proxist_process import BIN, wait_for
 
 # Counts of each test: make soak asks for more.
-COUNTS = int(os.environ.get("PROXIST_SOAK_COUNTS", "120"))
+COUNTS = int(os.environ.get("PROXIST_SOAK_COUNTS", "30"))
 
 SWAPS = """\
 kind: Table

@@ -21,7 +21,9 @@ constexpr uint64_t kShortRows = 1024;
 constexpr uint64_t kShortMemoryBytes = 256 << 10;
 
 bool IsShort(const query::Selection& selection) {
-  return !selection.symbols.empty() && selection.symbols.size() <= kMaxShortSymbols;
+  // What an inner query takes is not known.
+  return selection.query == nullptr && !selection.symbols.empty() &&
+         selection.symbols.size() <= kMaxShortSymbols;
 }
 
 bool IsShort(const query::Plan& plan) {
