@@ -183,7 +183,7 @@ struct Connection::Impl {
                                            kIncarnationSql, timeout, kMaxIdBytes, nullptr);
     if (absl::IsNotFound(hex.status())) return std::string();
     PX_RETURN_IF_ERROR(hex.status());
-    return DecodeIncarnation(*hex);
+    return FromHex(*hex);
   }
 
   [[nodiscard]] Status TransportError(CURLcode code, const Response& response) const {

@@ -80,7 +80,7 @@ StatusOr<std::string> IncarnationOf(Connection* connection, Duration timeout) {
   const auto hex = connection->Query(kIncarnationSql, ReadOnly(), timeout);
   if (absl::IsNotFound(hex.status())) return std::string();
   PX_RETURN_IF_ERROR(hex.status());
-  return DecodeIncarnation(*hex);
+  return FromHex(*hex);
 }
 
 /// The columns that a read selects: those asked for, the series columns, those of conditions.
@@ -101,16 +101,6 @@ std::vector<size_t> DeclaredColumns(const ReadRequest& request, std::vector<size
 bool AsksForNothing(const ReadRequest& request) {
   return request.symbols.empty() || request.from > request.to || request.from > kMaxRowTimestamp ||
          request.to < kMinRowTimestamp;
-}
-
-std::string FromHex(std::string_view hex) {
-  std::string out;
-  for (size_t i = 0; i + 1 < hex.size(); i += 2) {
-    unsigned byte = 0;
-    std::from_chars(hex.data() + i, hex.data() + i + 2, byte, 16);
-    out += static_cast<char>(byte);
-  }
-  return out;
 }
 
 class ClickHouseHistory final : public History, public HistoryMonitor {
@@ -316,7 +306,7 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
     auto connection = pool_.Take();
     const auto hex = connection->Query(kIncarnationSql, ReadOnly(), kStatementTimeout);
     PX_RETURN_IF_ERROR(hex.status());
-    return DecodeIncarnation(*hex);
+    return FromHex(*hex);
   }
 
   StatusOr<HistoryLoad> LoadOf(size_t server) {

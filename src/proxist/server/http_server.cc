@@ -29,6 +29,7 @@
 #include <boost/beast/http/write.hpp>
 
 #include "proxist/observe/log.h"
+#include "proxist/server/internal/counted.h"
 #include "proxist/server/internal/sql_relay.h"
 #include "proxist/server/url_query.h"
 
@@ -70,18 +71,6 @@ int StatusOfReadError(const ErrorCode& error) {
   return 0;
 }
 
-/// Counts a connection for as long as its session lives.
-class Counted {
- public:
-  explicit Counted(std::atomic<size_t>* count) : count_(count) { ++*count_; }
-  ~Counted() { --*count_; }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-
- private:
-  std::atomic<size_t>* count_;
-};
-
 /// Keeps a connection in the list of those that wait for a request.
 class Waiting {
  public:
@@ -120,7 +109,7 @@ struct HttpServer::Impl {
   SqlRelay sql;
   asio::thread_pool pool;
   // These outlive the sessions in `context`; the server's thread alone writes.
-  std::atomic<size_t> connections = 0;
+  std::atomic<uint64_t> connections = 0;
   Waiting::List waiting;  // longest first
   asio::io_context context{1};
   tcp::acceptor acceptor{context};

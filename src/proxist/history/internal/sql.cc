@@ -183,7 +183,7 @@ std::string CountVersionsSql(const InsertIntent& intent) {
       TableName(*intent.schema), QuoteText(FormatDay(intent.day)), ranges);
 }
 
-std::string DecodeIncarnation(std::string_view hex) {
+std::string FromHex(std::string_view hex) {
   std::string out;
   for (size_t i = 0; i + 1 < hex.size(); i += 2) {
     unsigned byte = 0;

@@ -52,7 +52,8 @@ std::string CountVersionsSql(const InsertIntent& intent);
 inline constexpr std::string_view kIncarnationSql =
     "SELECT hex(`id`) FROM `proxist`.`incarnation` ORDER BY `created`, `id` LIMIT 1 FORMAT "
     "TabSeparated";
-std::string DecodeIncarnation(std::string_view hex);
+/// The bytes that ClickHouse's hex() shows.
+std::string FromHex(std::string_view hex);
 /// As rows of tenant, table, day and active parts; and of events: '', its name, 0, its count.
 std::string LoadSql();
 /// As RowBinary.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <utility>
 
 namespace proxist::query::internal {
 namespace {
@@ -36,8 +37,7 @@ class Writer {
         right_(right),
         pass_(right.times(), rule),
         columns_(columns),
-        output_(*output),
-        in_place_(output->WritesInPlace(left.table().cut().symbols)) {}
+        output_(*output) {}
 
   Status Write(std::span<const Piece> pieces) {
     PieceReader reader(pieces);
@@ -87,19 +87,13 @@ class Writer {
 
   Status Emit(Rows* rows) {
     PieceReader reader(rows->pieces);
-    for (size_t row = 0; row < rows->count && !output_.full();) {
-      size_t n = rows->count - row;
-      std::vector<exec::Column> own;
-      if (!in_place_) own = output_.EmptyColumns();
-      const std::span<exec::Column> columns = in_place_ ? output_.InPlace(&n) : std::span(own);
+    const size_t count = std::exchange(rows->count, 0);
+    const auto fill = [&](size_t at, size_t n, std::span<exec::Column> columns) {
       reader.Take(n, &taken_);
-      Fill(taken_, {rows->matches.data() + row, n}, columns);
-      PX_RETURN_IF_ERROR(in_place_ ? output_.Wrote(n)
-                                   : output_.Append(std::move(own), left_.table().cut().symbols));
-      row += n;
-    }
-    rows->count = 0;
-    return OkStatus();
+      Fill(taken_, {rows->matches.data() + at, n}, columns);
+      return OkStatus();
+    };
+    return output_.Write(count, left_.table().cut().symbols, fill);
   }
 
   void Fill(std::span<const Piece> pieces, std::span<const exec::RunRow> matches,
@@ -120,7 +114,6 @@ class Writer {
   exec::AsofPass pass_;
   const AsofColumns& columns_;
   Output& output_;
-  const bool in_place_;
   std::array<Rows, 2> rows_;
   std::vector<Piece> taken_;
 };

@@ -8,8 +8,6 @@
 namespace proxist::query::internal {
 namespace {
 
-// A block and what is made of it stay in the second-level cache.
-constexpr size_t kBlockRows = 4096;
 // Totals are worth their trouble in bars of more rows than this.
 constexpr size_t kLongBarRows = 3 * hot::kChunkRows;
 
@@ -61,25 +59,15 @@ bool BarsInMemory::MostlyLong(std::span<const Piece> pieces) const {
 
 Status BarsInMemory::AppendPieces(SymbolScan& symbol, std::span<const Piece> pieces) {
   BlockRows& rows = aggregates_.rows();
-  rows.Clear();
+  aggregates_.Restart();
   cutter_.Restart();
   first_.clear();
   start_.clear();
   Budget& budget = *symbol.table().context().budget;
   PieceReader reader(pieces);
-  size_t charged = 0;
   while (!reader.done() && !output_->full()) {
     const auto known = static_cast<uint32_t>(rows.rows());
-    // A bar that goes on over many blocks would be looked at again with each of them.
-    reader.Take(std::max<size_t>(kBlockRows, known), &taken_);
-    for (size_t i = 0; i < taken_.size(); ++i) {
-      if (i + 1 < taken_.size()) rows.Prefetch(taken_[i + 1]);
-      rows.Append(taken_[i]);
-    }
-    if (rows.rows() > charged) {
-      PX_RETURN_IF_ERROR(budget.Charge((rows.rows() - charged) * aggregates_.RowBytes()));
-      charged = rows.rows();
-    }
+    PX_RETURN_IF_ERROR(aggregates_.Load(&reader, &budget, &taken_));
     cutter_.Cut(rows.ts().subspan(known), known, &first_, &start_);
     const size_t closed = reader.done() ? first_.size() : first_.size() - 1;
     if (closed == 0) continue;
@@ -97,23 +85,15 @@ Status BarsInMemory::AppendPieces(SymbolScan& symbol, std::span<const Piece> pie
 Status BarsInMemory::Emit(SymbolScan& symbol, size_t bars) {
   const exec::Parts all{{first_.data(), bars}, {end_.data(), bars}};
   aggregates_.Prepare(all.Longest());
-  const std::shared_ptr<exec::Symbols>& symbols = symbol.table().cut().symbols;
-  const bool in_place = output_->WritesInPlace(symbols);
-  for (size_t at = 0; at < bars && !output_->full();) {
-    size_t n = bars - at;
-    std::vector<exec::Column> own;
-    if (!in_place) own = output_->EmptyColumns();
-    const std::span<exec::Column> columns = in_place ? output_->InPlace(&n) : std::span(own);
+  const auto fill = [&](size_t at, size_t n, std::span<exec::Column> columns) {
     std::fill_n(reinterpret_cast<uint32_t*>(columns[0].Extend(n)), n, symbol.code());
     if (with_time_) {
       std::copy_n(start_.data() + at, n, reinterpret_cast<int64_t*>(columns[1].Extend(n)));
     }
     const exec::Parts parts{all.begin.subspan(at, n), all.end.subspan(at, n)};
-    PX_RETURN_IF_ERROR(aggregates_.Append(parts, columns.subspan(with_time_ ? 2 : 1)));
-    PX_RETURN_IF_ERROR(in_place ? output_->Wrote(n) : output_->Append(std::move(own), symbols));
-    at += n;
-  }
-  return OkStatus();
+    return aggregates_.Append(parts, columns.subspan(with_time_ ? 2 : 1));
+  };
+  return output_->Write(bars, symbol.table().cut().symbols, fill);
 }
 
 }  // namespace proxist::query::internal

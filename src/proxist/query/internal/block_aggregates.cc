@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "proxist/base/check.h"
 #include "proxist/exec/aggregate.h"
@@ -14,6 +15,8 @@ using column::Type;
 using column::TypeKind;
 using Kind = AggregateKind;
 
+// A block and what is made of it stay in the second-level cache.
+constexpr size_t kBlockRows = 4096;
 // In this many bits a decimal's sum is below its limit.
 constexpr int kDecimalBits = 59;
 // Whole numbers of so many bits are float64 exactly.
@@ -105,7 +108,20 @@ size_t BlockAggregates::RowBytes() const {
 }
 
 void BlockAggregates::Restart() {
+  rows_.Clear();
+  charged_rows_ = 0;
   for (Item& item : items_) item.seeded = false;
+}
+
+Status BlockAggregates::Load(PieceReader* reader, Budget* budget, std::vector<Piece>* taken) {
+  reader->Take(std::max(kBlockRows, rows_.rows()), taken);
+  for (size_t i = 0; i < taken->size(); ++i) {
+    if (i + 1 < taken->size()) rows_.Prefetch((*taken)[i + 1]);
+    rows_.Append((*taken)[i]);
+  }
+  if (rows_.rows() <= charged_rows_) return OkStatus();
+  const size_t grown = rows_.rows() - std::exchange(charged_rows_, rows_.rows());
+  return budget->Charge(grown * RowBytes());
 }
 
 std::span<const double> BlockAggregates::RealsOf(size_t place, std::vector<double>* room) const {

@@ -9,6 +9,8 @@
 #include "proxist/exec/part_sums.h"
 #include "proxist/query/internal/aggregates.h"
 #include "proxist/query/internal/block_rows.h"
+#include "proxist/query/internal/budget.h"
+#include "proxist/query/internal/piece_columns.h"
 
 namespace proxist::query::internal {
 
@@ -23,8 +25,11 @@ class BlockAggregates {
   /// The block that is asked about, empty at first.
   [[nodiscard]] BlockRows& rows() { return rows_; }
   [[nodiscard]] const BlockRows& rows() const { return rows_; }
-  /// Forgets moving averages: the next rows are another symbol's.
+  /// Forgets the block and moving averages: the next rows are another symbol's.
   void Restart();
+  /// Adds the next rows of memory to the block, and says which in `taken`: more of them the more
+  /// the block kept, since that is looked at again. Charges what the block grows by.
+  Status Load(PieceReader* reader, Budget* budget, std::vector<Piece>* taken);
   /// Takes the block as it stands, for parts of at most `longest` rows.
   void Prepare(size_t longest);
   /// Appends the aggregates of each part, which has rows, to `columns`. Moving averages take the
@@ -73,6 +78,7 @@ class BlockAggregates {
   std::vector<Item> items_;
   std::vector<Sums> sums_;
   std::vector<double> room_;
+  size_t charged_rows_ = 0;  // since Restart
 };
 
 }  // namespace proxist::query::internal

@@ -1,6 +1,7 @@
 // The answer on its way out: columns named once, rows cut into batches, the global limit.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -46,15 +47,24 @@ class Output {
   /// Columns in the order of AddColumn, of equal length; symbol codes of `symbols`.
   Status Append(std::vector<exec::Column> columns,
                 const std::shared_ptr<const exec::Symbols>& symbols);
-  /// True when rows of these symbols may be written straight into a batch: they need no
-  /// translation, and no column holds strings.
-  [[nodiscard]] bool WritesInPlace(const std::shared_ptr<exec::Symbols>& symbols) const;
-  /// A column without rows for each one that was added.
-  [[nodiscard]] std::vector<exec::Column> EmptyColumns() const;
-  /// The columns of the batch at hand, for at most `*rows` more rows, which may become fewer. The
-  /// caller extends each of them by that many and says so with Wrote. There is room() for a row.
-  std::span<exec::Column> InPlace(size_t* rows);
-  Status Wrote(size_t rows);
+  /// Appends `rows` rows of these symbols, some at a time, until the limit is reached:
+  /// `fill(at, n, columns)` extends each column by rows [at, at + n) and returns a Status. They are
+  /// written straight into a batch unless they need a translation or a column holds strings.
+  template <typename Fill>
+  Status Write(size_t rows, const std::shared_ptr<exec::Symbols>& symbols, const Fill& fill) {
+    constexpr size_t kRowsAtOnce = 65536;
+    const bool in_place = WritesInPlace(symbols);
+    size_t n = 0;
+    for (size_t at = 0; at < rows && !full(); at += n) {
+      n = std::min(rows - at, kRowsAtOnce);
+      std::vector<exec::Column> own;
+      if (!in_place) own = EmptyColumns();
+      const std::span<exec::Column> columns = in_place ? InPlace(&n) : std::span(own);
+      PX_RETURN_IF_ERROR(fill(at, n, columns));
+      PX_RETURN_IF_ERROR(in_place ? Wrote(n) : Append(std::move(own), symbols));
+    }
+    return OkStatus();
+  }
   /// The limit is reached: nothing more is needed.
   [[nodiscard]] bool full() const {
     return limit_.has_value() && (rows_ >= *limit_ && (order_.empty() || *limit_ == 0));
@@ -68,6 +78,13 @@ class Output {
 
  private:
   struct Texts;
+  [[nodiscard]] bool WritesInPlace(const std::shared_ptr<exec::Symbols>& symbols) const;
+  /// A column without rows for each one that was added.
+  [[nodiscard]] std::vector<exec::Column> EmptyColumns() const;
+  /// The columns of the batch at hand, for at most `*rows` more rows, which may become fewer: as
+  /// many are then added to each, and Wrote says so. There is room() for a row.
+  std::span<exec::Column> InPlace(size_t* rows);
+  Status Wrote(size_t rows);
   void Open();
   void Take(const std::vector<exec::Column>& columns, size_t begin, size_t end,
             const exec::Symbols* symbols);

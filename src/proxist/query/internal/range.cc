@@ -14,26 +14,19 @@ namespace {
 /// Appends the rows of pieces of memory.
 Status AppendPieces(std::span<const Piece> pieces, std::span<const size_t> columns,
                     const SymbolScan& symbol, Output* output) {
-  constexpr size_t kRowsAtOnce = 65536;
-  size_t left = 0;
-  for (const Piece& piece : pieces) left += piece.end - piece.begin;
-  const auto& symbols = symbol.table().cut().symbols;
-  const bool in_place = output->WritesInPlace(symbols);
+  size_t rows = 0;
+  for (const Piece& piece : pieces) rows += piece.end - piece.begin;
   PieceReader reader(pieces);
   std::vector<Piece> taken;
-  for (size_t rows = 0; left > 0; left -= rows) {
-    rows = std::min(left, kRowsAtOnce);
-    std::vector<exec::Column> own;
-    if (!in_place) own = output->EmptyColumns();
-    const std::span<exec::Column> out = in_place ? output->InPlace(&rows) : std::span(own);
-    rows = reader.Take(rows, &taken);
-    AppendKeys(taken, rows, symbol.code(), out);
+  const auto fill = [&](size_t /*at*/, size_t n, std::span<exec::Column> out) {
+    reader.Take(n, &taken);
+    AppendKeys(taken, n, symbol.code(), out);
     for (size_t c = 0; c < columns.size(); ++c) {
-      AppendValues(taken, rows, columns[c], &out[kKeyColumns + c]);
+      AppendValues(taken, n, columns[c], &out[kKeyColumns + c]);
     }
-    PX_RETURN_IF_ERROR(in_place ? output->Wrote(rows) : output->Append(std::move(own), symbols));
-  }
-  return OkStatus();
+    return OkStatus();
+  };
+  return output->Write(rows, symbol.table().cut().symbols, fill);
 }
 
 /// What an answer has shown of one symbol.

@@ -9,9 +9,6 @@
 namespace proxist::query::internal {
 namespace {
 
-// A block and what is made of it stay in the second-level cache.
-constexpr size_t kBlockRows = 4096;
-
 /// Drops from `pieces` the rows before `from`; returns how many.
 size_t DropBefore(Timestamp from, std::vector<Piece>* pieces) {
   size_t dropped = 0;
@@ -44,23 +41,12 @@ StatusOr<bool> RollingInMemory::Append(SymbolScan& symbol, Timestamp from, Span 
 
 Status RollingInMemory::AppendPieces(SymbolScan& symbol, std::span<const Piece> pieces, Span span) {
   BlockRows& rows = aggregates_.rows();
-  rows.Clear();
   aggregates_.Restart();
   Budget& budget = *symbol.table().context().budget;
   PieceReader reader(pieces);
-  size_t charged = 0;
   while (!reader.done() && !output_->full()) {
     const size_t known = rows.rows();
-    // What windows reach back to is looked at again with each block.
-    reader.Take(std::max(kBlockRows, known), &taken_);
-    for (size_t i = 0; i < taken_.size(); ++i) {
-      if (i + 1 < taken_.size()) rows.Prefetch(taken_[i + 1]);
-      rows.Append(taken_[i]);
-    }
-    if (rows.rows() > charged) {
-      PX_RETURN_IF_ERROR(budget.Charge((rows.rows() - charged) * aggregates_.RowBytes()));
-      charged = rows.rows();
-    }
+    PX_RETURN_IF_ERROR(aggregates_.Load(&reader, &budget, &taken_));
     const size_t first = known + DropBefore(span.from, &taken_);
     const size_t n = rows.rows() - first;
     if (n == 0) continue;
@@ -82,24 +68,16 @@ Status RollingInMemory::AppendPieces(SymbolScan& symbol, std::span<const Piece> 
 Status RollingInMemory::Emit(SymbolScan& symbol) {
   const exec::Parts all{begin_, end_};
   aggregates_.Prepare(all.Longest());
-  const std::shared_ptr<exec::Symbols>& symbols = symbol.table().cut().symbols;
-  const bool in_place = output_->WritesInPlace(symbols);
   PieceReader reader(taken_);
-  for (size_t at = 0; at < all.size() && !output_->full();) {
-    size_t n = all.size() - at;
-    std::vector<exec::Column> own;
-    if (!in_place) own = output_->EmptyColumns();
-    const std::span<exec::Column> columns = in_place ? output_->InPlace(&n) : std::span(own);
+  const auto fill = [&](size_t at, size_t n, std::span<exec::Column> columns) {
     reader.Take(n, &out_);
     AppendKeys(out_, n, symbol.code(), columns);
     size_t c = kKeyColumns;
     for (const size_t column : columns_) AppendValues(out_, n, column, &columns[c++]);
     const exec::Parts parts{all.begin.subspan(at, n), all.end.subspan(at, n)};
-    PX_RETURN_IF_ERROR(aggregates_.Append(parts, columns.subspan(c)));
-    PX_RETURN_IF_ERROR(in_place ? output_->Wrote(n) : output_->Append(std::move(own), symbols));
-    at += n;
-  }
-  return OkStatus();
+    return aggregates_.Append(parts, columns.subspan(c));
+  };
+  return output_->Write(all.size(), symbol.table().cut().symbols, fill);
 }
 
 }  // namespace proxist::query::internal

@@ -15,6 +15,8 @@
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
 
+#include "proxist/server/internal/counted.h"
+
 namespace proxist::server {
 namespace {
 
@@ -57,17 +59,6 @@ void WatchClient(beast::tcp_stream* client, const std::shared_ptr<Watch>& watch)
     watch->upstream->close();
   });
 }
-
-class Running {
- public:
-  explicit Running(std::atomic<uint64_t>* count) : count_(count) { ++*count_; }
-  ~Running() { --*count_; }
-  Running(const Running&) = delete;
-  Running& operator=(const Running&) = delete;
-
- private:
-  std::atomic<uint64_t>* count_;
-};
 
 }  // namespace
 
@@ -360,7 +351,7 @@ class SqlExchange {
 
 asio::awaitable<bool> SqlRelay::Serve(beast::tcp_stream* client, beast::flat_buffer* buffer,
                                       http::request_parser<http::empty_body>* parser) {
-  const Running running(&running_);
+  const Counted counted(&running_);
   SqlExchange exchange(this, client, buffer, parser);
   const bool goes_on = co_await exchange.Run();
   co_return goes_on;
