@@ -31,6 +31,7 @@ struct QueryCommand {
   client::OutputFormat output = client::OutputFormat::kTable;
   client::TimeFormat time = client::TimeFormat::kIso;
   bool explain = false;
+  bool allow_partial = false;
   Duration timeout;  // zero: the server's
 };
 struct StatusCommand {

@@ -27,6 +27,20 @@ std::string FormatExplain(const query::Explain& explain) {
   return text;
 }
 
+/// One line for each table and shard that the answer was made without the history of.
+std::string FormatMissing(const query::Explain& explain) {
+  std::string text;
+  for (const query::Explain::Missing& missing : explain.missing) {
+    const std::string from = missing.from <= kMinRowTimestamp
+                                 ? ""
+                                 : fmt::format("from {} ", FormatIso8601(missing.from));
+    text += fmt::format(
+        "partial answer: history is away; rows of {} (shard {}) {}through {} may be missing\n",
+        missing.table, missing.shard.value(), from, FormatIso8601(missing.to));
+  }
+  return text;
+}
+
 }  // namespace
 
 Status Run(client::Client& client, const Options& options, const QueryCommand& command) {
@@ -36,13 +50,15 @@ Status Run(client::Client& client, const Options& options, const QueryCommand& c
   const std::unique_ptr<client::AnswerWriter> writer =
       client::MakeAnswerWriter(command.output, command.time, WriteOut);
   query::Explain explain;
+  const client::QueryWishes wishes{command.timeout, command.explain, command.allow_partial};
   PX_RETURN_IF_ERROR(client.Query(
-      plan, command.timeout,
+      plan, wishes,
       [&](std::span<const api::NamedView> columns, size_t rows) {
         return writer->Write(columns, rows);
       },
-      command.explain ? &explain : nullptr));
+      &explain));
   PX_RETURN_IF_ERROR(writer->Finish());
+  fmt::print(stderr, "{}", FormatMissing(explain));
   if (command.explain) fmt::print(stderr, "{}", FormatExplain(explain));
   return OkStatus();
 }

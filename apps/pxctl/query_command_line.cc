@@ -29,6 +29,9 @@ void AddOutput(CLI::App* sub, QueryCommand* command) {
          "iso (default) or ns since the epoch")
       ->check(CLI::IsMember({"iso", "ns"}));
   sub->add_flag("--explain", command->explain, "Show the seam, rows read and times on stderr");
+  sub->add_flag(
+      "--allow-partial", command->allow_partial,
+      "While history is away: answer with what memory knows, and say what may be missing");
   AddDuration(sub, "--timeout", &command->timeout, "Give up after this time");
   sub->add_option("--order", command->flags.order, "Columns of the answer, as 'bid desc, venue'");
   sub->add_option("--limit", command->flags.limit, "At most this many rows, once in order");

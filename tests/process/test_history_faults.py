@@ -70,6 +70,17 @@ class HistoryFaults(unittest.TestCase):
         name, port = address.split(":")
         return (name, int(port)), f"http://{user}:{password}@", ask
 
+    def assert_hot_part(self):
+        """Every row is asked for, and what memory holds comes, marked."""
+        code, out, err = self.server.pxctl("query", "range", "quotes", "--output", "csv", "--allow-partial",
+                                           check=False)
+        self.assertEqual(code, 0, err)
+        self.assertRegex(err, r"^partial answer: history is away; rows of quotes \(shard 0\) through 2013-10-\S+ "
+                              r"may be missing\n$")
+        hot = self.server.status()["tables"][0]["rows_hot"]
+        self.assertGreaterEqual(len(out.splitlines()) - 1, hot)
+        self.assertLess(len(out.splitlines()) - 1, self.rows)
+
     def test_a_hung_clickhouse_is_found_out_and_restarted(self):
         self.launch("--history-hang-s", "3")
         self.load()
@@ -85,9 +96,13 @@ class HistoryFaults(unittest.TestCase):
         self.assertEqual(code, 24, err)
         self.assertIn("history", err)
         self.assertLess(time.monotonic() - began, 5, "it waits for its timeout")
+        self.assert_hot_part()
         wait_for("the restart", lambda: self.history_state()["restarts"] >= 1, 60)
         self.assert_all_persisted()
         self.assertEqual(self.cold_query()[0], 0)
+        code, out, err = self.server.pxctl("query", "range", "quotes", "--output", "csv", "--allow-partial",
+                                           check=False)
+        self.assertEqual((code, err, len(out.splitlines()) - 1), (0, "", self.rows))
 
     def test_an_emptied_clickhouse_is_filled_again_with_what_is_left(self):
         self.launch()

@@ -181,4 +181,23 @@ query::Explain DecodeExplain(const v1::Explain& message) {
   return explain;
 }
 
+void EncodeMissing(const query::Explain& explain, v1::QueryResponse* response) {
+  for (const query::Explain::Missing& missing : explain.missing) {
+    v1::MissingRows* out = response->add_missing();
+    out->set_shard(missing.shard.value());
+    out->set_table(missing.table);
+    out->set_from(missing.from.ns());
+    out->set_to(missing.to.ns());
+  }
+}
+
+std::vector<query::Explain::Missing> DecodeMissing(const v1::QueryResponse& response) {
+  std::vector<query::Explain::Missing> out;
+  for (const v1::MissingRows& missing : response.missing()) {
+    out.push_back({ShardId(static_cast<uint16_t>(missing.shard())), missing.table(),
+                   Timestamp(missing.from()), Timestamp(missing.to())});
+  }
+  return out;
+}
+
 }  // namespace proxist::api

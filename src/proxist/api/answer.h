@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include "proxist/query/engine.h"
 
@@ -23,5 +24,8 @@ void EncodeRows(const query::ResultBatch& batch, size_t begin, size_t end,
 
 void EncodeExplain(const query::Explain& explain, v1::Explain* message);
 query::Explain DecodeExplain(const v1::Explain& message);
+/// Explain::missing, which is told whether an explanation was asked for or not.
+void EncodeMissing(const query::Explain& explain, v1::QueryResponse* response);
+std::vector<query::Explain::Missing> DecodeMissing(const v1::QueryResponse& response);
 
 }  // namespace proxist::api

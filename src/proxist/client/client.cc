@@ -38,11 +38,12 @@ StatusOr<column::TableSchema> DecodeVersioned(const v1::Table& message) {
 
 // Decodes what has arrived on `reader` into `sink` until the stream ends or the sink refuses.
 Status ReadAnswer(grpc::ClientReader<v1::QueryResponse>* reader, const AnswerSink& sink,
-                  query::Explain* explain) {
+                  query::Explain* told) {
   v1::QueryResponse response;
   while (reader->Read(&response)) {
-    if (explain != nullptr && response.has_explain()) {
-      *explain = api::DecodeExplain(response.explain());
+    if (told != nullptr) {
+      if (response.has_explain()) *told = api::DecodeExplain(response.explain());
+      told->missing = api::DecodeMissing(response);
     }
     if (response.columns().empty()) continue;
     PX_ASSIGN_OR_RETURN(const std::vector<api::NamedView> columns, api::DecodeAnswer(response));
@@ -135,15 +136,16 @@ StatusOr<column::SchemaPtr> Client::Table(const std::string& tenant, const std::
                   known.empty() ? "no table" : fmt::format("{}", fmt::join(known, ", ")));
 }
 
-Status Client::Query(const query::Plan& plan, Duration timeout, const AnswerSink& sink,
-                     query::Explain* explain) {
+Status Client::Query(const query::Plan& plan, const QueryWishes& wishes, const AnswerSink& sink,
+                     query::Explain* told) {
   grpc::ClientContext context;
-  if (timeout > Duration()) SetTimeout(timeout, &context);
+  if (wishes.timeout > Duration()) SetTimeout(wishes.timeout, &context);
   v1::QueryRequest request;
   api::EncodePlan(plan, &request);
-  request.set_explain(explain != nullptr);
+  request.set_explain(wishes.explain);
+  request.set_allow_partial(wishes.allow_partial);
   const auto reader = state_->query->Run(&context, request);
-  const Status read = ReadAnswer(reader.get(), sink, explain);
+  const Status read = ReadAnswer(reader.get(), sink, told);
   if (!read.ok()) context.TryCancel();
   const grpc::Status finished = reader->Finish();
   return read.ok() ? state_->channel->ToStatus(finished) : read;

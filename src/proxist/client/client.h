@@ -42,6 +42,13 @@ struct AppliedTable {
 /// becomes its result.
 using AnswerSink = std::function<Status(std::span<const api::NamedView> columns, size_t rows)>;
 
+/// How a plan is to be answered.
+struct QueryWishes {
+  Duration timeout;  // zero: the server's own bound
+  bool explain = false;
+  bool allow_partial = false;  // query::QueryOptions
+};
+
 /// Connects when first used and again whenever the connection is lost. Errors are the server's, and
 /// UNAVAILABLE with the server's address when it cannot be reached. Thread-safe.
 class Client {
@@ -58,10 +65,10 @@ class Client {
   /// NOT_FOUND when the server has no such table.
   StatusOr<column::SchemaPtr> Table(const std::string& tenant, const std::string& name);
 
-  /// Calls `sink` with the answer in order, on this thread, as it arrives. Fills `explain` unless
-  /// it is null. `timeout` zero: the server's own bound.
-  Status Query(const query::Plan& plan, Duration timeout, const AnswerSink& sink,
-               query::Explain* explain);
+  /// Calls `sink` with the answer in order, on this thread, as it arrives. Fills `told` unless it
+  /// is null: what a partial answer lacks, and the explanation if one is wanted.
+  Status Query(const query::Plan& plan, const QueryWishes& wishes, const AnswerSink& sink,
+               query::Explain* told);
 
   Status GetStatus(v1::StatusResponse* answer);
   /// With `wait`: returns when everything acked before the call is in history, or

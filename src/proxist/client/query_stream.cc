@@ -62,6 +62,7 @@ Status QueryStream::Send(std::span<const StreamedQuery> queries) {
     message->set_id(query.id);
     message->set_timeout_ns(query.timeout.ns());
     api::EncodePlan(query.plan, message->mutable_query());
+    message->mutable_query()->set_allow_partial(query.allow_partial);
   }
   return state_->Write(request);
 }
@@ -91,7 +92,8 @@ StatusOr<std::optional<EndedQuery>> QueryStream::Next(const AnswerSink& sink) {
     if (!part->last()) continue;
     return EndedQuery{
         part->id(),
-        api::FromRpc(grpc::Status(static_cast<grpc::StatusCode>(part->code()), part->message()))};
+        api::FromRpc(grpc::Status(static_cast<grpc::StatusCode>(part->code()), part->message())),
+        api::DecodeMissing(part->answer())};
   }
   if (!state_->ended->ok()) return *state_->ended;
   return std::optional<EndedQuery>();

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "proxist/base/status.h"
 #include "proxist/base/time.h"
@@ -20,12 +21,14 @@ struct StreamedQuery {
   query::Plan plan;
   Duration
       timeout;  // from its arrival at the server, waiting included; zero: the server's own bound
+  bool allow_partial = false;  // query::QueryOptions
 };
 
 /// How a query of the stream ended.
 struct EndedQuery {
   uint64_t id = 0;
   Status status;
+  std::vector<query::Explain::Missing> missing;  // not empty: the answer is partial
 };
 
 /// Queries run in the order in which they are sent, and are answered in it. The server takes 256

@@ -161,10 +161,14 @@ class Attempt {
     return AwaitPersisted(cuts_, *context_.budget);
   }
 
+  /// Run then takes history to be empty.
+  void LeaveHistoryOut() { context_.without_history = true; }
+  /// History was needed and did not answer.
+  [[nodiscard]] bool history_away() const { return context_.history_away; }
   /// Run then reads history up to this moment, whatever memory holds; nothing: as far as it must.
   void ReadHistoryTo(std::optional<Timestamp> seam) { context_.seam = seam; }
 
-  /// `retry`: a correction overtook it before anything was shown.
+  /// `retry`: a correction overtook it, or history was away, before anything was shown.
   Status Run(const Plan& plan, const internal::Output::Sink& sink, bool* retry) {
     bool shown = false;
     const internal::Output::Sink watched = [&](ResultBatch batch) {
@@ -172,7 +176,7 @@ class Attempt {
       return sink(std::move(batch));
     };
     const Status status = RunPlan(plan, watched, /*inner=*/false);
-    *retry = context_.overtaken && !shown;
+    *retry = (context_.overtaken || context_.history_away) && !shown;
     return status;
   }
 
@@ -204,7 +208,9 @@ class Attempt {
     const internal::Run run{&context_, std::move(symbols), &output};
     output.StreamIf([&] {
       if (context_.seam.has_value()) return false;
-      return ports_.history == nullptr || NothingEvicted(run.symbols, tables);
+      if (context_.without_history) return true;
+      const bool final_answer = ports_.history == nullptr && !options_.allow_partial;
+      return final_answer || NothingEvicted(run.symbols, tables);
     });
     PX_RETURN_IF_ERROR(RunOperator(plan, std::move(side), std::move(rights), run));
     return output.Finish();
@@ -269,14 +275,21 @@ Status Engine::Run(const Plan& plan, const QueryOptions& options,
   if (explain == nullptr) explain = &unseen;
   Budget budget(ports_.clock, options.deadline, options.memory_bytes, options.cancelled,
                 options.memory_only);
+  bool without_history = false;
   for (uint32_t attempt = 1;; ++attempt) {
     *explain = Explain{};
     explain->attempts = attempt;
     budget.ReleaseAll();
     bool retry = false;
-    const Status status = Attempt(ports_, options, orders_.get(), cache_.get(), &budget, explain)
-                              .Run(plan, sink, &retry);
+    Attempt at_new_cut(ports_, options, orders_.get(), cache_.get(), &budget, explain);
+    if (without_history) at_new_cut.LeaveHistoryOut();
+    const Status status = at_new_cut.Run(plan, sink, &retry);
     if (status.ok() || !retry) return status;
+    if (at_new_cut.history_away()) {
+      if (!options.allow_partial) return status;
+      without_history = true;
+      continue;
+    }
     if (attempt == kMaxAttempts) {
       return Aborted("{} attempts in a row: {}; ask again", kMaxAttempts, Message(status));
     }

@@ -48,7 +48,15 @@ struct Explain {
     Lsn persisted;
     Timestamp floor;  // the greatest floor among the series read
   };
+  /// Rows of history that a partial answer was made without; both ends included.
+  struct Missing {
+    ShardId shard;
+    std::string table;
+    Timestamp from;  // Min: from the beginning
+    Timestamp to;
+  };
   std::vector<Seam> seams;
+  std::vector<Missing> missing;  // of each table and shard one; empty: the answer is whole
   uint64_t rows_hot = 0;
   uint64_t rows_cold = 0;
   uint64_t rows_in_totals = 0;  // of memory, not read: totals of their chunks were
@@ -76,6 +84,10 @@ struct QueryOptions {
   const std::atomic<bool>* cancelled = nullptr;
   /// ABORTED in place of asking history.
   bool memory_only = false;
+  /// When rows of history are needed and history is away, or there is none, the answer is made of
+  /// what memory knows, and Explain::missing says what it may lack. Otherwise that is UNAVAILABLE
+  /// (FAILED_PRECONDITION without history); so it is when history goes away after rows were shown.
+  bool allow_partial = false;
 };
 
 namespace internal {

@@ -161,6 +161,20 @@ TEST(Answer, DamageIsNamed) {
   EXPECT_FALSE(DecodeAnswer(bad).ok());
 }
 
+TEST(Answer, WhatIsMissingComesBack) {
+  query::Explain explain;
+  explain.missing = {{ShardId(2), "quotes", Timestamp::Min(), Timestamp(7)}};
+  v1::QueryResponse message;
+  EncodeMissing(explain, &message);
+  const auto back = DecodeMissing(message);
+  ASSERT_EQ(back.size(), 1u);
+  EXPECT_EQ(back[0].shard, ShardId(2));
+  EXPECT_EQ(back[0].table, "quotes");
+  EXPECT_EQ(back[0].from, Timestamp::Min());
+  EXPECT_EQ(back[0].to, Timestamp(7));
+  EXPECT_TRUE(DecodeMissing(v1::QueryResponse()).empty());
+}
+
 TEST(Explain, ComesBackAsItWas) {
   query::Explain explain;
   explain.seams = {{ShardId(3), "quotes", Lsn(9), Lsn(8), Timestamp::Min()}};

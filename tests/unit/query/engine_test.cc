@@ -141,6 +141,104 @@ TEST_F(EngineTest, SaysThatHistoryIsAway) {
             absl::StatusCode::kFailedPrecondition);
 }
 
+TEST_F(EngineTest, APartialAnswerIsWhatMemoryKnowsAndSaysSo) {
+  QueryOptions partial;
+  partial.allow_partial = true;
+  LastBy first;
+  first.from.table = Ticks()->name;
+  first.first = true;
+  first.at = Timestamp(0);
+  Bars bars;
+  bars.from.table = Ticks()->name;
+  bars.interval = Duration(2 * kHour);
+  bars.aggregates = {"count", "sum(price)"};
+  Asof asof;
+  asof.left.table = Ticks()->name;
+  asof.rights.emplace_back().from.table = Ticks()->name;
+  asof.rights[0].strict = true;
+  for (const int variant : {0, 1, 2, 3}) {
+    const bool without = variant % 2 == 1;
+    const bool late = variant >= 2;
+    World world(1, false, !without);
+    Fill(&world);
+    // Rows of hours 2 (the boundary) and 3; or 3 and a row of hour 1 that is not persisted yet,
+    // after which the boundary is not known.
+    World known;
+    known.AddTable(Ticks());
+    if (late) {
+      world.Publish(Ticks(), {Row("AIG", kHour + 1, 7)});
+      known.Publish(Ticks(), {Row("AIG", kHour + 1, 7)});
+    } else {
+      known.Publish(Ticks(), {Row("AIG", 2 * kHour, 2)});
+    }
+    known.Publish(Ticks(), {Row("AIG", 3 * kHour, 3)});
+    world.history().failure = Unavailable("connection refused");
+    for (const Plan& plan :
+         {All(), Last(Timestamp(kHour + 5)), Last(Timestamp(kHour)), Plan{first, std::nullopt},
+          Plan{bars, std::nullopt}, Plan{asof, std::nullopt}, Plan{first, 1}}) {
+      EXPECT_FALSE(world.Ask(plan).ok());
+      Explain explain;
+      const StatusOr<Answer> answer = world.Ask(plan, partial, &explain);
+      ASSERT_TRUE(answer.ok()) << answer.status().ToString();
+      EXPECT_EQ(FormatAnswer(*answer), FormatAnswer(known.Expected(plan)));
+      ASSERT_EQ(explain.missing.size(), 1U);
+      EXPECT_EQ(explain.missing[0].table, Ticks()->name);
+      EXPECT_LE(explain.missing[0].from, Timestamp(kHour));
+      EXPECT_GE(explain.missing[0].to, Timestamp(kHour));
+      EXPECT_LT(explain.missing[0].to, Timestamp(3 * kHour));
+    }
+    Explain explain;
+    EXPECT_EQ(world.Ask(Last(Timestamp::Max()), partial, &explain)->rows[0][3], "3");
+    EXPECT_TRUE(explain.missing.empty());
+  }
+  World well;
+  Fill(&well);
+  Explain explain;
+  EXPECT_EQ(well.Ask(All(), partial, &explain)->rows.size(), 3U);
+  EXPECT_TRUE(explain.missing.empty());
+  // What is wrong with the query, or with what history says, is an error as ever.
+  World emptied;
+  Fill(&emptied);
+  emptied.history().failure = DataLoss("emptied");
+  EXPECT_EQ(emptied.Ask(All(), partial).status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(EngineTest, APartialAnswerIsNeverMixedWithHistory) {
+  World world(2);
+  world.AddTable(Ticks());
+  for (const int64_t hour : {1, 2, 3}) {
+    for (int i = 0; i < 200; ++i) {
+      world.Publish(Ticks(), {Row(fmt::format("S{:03}", i), hour * kHour, hour)});
+    }
+  }
+  world.PersistAll();
+  world.Evict(Ticks(), Timestamp(3 * kHour));
+  size_t reads = 0;
+  world.history().before_answer = [&] {
+    if (++reads == 2) world.history().failure = Unavailable("gone");
+  };
+  QueryOptions partial;
+  partial.allow_partial = true;
+  Explain explain;
+  const StatusOr<Answer> answer = world.Ask(All(), partial, &explain);
+  ASSERT_TRUE(answer.ok()) << answer.status().ToString();
+  EXPECT_GE(reads, 2U);
+  EXPECT_EQ(answer->rows.size(), 400U);  // the boundary and the row above it, of every symbol
+  EXPECT_EQ(explain.missing.size(), 2U);
+  EXPECT_EQ(explain.history_reads, 0U);
+  // Rows that were shown already cannot be taken back.
+  world.history().failure = OkStatus();
+  size_t batches = 0;
+  const Status status = world.engine().Run(
+      All(), {.batch_rows = 1, .allow_partial = true},
+      [&](const ResultBatch&) {
+        if (++batches == 1) world.history().failure = Unavailable("gone");
+        return OkStatus();
+      },
+      nullptr);
+  EXPECT_TRUE(status.ok() || absl::IsUnavailable(status)) << status.ToString();
+}
+
 TEST_F(EngineTest, StartsAgainWhenACorrectionReachesHistory) {
   World world(1, true);
   Fill(&world);

@@ -66,6 +66,7 @@ class RandomWorld {
       ASSERT_TRUE(answer.ok()) << answer.status().ToString() << plans_.description();
       const Answer expected = world_.Expected(plan, tests);
       ASSERT_EQ(FormatAnswer(*answer), FormatAnswer(expected)) << plans_.description();
+      AskWithoutHistory(plan, options, expected);
       seen->rows += answer->rows.size();
       seen->hot += explain.rows_hot;
       seen->cold += explain.rows_cold;
@@ -75,6 +76,19 @@ class RandomWorld {
 
  private:
   size_t Below(size_t n) { return plans_.Below(n); }
+
+  /// What is not marked as partial is whole.
+  void AskWithoutHistory(const Plan& plan, QueryOptions options, const Answer& expected) {
+    if (Below(4) != 0) return;
+    options.allow_partial = true;
+    world_.history().failure = Unavailable("away");
+    Explain explain;
+    const StatusOr<Answer> answer = world_.Ask(plan, options, &explain);
+    world_.history().failure = OkStatus();
+    ASSERT_TRUE(answer.ok()) << answer.status().ToString() << plans_.description();
+    if (!explain.missing.empty()) return;
+    ASSERT_EQ(FormatAnswer(*answer), FormatAnswer(expected)) << plans_.description();
+  }
 
   void PublishSome(const column::SchemaPtr& schema) {
     world_.Publish(schema, plans_.Rows(schema, 1 + Below(12)));

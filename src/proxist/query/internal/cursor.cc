@@ -57,6 +57,9 @@ std::optional<Span> Cursor::NextHot() {
 StatusOr<std::optional<Timestamp>> Cursor::Nearest() {
   std::optional<Timestamp> nearest;
   PX_ASSIGN_OR_RETURN(const std::span<const Day> days, symbol_->table().Days());
+  if (symbol_->table().context().without_history) {
+    symbol_->table().NoteMissing({left_.from, std::min(left_.to, symbol_->GreatestFloor(series_))});
+  }
   if (direction_ == Direction::kBackward) {
     const auto see = [&](std::optional<Timestamp> ts) {
       if (ts.has_value()) nearest = std::max(nearest.value_or(*ts), *ts);

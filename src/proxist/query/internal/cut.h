@@ -44,6 +44,10 @@ struct QueryContext {
   std::optional<Timestamp> seam;
   /// Set when a rewrite reached history after the cut: the query starts again at a new one.
   bool overtaken = false;
+  /// Set when the answer needs history, and it does not answer or there is none.
+  bool history_away = false;
+  /// History is taken to be empty; what it was needed for is noted in explain->missing.
+  bool without_history = false;
 };
 
 }  // namespace proxist::query::internal

@@ -198,7 +198,12 @@ void SymbolScan::CollectPieces(uint32_t index, Span span, const ColdPart* cold,
   } else if (span.from <= floor) {
     std::vector<hot::LateRow> late;
     const Timestamp to = std::min(span.to, floor);
-    series.snapshot.LateRows(span.from, to, persisted_, &late);
+    // Without history the boundary is what memory knows of its time, late rows included.
+    const bool boundary = table_->context_->without_history && !series.boundary.empty() &&
+                          series.boundary_ts >= span.from && series.boundary_ts <= to;
+    if (boundary) runs = series.boundary;
+    series.snapshot.LateRows(span.from, boundary ? Before(series.boundary_ts) : to, persisted_,
+                             &late);
     std::span<const uint32_t> rows;
     if (cold != nullptr) {
       const std::vector<int64_t>& ts = cold->batch->ts;
@@ -371,6 +376,7 @@ void TableScan::NoteSeam(const SymbolScan& symbol) {
 }
 
 StatusOr<std::span<const Day>> TableScan::Days() {
+  if (!days_.has_value() && context_->without_history) days_.emplace();
   if (!days_.has_value()) {
     if (context_->ports->history == nullptr) return Explained(OkStatus(), "", Timestamp::Min());
     const Stopwatch watch(context_->budget->clock(), &context_->explain->cold);
@@ -387,7 +393,20 @@ history::ReadBounds TableScan::Bounds() const {
   return {context_->budget->Remaining(), context_->budget->cancelled()};
 }
 
-Status TableScan::Explained(const Status& status, std::string_view symbol, Timestamp floor) const {
+void TableScan::NoteMissing(Span span) {
+  for (Explain::Missing& missing : context_->explain->missing) {
+    if (missing.shard != cut_->view->id() || missing.table != schema_->name) continue;
+    missing.from = std::min(missing.from, span.from);
+    missing.to = std::max(missing.to, span.to);
+    return;
+  }
+  context_->explain->missing.push_back({cut_->view->id(), schema_->name, span.from, span.to});
+}
+
+Status TableScan::Explained(const Status& status, std::string_view symbol, Timestamp floor) {
+  if (status.ok() || status.code() == absl::StatusCode::kUnavailable) {
+    context_->history_away = true;
+  }
   std::string where = fmt::format("table {}", schema_->name);
   if (!symbol.empty()) {
     where += fmt::format(", symbol {}, floor {}", symbol, FormatIso8601(floor));
@@ -438,6 +457,17 @@ Status TableScan::Prefetch(std::span<const Request> requests) {
 
 Status TableScan::ReadHistory(std::span<SymbolScan* const> symbols, Span span) {
   SymbolScan& first = *symbols[0];
+  if (context_->without_history) {
+    NoteMissing(span);
+    history::ReadResult nothing;
+    nothing.batch.columns.resize(schema_->columns.size());
+    const std::shared_ptr<const ColdBatch> batch = MakeBatch(std::move(nothing));
+    for (SymbolScan* symbol : symbols) {
+      symbol->cold_.push_back(
+          {span, batch, std::vector<std::vector<uint32_t>>(symbol->series_count())});
+    }
+    return OkStatus();
+  }
   if (context_->ports->history == nullptr) {
     return Explained(OkStatus(), first.text(), first.GreatestFloor({}));
   }

@@ -160,10 +160,13 @@ class TableScan {
   Status ReadTotals(std::span<SymbolScan* const> symbols, Span span, history::TotalsRequest wanted);
   /// True when history may resolve versions.
   [[nodiscard]] bool PushesDown() const {
-    return context_->ports->history != nullptr && context_->ports->rewritten_days != nullptr;
+    return context_->ports->history != nullptr && context_->ports->rewritten_days != nullptr &&
+           !context_->without_history;
   }
   /// UTC days that history holds, ascending; asked once.
   StatusOr<std::span<const Day>> Days();
+  /// The answer would need what history holds of this span, and is made without it.
+  void NoteMissing(Span span);
 
   [[nodiscard]] const column::TableSchema& schema() const { return *schema_; }
   [[nodiscard]] const std::vector<size_t>& columns() const { return columns_; }
@@ -188,8 +191,8 @@ class TableScan {
   /// Whose row of history this is.
   StatusOr<std::pair<SymbolScan*, size_t>> PlaceOf(
       const ColdBatch& batch, uint32_t row, const std::map<uint32_t, SymbolScan*>& by_code) const;
-  [[nodiscard]] Status Explained(const Status& status, std::string_view symbol,
-                                 Timestamp floor) const;
+  /// The error that a failure of history is to the query; OK stands for a server without history.
+  [[nodiscard]] Status Explained(const Status& status, std::string_view symbol, Timestamp floor);
   void NoteSeam(const SymbolScan& symbol);
 
   QueryContext* context_;

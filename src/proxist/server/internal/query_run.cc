@@ -46,6 +46,7 @@ QueryRun::QueryRun(const ServiceContext& context, query::Plan plan, const v1::Qu
     : context_(context),
       plan_(std::move(plan)),
       tokens_(request.read_at_least().begin(), request.read_at_least().end()),
+      allow_partial_(request.allow_partial()),
       short_(tokens_.empty() && IsShort(plan_)),
       arrived_(env::SystemClock().Monotonic()),
       deadline_(DeadlineOf(deadline, context.options->query_deadline)) {}
@@ -81,6 +82,7 @@ Status QueryRun::Run(const Sink& sink) {
 Status QueryRun::Execute(query::QueryOptions options, const Sink& sink) {
   options.deadline = Remaining();
   options.cancelled = &cancelled_;
+  options.allow_partial = allow_partial_;
   if (options.deadline <= Duration()) return DeadlineExceeded("the query waited too long to run");
   return context_.node->engine().Run(plan_, options, sink, &explain_);
 }

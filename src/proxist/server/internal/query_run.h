@@ -82,6 +82,7 @@ class QueryRun {
   const ServiceContext context_;
   query::Plan plan_;
   const std::vector<std::string> tokens_;
+  const bool allow_partial_;
   const bool short_;
   const Duration arrived_;
   const Time deadline_;

@@ -117,6 +117,7 @@ class QueryCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
     run_.End(status, rows_out_);
     if (!status.ok()) return Finish(api::ToRpc(status));
     v1::QueryResponse* last = &messages_[held_];
+    api::EncodeMissing(run_.explain(), last);
     if (explain_wanted_) api::EncodeExplain(run_.explain(), last->mutable_explain());
     StartWriteAndFinish(last, grpc::WriteOptions(), grpc::Status::OK);
   }

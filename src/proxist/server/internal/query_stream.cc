@@ -221,6 +221,9 @@ class QueryStream final : public Reactor, public std::enable_shared_from_this<Qu
       last->set_id(asked.id);
     }
     last->set_last(true);
+    if (status.ok() && asked.run != nullptr && !asked.run->explain().missing.empty()) {
+      api::EncodeMissing(asked.run->explain(), last->mutable_answer());
+    }
     if (status.ok() && asked.explain && asked.run != nullptr) {
       api::EncodeExplain(asked.run->explain(), last->mutable_answer()->mutable_explain());
     }
