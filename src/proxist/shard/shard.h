@@ -118,6 +118,8 @@ struct LiveCut {
   std::vector<std::shared_ptr<const history::SourceBatch>> rows;
   /// Days in which a key may have more than one version at or below `published`, or a cancel.
   std::map<TableId, std::vector<Day>> rewritten_days;
+  /// Flushes wait for the cut while a copy of it lives, at most as long as it was fixed for.
+  std::shared_ptr<const void> hold;
 };
 
 /// What recovery did.
@@ -174,8 +176,9 @@ class Shard {
   /// The oldest durable batches that no flush has taken yet, about `max_rows` rows (at least one
   /// batch); they count as taken and stay in the backlog until Persisted.
   FlushTake TakeForFlush(uint64_t max_rows);
-  /// Fixes what a live view sees now. For `hold` no flush gets a batch above the cut that rewrites
-  /// keys: history could merge away a version that the cut shows, before the reader has its parts.
+  /// Fixes what a live view sees now. For `hold`, or until the cut is let go, no flush gets a batch
+  /// above it that rewrites keys: history could merge away a version that the cut shows, before the
+  /// reader has its parts.
   LiveCut FixLiveCut(Duration hold);
   /// Unpersisted batches that overlap [first, last]: rebuilds an intent after a restart.
   [[nodiscard]] std::vector<history::SourceBatch> Find(Lsn first, Lsn last) const;

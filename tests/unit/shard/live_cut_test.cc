@@ -73,7 +73,8 @@ TEST_F(LiveCutTest, MarksOfEarlierFlushesCountAsRewrittenDays) {
 TEST_F(LiveCutTest, HoldsRewritesAboveTheCutForAWhileAndNothingElse) {
   ASSERT_TRUE(Send("", 0, Rows(10, kStartNs, 1)).status.ok());
   ASSERT_TRUE(Send("", 0, Rows(10, kStartNs, 1)).status.ok());
-  EXPECT_EQ(shard_->FixLiveCut(kHold).published, Lsn(20));
+  const LiveCut first = shard_->FixLiveCut(kHold);
+  EXPECT_EQ(first.published, Lsn(20));
   ASSERT_TRUE(Send("", 0, Rows(10, kStartNs + 1000, 11)).status.ok());
   ASSERT_TRUE(Send("", 0, Rows(10, kStartNs, 1)).status.ok());
   ASSERT_TRUE(Send("", 0, Rows(10, kStartNs + 2000, 21)).status.ok());
@@ -83,7 +84,8 @@ TEST_F(LiveCutTest, HoldsRewritesAboveTheCutForAWhileAndNothingElse) {
   clock_.elapsed_ns += kHold.ns() - 1;
   EXPECT_THAT(TakenFirsts(), IsEmpty());
   // A later cut at a higher LSN does not let go what waits for the first.
-  EXPECT_EQ(shard_->FixLiveCut(kHold).published, Lsn(50));
+  const LiveCut later = shard_->FixLiveCut(kHold);
+  EXPECT_EQ(later.published, Lsn(50));
   EXPECT_THAT(TakenFirsts(), IsEmpty());
   clock_.elapsed_ns += 1;
   EXPECT_THAT(TakenFirsts(), ElementsAre(31, 41));
@@ -101,11 +103,27 @@ TEST_F(LiveCutTest, AHeldTableDoesNotHoldBackWhatHistoryHasOfOthers) {
   EXPECT_THAT(Firsts(cut), IsEmpty());
 }
 
+TEST_F(LiveCutTest, ACutThatIsLetGoHoldsNothingAnyMoreAndOthersStillDo) {
+  ASSERT_TRUE(Send("", 0, Rows(10, kStartNs, 1)).status.ok());
+  auto early = std::make_unique<LiveCut>(shard_->FixLiveCut(kHold));
+  auto copy = std::make_unique<LiveCut>(*early);
+  ASSERT_TRUE(Send("", 0, Rows(10, kStartNs, 1)).status.ok());
+  auto late = std::make_unique<LiveCut>(shard_->FixLiveCut(kHold));
+  ASSERT_TRUE(Send("", 0, Rows(10, kStartNs, 1)).status.ok());
+  EXPECT_THAT(TakenFirsts(), ElementsAre(1));
+  early.reset();
+  EXPECT_THAT(TakenFirsts(), IsEmpty()) << "a copy lives";
+  copy.reset();
+  EXPECT_THAT(TakenFirsts(), ElementsAre(11));
+  late.reset();
+  EXPECT_THAT(TakenFirsts(), ElementsAre(21));
+}
+
 TEST_F(LiveCutTest, RepeatedCutsAtOneLsnHoldUntilTheLast) {
   ASSERT_TRUE(Send("", 0, Rows(10, kStartNs, 1)).status.ok());
-  shard_->FixLiveCut(kHold);
+  const LiveCut first = shard_->FixLiveCut(kHold);
   clock_.elapsed_ns += kHold.ns() / 2;
-  shard_->FixLiveCut(kHold);
+  const LiveCut last = shard_->FixLiveCut(kHold);
   ASSERT_TRUE(Send("", 0, Rows(10, kStartNs, 1)).status.ok());
   clock_.elapsed_ns += kHold.ns() / 2 + 1;
   EXPECT_THAT(TakenFirsts(), ElementsAre(1));

@@ -1,7 +1,5 @@
 #include "proxist/shard/internal/live_cuts.h"
 
-#include <algorithm>
-
 #include "proxist/shard/internal/keys.h"
 
 namespace proxist::shard::internal {
@@ -28,18 +26,15 @@ LiveCut LiveCuts::Fix(ShardId shard, const hot::Store& store, Backlog* backlog, 
     cut.rewritten_days.emplace(table, std::vector<Day>(days.begin(), days.end()));
   }
   RewritesThrough(now);
-  const Duration until(now.ns() + hold.ns());
-  if (holds_.empty() || holds_.back().first < cut.published) {
-    holds_.emplace_back(cut.published, until);
-  } else {
-    holds_.back().second = std::max(holds_.back().second, until);
-  }
+  cut.hold = std::make_shared<const char>();
+  holds_.push_back({cut.published, Duration(now.ns() + hold.ns()), cut.hold});
   return cut;
 }
 
 Lsn LiveCuts::RewritesThrough(Duration now) {
-  while (!holds_.empty() && holds_.front().second <= now) holds_.pop_front();
-  return holds_.empty() ? Lsn::Max() : holds_.front().first;
+  std::erase_if(holds_,
+                [&](const Hold& hold) { return hold.until <= now || hold.cut_lives.expired(); });
+  return holds_.empty() ? Lsn::Max() : holds_.front().cut;
 }
 
 }  // namespace proxist::shard::internal

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <deque>
-#include <utility>
+#include <memory>
 
 #include "proxist/base/ids.h"
 #include "proxist/base/status.h"
@@ -27,7 +27,12 @@ class LiveCuts {
   Lsn RewritesThrough(Duration now);
 
  private:
-  std::deque<std::pair<Lsn, Duration>> holds_;  // cut, and until when; both ascend
+  struct Hold {
+    Lsn cut;
+    Duration until;
+    std::weak_ptr<const void> cut_lives;
+  };
+  std::deque<Hold> holds_;  // their cuts ascend
 };
 
 }  // namespace proxist::shard::internal
