@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 import unittest
+import urllib.parse
 
 import market
 from clickhouse_proxy import Proxy
@@ -68,7 +69,13 @@ class HistoryFaults(unittest.TestCase):
         ask("DROP DATABASE proxist SYNC")
         address = url.removeprefix("http://")
         name, port = address.split(":")
+        self.clickhouse_pid = host.clickhouse_pid()
         return (name, int(port)), f"http://{user}:{password}@", ask
+
+    def sql(self, text):
+        """(status, answer) of SQL over Proxist's HTTP port."""
+        code, answer = self.server.http_get("/?" + urllib.parse.urlencode({"query": text}))
+        return code, answer.strip()
 
     def assert_hot_part(self):
         """Every row is asked for, and what memory holds comes, marked."""
@@ -224,6 +231,29 @@ class HistoryFaults(unittest.TestCase):
         self.load()
         self.assert_all_persisted(ask)
         self.assertIn(second.address, self.history_state()["url"])
+
+    def test_sql_goes_where_history_is(self):
+        # Two servers with the same history, as replication would make them; the first one is killed.
+        first, second = self.another_clickhouse(), None
+        first_pid = self.clickhouse_pid
+        second = self.another_clickhouse()
+        urls = [f"{scheme}{host}:{port}" for (host, port), scheme, _ in (first, second)]
+        self.launch(history=",".join(urls))
+        self.load()
+        self.assert_all_persisted(first[2])
+        wait_for("the views", lambda: self.sql("SELECT count() FROM quotes") == (200, str(self.rows)))
+        for name in ("proxist.incarnation", HISTORY):
+            second[2](f"CREATE DATABASE IF NOT EXISTS {name.split('.')[0]}")
+            second[2](first[2](f"SHOW CREATE TABLE {name} FORMAT TSVRaw"))
+            second[2](f"INSERT INTO {name} VALUES " + first[2](f"SELECT * FROM {name} FORMAT Values"))
+        os.kill(first_pid, signal.SIGKILL)
+        self.load()
+        # Rows of both servers' time, through the second one's own view.
+        wait_for("SQL at the second server", lambda: self.sql("SELECT count() FROM quotes") == (200, str(self.rows)))
+        self.assert_all_persisted(second[2])
+        self.assertEqual(self.sql("SELECT count() FROM quotes"), (200, str(self.rows)))
+        self.assertEqual(second[2]("SELECT count() FROM system.tables WHERE database = 'default' AND engine = 'View'"),
+                         "2")
 
     def test_a_full_disk_of_clickhouse(self):
         import loop_disk

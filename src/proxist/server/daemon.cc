@@ -1,10 +1,12 @@
 // A node with its ports: what proxistd runs.
 #include "proxist/server/daemon.h"
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
 #include "proxist/history/clickhouse.h"
+#include "proxist/history/monitor.h"
 #include "proxist/observe/log.h"
 #include "proxist/observe/metrics.h"
 #include "proxist/server/http_routes.h"
@@ -58,14 +60,15 @@ std::string ReachedUnder(const DaemonOptions& options, const Address& http, std:
   if (options.node.history == "embedded" || options.node.history == "none") return local;
   const auto listens = IsLoopback(http);
   if (listens.ok() && !*listens && http.host != "0.0.0.0" && http.host != "::") return local;
-  const auto history = history::ParseAddress(options.node.history);
-  if (history.ok()) {
-    std::string host = history->url.substr(history->url.find("://") + 3);
+  const auto history = history::ParseAddresses(options.node.history);
+  const auto beside = [](const history::ClickHouseAddress& address) {
+    std::string host = address.url.substr(address.url.find("://") + 3);
     host.resize(host.rfind(':'));
     std::erase_if(host, [](char c) { return c == '[' || c == ']'; });
-    const auto beside = IsLoopback({host, 0});
-    if (beside.ok() && *beside) return local;
-  }
+    const auto loopback = IsLoopback({host, 0});
+    return loopback.ok() && *loopback;
+  };
+  if (history.ok() && std::all_of(history->begin(), history->end(), beside)) return local;
   *why_none = fmt::format(
       "ClickHouse does not run on this machine, so it cannot reach {}: say with --public-http "
       "where it can",

@@ -67,6 +67,7 @@ bool LiveViews::Ensure() {
 
 void LiveViews::Loop() {
   int ticks = 0;  // until the views are looked at again
+  std::string seen_server;
   while (true) {
     bool due = false;
     {
@@ -76,7 +77,8 @@ void LiveViews::Loop() {
       due = woken_ || --ticks <= 0;
     }
     ports_.seams->Sweep();
-    if (!due) continue;
+    std::string server = ports_.server();
+    if (!due && server == seen_server) continue;
     if (!ports_.ready()) {
       // A wake is not forgotten while history is away.
       std::this_thread::sleep_for(kAwayPause);
@@ -86,6 +88,7 @@ void LiveViews::Loop() {
       MutexLock lock(&mutex_);
       woken_ = false;
     }
+    seen_server = std::move(server);
     ticks = Ensure() ? kTicksBetweenChecks : kTicksBetweenTries;
   }
 }

@@ -21,6 +21,8 @@ class LiveViews {
     LiveSeams* seams;
     /// History is there and is the one of this data directory: nothing is touched before.
     std::function<bool()> ready;
+    /// URL of the server in use: another one needs its views at once.
+    std::function<std::string()> server;
   };
   struct State {
     std::string endpoint;  // that ClickHouse reaches this node under; empty: there are no views

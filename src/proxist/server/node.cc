@@ -118,7 +118,7 @@ struct Node::Impl {
   std::unique_ptr<shard::IngestRouter> router;
   std::unique_ptr<query::Engine> engine;
   std::unique_ptr<FlushLoop> flush;
-  history::ClickHouseAddress sql_address;  // without a URL: there is none
+  std::vector<history::ClickHouseAddress> sql_addresses;  // as `addresses`, for SQL
   std::string live_token;
   std::unique_ptr<LiveSeams> seams;  // nullptr: without history
   mutable Mutex views_mutex;
@@ -181,15 +181,16 @@ Status Node::Impl::ConnectHistory(const NodeOptions& options) {
     embedded_options.hang_timeout = options.history_hang_timeout;
     PX_ASSIGN_OR_RETURN(embedded, history::EmbeddedServer::Start(embedded_options));
     addresses = {embedded->address()};
-    sql_address = embedded->sql_address();
+    sql_addresses = {embedded->sql_address()};
   } else {
     history_kind = "url";
     PX_ASSIGN_OR_RETURN(addresses, history::ParseAddresses(options.history));
-    sql_address = addresses.front();
-    if (!options.sql_user.empty()) {
+    sql_addresses = addresses;
+    for (history::ClickHouseAddress& address : sql_addresses) {
+      if (options.sql_user.empty()) break;
       const size_t colon = std::min(options.sql_user.find(':'), options.sql_user.size());
-      sql_address.user = options.sql_user.substr(0, colon);
-      sql_address.password = options.sql_user.substr(std::min(colon + 1, options.sql_user.size()));
+      address.user = options.sql_user.substr(0, colon);
+      address.password = options.sql_user.substr(std::min(colon + 1, options.sql_user.size()));
     }
   }
   history_url = addresses.front().url;
@@ -329,16 +330,22 @@ void Node::ServeLiveViews(const std::string& url, const std::string& why_none) {
   impl_->views = std::make_unique<LiveViews>(
       LiveViews::Ports{
           impl_->directory.catalog.get(), impl_->history.get(), impl_->seams.get(),
-          [flush = impl_->flush.get()] { return flush->reachable() && flush->halted().empty(); }},
+          [flush = impl_->flush.get()] { return flush->reachable() && flush->halted().empty(); },
+          [flush = impl_->flush.get()] { return flush->url(); }},
       history::LiveEndpoint{url, impl_->live_token, impl_->directory.shards});
 }
 
 StatusOr<SqlUpstream> Node::SqlTo() const {
-  const history::ClickHouseAddress& address = impl_->sql_address;
-  if (address.url.empty()) {
+  if (impl_->sql_addresses.empty()) {
     return FailedPrecondition(
         "this server runs with --history none: there is no ClickHouse to ask in SQL");
   }
+  // Of several servers that which holds this history and answers; the flush knows.
+  const std::string in_use = impl_->flush == nullptr ? "" : impl_->flush->url();
+  const auto found = std::find_if(impl_->sql_addresses.begin(), impl_->sql_addresses.end(),
+                                  [&](const auto& one) { return one.url == in_use; });
+  const history::ClickHouseAddress& address =
+      found == impl_->sql_addresses.end() ? impl_->sql_addresses.front() : *found;
   constexpr std::string_view kScheme = "http://";
   const size_t colon = address.url.rfind(':');
   if (!address.url.starts_with(kScheme) || colon < kScheme.size()) {
