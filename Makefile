@@ -54,7 +54,7 @@ bench-peers: build ## measure the operators beside a plain loop, DuckDB and Clic
 accept: build setup-dev ## verify a day of real ticks from ../shared/data against a naive model
 	@python3 tests/process/run.py --accept
 
-soak: build setup-dev ## run the long tests, SECONDS_= each: every seam of random worlds and of real days; COUNTS= over live views
+soak: build setup-dev ## run the long tests, SECONDS_= each: every seam of random worlds and of real days, outages; COUNTS= over live views
 	@cmake --build --preset release --parallel $(JOBS) --target seam_test
 	@PROXIST_SEAM_SECONDS=$(SECONDS_) build/release/bin/seam_test
 	@PROXIST_SOAK_SECONDS=$(SECONDS_) python3 tests/process/run.py --soak
