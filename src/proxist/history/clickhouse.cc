@@ -25,15 +25,50 @@ struct CurlLibrary {
 
 /// What a response brings, filled by curl's callbacks.
 struct Response {
-  std::string body;
+  std::string body;  // of errors alone, when there is a sink
   size_t max_bytes = 0;
   bool too_large = false;
   std::optional<int> exception_code;
+  const Connection::Sink* sink = nullptr;
+  Status sunk;       // the sink's first error
+  std::string tail;  // the last bytes that came for it
 };
+
+/// To the sink. What cannot be decoded may be the text of an error, of which the rest is awaited.
+size_t GiveToSink(Response* response, std::string_view piece) {
+  response->tail.append(piece.substr(piece.size() - std::min(piece.size(), kMaxErrorBytes)));
+  if (response->tail.size() > kMaxErrorBytes) {
+    if (!response->sunk.ok()) return 0;
+    response->tail.erase(0, response->tail.size() - kMaxErrorBytes / 2);
+  }
+  if (!response->sunk.ok()) return piece.size();
+  response->sunk = (*response->sink)(AsBytes(piece));
+  return absl::IsResourceExhausted(response->sunk) ? 0 : piece.size();
+}
+
+/// The error that ClickHouse wrote behind a part of an answer, which began with HTTP 200: "Code:
+/// 241. DB::Exception: ...".
+std::optional<Status> LateError(std::string_view tail) {
+  constexpr std::string_view kCode = "Code: ";
+  constexpr std::string_view kWhat = ". DB::Exception: ";
+  const size_t what = tail.rfind(kWhat);
+  if (what == std::string_view::npos) return std::nullopt;
+  const size_t at = tail.rfind(kCode, what);
+  int code = 0;
+  if (at == std::string_view::npos) return std::nullopt;
+  const char* digits = tail.data() + at + kCode.size();
+  const auto [end, error] = std::from_chars(digits, tail.data() + what, code);
+  if (error != std::errc() || end != tail.data() + what) return std::nullopt;
+  const std::string_view text = tail.substr(at);
+  return ClickHouseError(code, text.substr(0, text.find("\r\n")));
+}
 
 size_t OnBody(char* data, size_t size, size_t count, void* user) {
   auto* response = static_cast<Response*>(user);
   const size_t bytes = size * count;
+  if (response->sink != nullptr && !response->exception_code) {
+    return GiveToSink(response, {data, bytes});
+  }
   const size_t bound = response->exception_code ? kMaxErrorBytes : response->max_bytes;
   if (bytes > bound - std::min(bound, response->body.size())) {
     if (response->exception_code) return bytes;  // the start of an error says enough
@@ -113,12 +148,13 @@ struct Connection::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
 
-  [[nodiscard]] std::string Target(std::string_view sql, const Settings& settings,
-                                   Duration timeout) const {
+  /// `whole`: ClickHouse holds the answer until it is, so that an error comes instead of it.
+  [[nodiscard]] std::string Target(std::string_view sql, const Settings& settings, Duration timeout,
+                                   bool whole = true) const {
     // The server gives up when the client does; whole seconds, rounded up.
     const int64_t seconds = std::max<int64_t>(1, (timeout.ns() + 999'999'999) / 1'000'000'000);
-    std::string out =
-        fmt::format("{}/?wait_end_of_query=1&max_execution_time={}", address.url, seconds);
+    std::string out = fmt::format("{}/?wait_end_of_query={}&max_execution_time={}", address.url,
+                                  whole ? 1 : 0, seconds);
     for (const auto& [name, value] : settings) {
       out += fmt::format("&{}={}", name, Escaped(handle, value));
     }
@@ -127,9 +163,11 @@ struct Connection::Impl {
   }
 
   StatusOr<std::string> Post(const std::string& target, std::string_view body, Duration timeout,
-                             size_t max_bytes, const std::atomic<bool>* cancelled) {
+                             size_t max_bytes, const std::atomic<bool>* cancelled,
+                             const Sink* sink = nullptr) {
     Response response;
     response.max_bytes = max_bytes;
+    response.sink = sink;
     const long timeout_ms = std::max<long>(1, static_cast<long>(timeout.ns() / 1'000'000));
     curl_easy_setopt(handle, CURLOPT_URL, target.c_str());
     curl_easy_setopt(handle, CURLOPT_POST, 1L);
@@ -148,6 +186,11 @@ struct Connection::Impl {
     if (code == CURLE_ABORTED_BY_CALLBACK && cancelled != nullptr && *cancelled) {
       return Cancelled("the query of history was cancelled");
     }
+    const bool broken = code != CURLE_OK || response.tail.ends_with("__exception__\r\n");
+    if (!response.sunk.ok() || (broken && !response.tail.empty())) {
+      if (const auto late = LateError(response.tail)) return *late;
+    }
+    PX_RETURN_IF_ERROR(response.sunk);
     if (code != CURLE_OK) return TransportError(code, response);
     long http = 0;
     curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &http);
@@ -162,8 +205,9 @@ struct Connection::Impl {
   /// As Post; the answer of a server that was connected to anew counts once it is known to be ours.
   StatusOr<std::string> PostChecked(const std::string& target, std::string_view body,
                                     Duration timeout, size_t max_bytes,
-                                    const std::atomic<bool>* cancelled) {
-    StatusOr<std::string> answer = Post(target, body, timeout, max_bytes, cancelled);
+                                    const std::atomic<bool>* cancelled,
+                                    const Sink* sink = nullptr) {
+    StatusOr<std::string> answer = Post(target, body, timeout, max_bytes, cancelled, sink);
     long connects = 0;
     curl_easy_getinfo(handle, CURLINFO_NUM_CONNECTS, &connects);
     const RequestRules* rules = RequestGuard::current();
@@ -223,6 +267,14 @@ StatusOr<std::string> Connection::Query(std::string_view sql, const Settings& se
                                         const std::atomic<bool>* cancelled) {
   return impl_->PostChecked(impl_->Target({}, settings, timeout), sql, timeout, max_bytes,
                             cancelled);
+}
+
+Status Connection::Stream(std::string_view sql, const Settings& settings, Duration timeout,
+                          const Sink& sink, const std::atomic<bool>* cancelled) {
+  return impl_
+      ->PostChecked(impl_->Target({}, settings, timeout, /*whole=*/false), sql, timeout,
+                    kMaxErrorBytes, cancelled, &sink)
+      .status();
 }
 
 Status Connection::Insert(std::string_view sql, ByteSpan body, const Settings& settings,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -41,6 +42,12 @@ class Connection {
   StatusOr<std::string> Query(std::string_view sql, const Settings& settings, Duration timeout,
                               size_t max_bytes = 1u << 30,
                               const std::atomic<bool>* cancelled = nullptr);
+  /// Takes a piece of an answer; an error ends the request and is returned.
+  using Sink = std::function<Status(ByteSpan)>;
+  /// As Query, but gives the body to `sink` piece by piece as it arrives; nothing of it is held
+  /// here or in ClickHouse. What went to `sink` before an error is of no use.
+  Status Stream(std::string_view sql, const Settings& settings, Duration timeout, const Sink& sink,
+                const std::atomic<bool>* cancelled = nullptr);
   /// Runs `sql` (an INSERT ... FORMAT Native) with `body` as its data.
   Status Insert(std::string_view sql, ByteSpan body, const Settings& settings, Duration timeout);
 

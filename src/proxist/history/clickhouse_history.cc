@@ -12,6 +12,7 @@
 #include "proxist/base/mutex.h"
 #include "proxist/history/history.h"
 #include "proxist/history/insert_block.h"
+#include "proxist/history/internal/block_buffers.h"
 #include "proxist/history/internal/connection_pool.h"
 #include "proxist/history/internal/live_view.h"
 #include "proxist/history/internal/push_down_sql.h"
@@ -156,10 +157,12 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
   }
 
   Status Insert(const InsertIntent& intent, std::span<const SourceBatch> sources) override {
-    const std::vector<std::byte> block = EncodeInsertBlock(intent, sources);
+    std::vector<std::byte> block = EncodeInsertBlock(intent, sources, buffers_.Take());
     if (block.empty()) return OkStatus();
-    return pool_.Take()->Insert(InsertSql(*intent.schema), block, InsertSettings(intent.token),
-                                kInsertTimeout);
+    Status inserted = pool_.Take()->Insert(InsertSql(*intent.schema), block,
+                                           InsertSettings(intent.token), kInsertTimeout);
+    buffers_.Give(std::move(block));
+    return inserted;
   }
 
   StatusOr<uint64_t> CountVersions(const InsertIntent& intent) override {
@@ -169,9 +172,10 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
 
   StatusOr<ReadResult> Read(const ReadRequest& request) override {
     const std::vector<size_t> declared = DeclaredColumns(request, {});
-    NativeReader reader(ReadColumns(*request.schema, declared));
+    const std::vector<HistoryColumn> columns = ReadColumns(*request.schema, declared);
+    NativeReader reader(columns);
     if (!AsksForNothing(request)) {
-      PX_RETURN_IF_ERROR(Fetch(request, ReadSql(request, declared), &reader));
+      PX_ASSIGN_OR_RETURN(reader, Fetch(request, ReadSql(request, declared), columns));
     }
     return MakeReadResult(request.schema, declared, std::move(reader));
   }
@@ -187,9 +191,9 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
     std::vector<HistoryColumn> columns = ReadColumns(*request.rows.schema, declared);
     const std::vector<HistoryColumn> totals = TotalsColumns(request);
     columns.insert(columns.end(), totals.begin(), totals.end());
-    NativeReader reader(std::move(columns));
+    NativeReader reader(columns);
     if (!AsksForNothing(request.rows)) {
-      PX_RETURN_IF_ERROR(Fetch(request.rows, TotalsSql(request, declared), &reader));
+      PX_ASSIGN_OR_RETURN(reader, Fetch(request.rows, TotalsSql(request, declared), columns));
     }
     return MakeTotalsResult(request, declared, std::move(reader));
   }
@@ -286,20 +290,24 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
     return SplitRows(body);
   }
 
-  Status Fetch(const ReadRequest& request, const std::string& sql, NativeReader* reader) {
-    const auto fetch = [&]() -> StatusOr<std::string> {
+  /// The answer, decoded as it arrives.
+  StatusOr<NativeReader> Fetch(const ReadRequest& request, const std::string& sql,
+                               const std::vector<HistoryColumn>& columns) {
+    const auto fetch = [&]() -> StatusOr<NativeReader> {
       PX_ASSIGN_OR_RETURN(auto connection, pool_.TakeForRead());
-      return connection->Query(sql, ReadOnly(), request.bounds.timeout, kMaxReadBytes,
-                               request.bounds.cancelled);
+      NativeReader reader(columns);
+      PX_RETURN_IF_ERROR(connection->Stream(
+          sql, ReadOnly(), request.bounds.timeout,
+          [&](ByteSpan piece) { return reader.Push(piece, request.max_rows); },
+          request.bounds.cancelled));
+      PX_RETURN_IF_ERROR(reader.Finish(request.max_rows));
+      return std::move(reader);
     };
-    StatusOr<std::string> body = fetch();
+    StatusOr<NativeReader> read = fetch();
     // A column that was added while ClickHouse was away is not in its table yet.
-    if (absl::IsFailedPrecondition(body.status())) {
-      PX_RETURN_IF_ERROR(EnsureTable(*request.schema));
-      body = fetch();
-    }
-    if (!body.ok()) return body.status();
-    return reader->Append(AsBytes(*body), request.max_rows);
+    if (!absl::IsFailedPrecondition(read.status())) return read;
+    PX_RETURN_IF_ERROR(EnsureTable(*request.schema));
+    return fetch();
   }
 
   StatusOr<std::string> StoredIncarnation() {
@@ -386,6 +394,7 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
   }
 
   ConnectionPool pool_;
+  BlockBuffers buffers_;
   Mutex probe_mutex_;
   std::unique_ptr<Connection> probe_ PX_GUARDED_BY(probe_mutex_);  // to the server `probed_`
   size_t probed_ PX_GUARDED_BY(probe_mutex_) = 0;

@@ -16,9 +16,11 @@ inline constexpr size_t kMaxInsertRows = 1'000'000;
 
 /// The rows of `sources` that `intent` describes, sorted by the table's ORDER BY, then version, as
 /// the body of InsertSql(). Empty: there are none. At most kMaxInsertRows, and no batch may follow
-/// a newer schema than the intent: both are bugs of the caller.
+/// a newer schema than the intent: both are bugs of the caller. The memory of `reused` is taken
+/// where it suffices.
 std::vector<std::byte> EncodeInsertBlock(const InsertIntent& intent,
-                                         std::span<const SourceBatch> sources);
+                                         std::span<const SourceBatch> sources,
+                                         std::vector<std::byte> reused = {});
 std::string InsertSql(const column::TableSchema& schema);
 /// Of an insert of one block: one part, and deduplicated by `token`.
 Connection::Settings InsertSettings(const std::string& token);

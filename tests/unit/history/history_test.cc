@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "proxist/history/insert_block.h"
+#include "proxist/history/internal/native_reader.h"
 #include "tests/unit/history/shared_server.h"
 
 namespace proxist::history {
@@ -285,6 +286,57 @@ TEST(History, BoundsAndTimeouts) {
       absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(connection.Query("SELECT )", {}, Duration::Seconds(5)).status().code(),
             absl::StatusCode::kInternal);
+}
+
+TEST(History, AStreamBringsPiecesAndTheErrorThatComesLate) {
+  Connection connection(SharedServer().address());
+  uint64_t bytes = 0;
+  int pieces = 0;
+  const Connection::Sink sink = [&](ByteSpan piece) {
+    bytes += piece.size();
+    ++pieces;
+    return OkStatus();
+  };
+  const Duration timeout = Duration::Seconds(20);
+  ASSERT_EQ(
+      connection.Stream("SELECT number FROM numbers(3000000) FORMAT RowBinary", {}, timeout, sink),
+      OkStatus());
+  EXPECT_EQ(bytes, 24'000'000u);
+  EXPECT_GT(pieces, 10);
+  // HTTP 200 and a million numbers, then the error.
+  bytes = 0;
+  const Status late = connection.Stream(
+      "SELECT throwIf(number = 3000000, 'too late'), number FROM numbers(9000000) FORMAT RowBinary",
+      {{"max_threads", "1"}}, timeout, sink);
+  EXPECT_GT(bytes, 9'000'000u);
+  EXPECT_EQ(late.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(Message(late)), HasSubstr("too late"));
+  // The same when what came before cannot be made sense of.
+  NativeReader reader({{"c", "UInt8", {TypeKind::kUint8}, false}});
+  const Status amid = connection.Stream(
+      "SELECT toUInt8(throwIf(number = 3000000, 'too late')) AS c FROM numbers(9000000) FORMAT "
+      "Native",
+      {{"max_threads", "1"}}, timeout,
+      [&](ByteSpan piece) { return reader.Push(piece, SIZE_MAX); });
+  EXPECT_THAT(std::string(Message(amid)), HasSubstr("too late"));
+  EXPECT_GT(reader.rows(), 1'000'000u);
+  const Status early = connection.Stream("SELECT nothing", {}, timeout, sink);
+  EXPECT_THAT(std::string(Message(early)), HasSubstr("nothing"));
+  // A sink that has enough.
+  const Status enough =
+      connection.Stream("SELECT number FROM numbers(1000000000) FORMAT RowBinary", {}, timeout,
+                        [](ByteSpan) { return ResourceExhausted("enough"); });
+  EXPECT_EQ(Message(enough), "enough");
+  std::atomic<bool> cancelled = false;
+  const Status stopped = connection.Stream(
+      "SELECT number FROM numbers(100000000000) FORMAT RowBinary", {}, timeout,
+      [&](ByteSpan) {
+        cancelled = true;
+        return OkStatus();
+      },
+      &cancelled);
+  EXPECT_EQ(stopped.code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(connection.Query("SELECT 1", {}, timeout).value(), "1\n");
 }
 
 TEST(History, WhoMayNotAndWhatIsNotThere) {

@@ -1,4 +1,7 @@
 // The Native format: golden bytes, and answers that lie.
+#include <algorithm>
+#include <string>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -71,6 +74,45 @@ TEST(Native, BlocksAddUp) {
   }
   EXPECT_EQ(s.dictionary.size(), 1u);
   EXPECT_EQ(NativeReader(Expected()).Append(block, 1).code(), absl::StatusCode::kResourceExhausted);
+}
+
+/// What a reader has gathered, as text.
+std::string Gathered(NativeReader* reader) {
+  std::string out = std::to_string(reader->rows());
+  for (NativeColumn& column : reader->columns()) {
+    const column::ColumnView view = column.View();
+    out += "|" + std::string(AsText(column.values)) + "|" + std::string(AsText(column.validity)) +
+           "|" + std::string(AsText(column.text));
+    for (const std::string_view entry : view.dictionary) out += "," + std::string(entry);
+  }
+  return out;
+}
+
+TEST(Native, PiecesOfAnySizeGiveTheSame) {
+  std::vector<std::byte> body;
+  for (int i = 0; i < 3; ++i) {
+    const std::vector<std::byte> block = Block();
+    body.insert(body.end(), block.begin(), block.end());
+  }
+  NativeReader whole(Expected());
+  ASSERT_EQ(whole.Append(body, 100), OkStatus());
+  const std::string expected = Gathered(&whole);
+  for (size_t size = 1; size <= body.size(); ++size) {
+    NativeReader reader(Expected());
+    const ByteSpan bytes(body);
+    for (size_t at = 0; at < bytes.size(); at += size) {
+      ASSERT_EQ(reader.Push(bytes.subspan(at, std::min(size, bytes.size() - at)), 6), OkStatus());
+    }
+    ASSERT_EQ(reader.Finish(6), OkStatus()) << size;
+    EXPECT_EQ(Gathered(&reader), expected) << size;
+    NativeReader bounded(Expected());
+    Status pushed;
+    for (size_t at = 0; at < bytes.size() && pushed.ok(); at += size) {
+      pushed = bounded.Push(bytes.subspan(at, std::min(size, bytes.size() - at)), 5);
+    }
+    if (pushed.ok()) pushed = bounded.Finish(5);
+    EXPECT_EQ(pushed.code(), absl::StatusCode::kResourceExhausted) << size;
+  }
 }
 
 TEST(Native, EveryCutAndEveryFlippedByteIsSurvived) {

@@ -192,13 +192,16 @@ class BlockEncoder {
 }  // namespace
 
 std::vector<std::byte> EncodeInsertBlock(const InsertIntent& intent,
-                                         std::span<const SourceBatch> sources) {
-  return EncodeSelectedRows(*intent.schema, SelectRows(intent, sources));
+                                         std::span<const SourceBatch> sources,
+                                         std::vector<std::byte> reused) {
+  return EncodeSelectedRows(*intent.schema, SelectRows(intent, sources), std::move(reused));
 }
 
 std::vector<std::byte> EncodeSelectedRows(const column::TableSchema& schema,
-                                          std::span<const SelectedRows> parts) {
-  std::vector<std::byte> out;
+                                          std::span<const SelectedRows> parts,
+                                          std::vector<std::byte> reused) {
+  std::vector<std::byte> out = std::move(reused);
+  out.clear();
   if (parts.empty()) return out;
   const size_t total = parts.back().base + parts.back().rows.size();
   PX_CHECK(total <= kMaxInsertRows);

@@ -1,7 +1,8 @@
-// Blocks that ClickHouse answers with. Every value takes at least one byte, so a row count above
-// the bytes left is refused before anything is allocated for it.
+// Blocks that ClickHouse answers with. Memory is taken for bytes that are there, never for what a
+// count promises. A column that is not whole yet is left alone and tried again with more bytes.
 #include "proxist/history/internal/native_reader.h"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <string>
@@ -13,16 +14,27 @@ namespace {
 
 using column::TypeKind;
 
+/// Of a column of one block, which has some 65,000 rows.
+constexpr size_t kMaxPendingBytes = 1ull << 30;
+
+/// Errors are OUT_OF_RANGE where the bytes end too early.
 class Cursor {
  public:
-  explicit Cursor(ByteSpan bytes) : reader_(bytes, "ClickHouse's answer") {}
+  /// `before`: bytes of the answer before these.
+  Cursor(ByteSpan bytes, uint64_t before)
+      : reader_(bytes, "ClickHouse's answer"), before_(before) {}
 
   [[nodiscard]] size_t remaining() const { return reader_.remaining(); }
-  [[nodiscard]] size_t offset() const { return reader_.offset(); }
+  [[nodiscard]] size_t used() const { return reader_.offset(); }
+  /// In the answer.
+  [[nodiscard]] uint64_t offset() const { return before_ + reader_.offset(); }
+  /// After OUT_OF_RANGE: at least so many bytes are needed from where the cursor began.
+  [[nodiscard]] uint64_t needed() const { return needed_; }
 
   StatusOr<uint64_t> Varint() {
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
+      if (remaining() == 0) return Short(1);
       PX_ASSIGN_OR_RETURN(const uint8_t byte, reader_.Get<uint8_t>());
       const uint64_t bits = byte & 0x7f;
       if (shift == 63 && bits > 1) break;
@@ -31,17 +43,20 @@ class Cursor {
     }
     return DataLoss("ClickHouse's answer: a number before byte {} is too long", offset());
   }
-  StatusOr<uint64_t> Uint64() { return reader_.Get<uint64_t>(); }
+  StatusOr<uint64_t> Uint64() {
+    if (remaining() < sizeof(uint64_t)) return Short(sizeof(uint64_t));
+    return reader_.Get<uint64_t>();
+  }
   StatusOr<ByteSpan> Bytes(uint64_t size) {
-    if (size > remaining()) {
-      return DataLoss("ClickHouse's answer ends at byte {}: {} more bytes expected, {} left",
-                      offset(), size, remaining());
-    }
+    if (size > remaining()) return Short(size);
     return reader_.GetBytes(static_cast<size_t>(size));
   }
   /// `count` values of `width` bytes.
   StatusOr<ByteSpan> Values(uint64_t count, size_t width) {
-    if (count > remaining() / width) return Bytes(std::numeric_limits<uint64_t>::max());
+    if (count > remaining() / width) {
+      constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
+      return Short(count > kMax / width ? kMax : count * width);
+    }
     return reader_.GetBytes(static_cast<size_t>(count) * width);
   }
   StatusOr<std::string_view> String() {
@@ -50,8 +65,18 @@ class Cursor {
     return AsText(bytes);
   }
 
+  Status Short(uint64_t size) {
+    // What lies far beyond any block is a lie, which the answer's end tells.
+    constexpr uint64_t kFar = 1ull << 40;
+    needed_ = size < kFar ? used() + size : 0;
+    return OutOfRange("ClickHouse's answer ends at byte {}: {} more bytes expected, {} left",
+                      offset(), size, remaining());
+  }
+
  private:
   ByteReader reader_;
+  uint64_t before_;
+  uint64_t needed_ = 0;
 };
 
 /// Appends validity bits for `rows` rows after `before` earlier ones. `is_null(i)` is asked in
@@ -129,7 +154,8 @@ Status ReadLowCardinality(Cursor* cursor, size_t rows, size_t before, NativeColu
                     column->expected.name, version, flags);
   }
   PX_ASSIGN_OR_RETURN(const uint64_t key_count, cursor->Uint64());
-  if (key_count > cursor->remaining()) return cursor->Bytes(key_count).status();
+  // Each has at least a byte.
+  if (key_count > cursor->remaining()) return cursor->Short(key_count);
   std::vector<std::string_view> keys(static_cast<size_t>(key_count));
   for (std::string_view& key : keys) {
     PX_ASSIGN_OR_RETURN(key, cursor->String());
@@ -168,6 +194,21 @@ Status ReadHeader(Cursor* cursor, const HistoryColumn& expected) {
                             expected.clickhouse_type);
 }
 
+/// Header and values of one column of a block; what an error leaves behind is taken back.
+Status ReadWholeColumn(Cursor* cursor, size_t rows, size_t before, NativeColumn* column) {
+  const size_t values = column->values.size();
+  const size_t validity = column->validity.size();
+  const size_t text = column->text.size();
+  Status read = ReadHeader(cursor, column->expected);
+  if (read.ok()) read = ReadColumn(cursor, rows, before, column);
+  if (read.ok()) return read;
+  column->values.resize(values);
+  // Bits of the last byte that stay are set again alike.
+  column->validity.resize(validity);
+  column->text.resize(text);
+  return read;
+}
+
 }  // namespace
 
 column::ColumnView NativeColumn::View() const {
@@ -181,7 +222,7 @@ column::ColumnView NativeColumn::View() const {
   return view;
 }
 
-NativeReader::NativeReader(std::vector<HistoryColumn> expected) {
+NativeReader::NativeReader(std::vector<HistoryColumn> expected) : next_column_(expected.size()) {
   for (HistoryColumn& column : expected) {
     NativeColumn& added = columns_.emplace_back();
     added.expected = std::move(column);
@@ -193,26 +234,72 @@ NativeReader::NativeReader(std::vector<HistoryColumn> expected) {
   }
 }
 
-Status NativeReader::Append(ByteSpan body, size_t max_rows) {
-  Cursor cursor(body);
-  while (cursor.remaining() > 0) {
-    PX_ASSIGN_OR_RETURN(const uint64_t column_count, cursor.Varint());
-    PX_ASSIGN_OR_RETURN(const uint64_t rows, cursor.Varint());
-    if (column_count != columns_.size()) {
-      return DataLoss("ClickHouse's answer has a block of {} columns where {} are expected",
-                      column_count, columns_.size());
+StatusOr<size_t> NativeReader::Decode(ByteSpan bytes, size_t max_rows) {
+  size_t done = 0;
+  while (done < bytes.size()) {
+    Cursor cursor(bytes.subspan(done), decoded_);
+    Status read;
+    if (next_column_ < columns_.size()) {
+      read = ReadWholeColumn(&cursor, block_rows_, rows_, &columns_[next_column_]);
+      if (read.ok() && ++next_column_ == columns_.size()) rows_ += block_rows_;
+    } else {
+      const StatusOr<uint64_t> column_count = cursor.Varint();
+      const StatusOr<uint64_t> rows = column_count.ok() ? cursor.Varint() : column_count.status();
+      read = rows.status();
+      if (read.ok() && *column_count != columns_.size()) {
+        return DataLoss("ClickHouse's answer has a block of {} columns where {} are expected",
+                        *column_count, columns_.size());
+      }
+      if (read.ok() && *rows > max_rows - rows_) {
+        return ResourceExhausted("the answer has more than {} rows", max_rows);
+      }
+      if (read.ok()) {
+        block_rows_ = static_cast<size_t>(*rows);
+        next_column_ = 0;
+      }
     }
-    if (rows > cursor.remaining()) return cursor.Bytes(rows).status();
-    if (rows > max_rows - rows_) {
-      return ResourceExhausted("the answer has more than {} rows", max_rows);
+    if (absl::IsOutOfRange(read)) {
+      const size_t left = bytes.size() - done;
+      wanted_ = std::max(static_cast<size_t>(cursor.needed()), left + left / 2);
+      return done;
     }
-    for (NativeColumn& column : columns_) {
-      PX_RETURN_IF_ERROR(ReadHeader(&cursor, column.expected));
-      PX_RETURN_IF_ERROR(ReadColumn(&cursor, static_cast<size_t>(rows), rows_, &column));
-    }
-    rows_ += static_cast<size_t>(rows);
+    PX_RETURN_IF_ERROR(read);
+    done += cursor.used();
+    decoded_ += cursor.used();
   }
+  return done;
+}
+
+Status NativeReader::Push(ByteSpan piece, size_t max_rows) {
+  if (pending_.empty()) {
+    PX_ASSIGN_OR_RETURN(const size_t done, Decode(piece, max_rows));
+    pending_.assign(piece.begin() + static_cast<ptrdiff_t>(done), piece.end());
+    return OkStatus();
+  }
+  if (pending_.size() + piece.size() > kMaxPendingBytes) {
+    return ResourceExhausted("a column of one block of ClickHouse's answer exceeds {} bytes",
+                             kMaxPendingBytes);
+  }
+  pending_.insert(pending_.end(), piece.begin(), piece.end());
+  if (pending_.size() < wanted_) return OkStatus();
+  PX_ASSIGN_OR_RETURN(const size_t done, Decode(pending_, max_rows));
+  pending_.erase(pending_.begin(), pending_.begin() + static_cast<ptrdiff_t>(done));
   return OkStatus();
+}
+
+Status NativeReader::Finish(size_t max_rows) {
+  PX_ASSIGN_OR_RETURN(const size_t done, Decode(pending_, max_rows));
+  if (done == pending_.size() && next_column_ == columns_.size()) {
+    pending_.clear();
+    return OkStatus();
+  }
+  return DataLoss("ClickHouse's answer ends at byte {} amid a block",
+                  decoded_ + pending_.size() - done);
+}
+
+Status NativeReader::Append(ByteSpan body, size_t max_rows) {
+  PX_RETURN_IF_ERROR(Push(body, max_rows));
+  return Finish(max_rows);
 }
 
 }  // namespace proxist::history

@@ -3,7 +3,7 @@
 #include "proxist/history/internal/row_selection.h"
 
 #include <algorithm>
-#include <array>
+#include <functional>
 #include <numeric>
 #include <utility>
 
@@ -53,71 +53,91 @@ void VisitRows(const InsertIntent& intent, std::span<const SourceBatch> sources,
   }
 }
 
+/// What decides the order within a symbol, in most cases.
 struct SortKey {
   int64_t ts;
   uint64_t seq;
-  std::array<uint32_t, column::kMaxSeriesColumns> series;
-  uint64_t version;
   uint32_t row;  // in the parts' order
-  auto operator<=>(const SortKey&) const = default;
 };
 
-/// Columns that decide the order, in the parts' order.
-struct KeyColumns {
-  std::vector<int64_t> ts;
-  std::vector<uint64_t> seq;
-  std::vector<uint64_t> version;
-  std::vector<std::vector<uint32_t>> series_ranks;
-};
+/// Orders rows of one symbol: by ts and seq, then by what is looked up when these are equal.
+class KeyOrder {
+ public:
+  KeyOrder(const column::TableSchema& schema, std::span<const SelectedRows> parts, size_t total)
+      : schema_(schema), parts_(parts), total_(total) {}
 
-KeyColumns LoadKeys(const column::TableSchema& schema, std::span<const SelectedRows> parts,
-                    size_t total) {
-  KeyColumns out;
-  out.ts.reserve(total);
-  out.seq.reserve(total);
-  out.version.reserve(total);
-  for (const SelectedRows& part : parts) {
-    const column::Batch& batch = part.source->batch;
-    for (const uint32_t row : part.rows) {
-      const uint64_t lsn = part.LsnOf(row);
-      out.ts.push_back(batch.ts.At<int64_t>(row));
-      out.version.push_back(lsn);
-      out.seq.push_back(batch.seq.values.empty() ? lsn : batch.seq.At<uint64_t>(row));
+  bool operator()(const SortKey& a, const SortKey& b) {
+    if (a.ts != b.ts) return a.ts < b.ts;
+    if (a.seq != b.seq) return a.seq < b.seq;
+    return LessByRest(a.row, b.row);
+  }
+
+ private:
+  bool LessByRest(uint32_t a, uint32_t b) {
+    if (!ranked_) RankSeries();
+    for (const std::vector<uint32_t>& ranks : series_ranks_) {
+      if (ranks[a] != ranks[b]) return ranks[a] < ranks[b];
+    }
+    const uint64_t version_a = VersionOf(a);
+    const uint64_t version_b = VersionOf(b);
+    return version_a != version_b ? version_a < version_b : a < b;
+  }
+
+  void RankSeries() {
+    ranked_ = true;
+    for (const size_t index : schema_.series) {
+      TextUnion texts;
+      const uint32_t none = texts.Intern("");
+      std::vector<uint32_t> codes = UnifyCodes(
+          parts_, total_,
+          [&](const SelectedRows& part) {
+            return FindColumn(part.source->batch, schema_.columns[index], index);
+          },
+          none, &texts);
+      const std::vector<uint32_t> ranks = texts.Ranks();
+      for (uint32_t& code : codes) code = ranks[code];
+      series_ranks_.push_back(std::move(codes));
     }
   }
-  for (const size_t index : schema.series) {
-    TextUnion texts;
-    const uint32_t none = texts.Intern("");
-    std::vector<uint32_t> codes = UnifyCodes(
-        parts, total,
-        [&](const SelectedRows& part) {
-          return FindColumn(part.source->batch, schema.columns[index], index);
-        },
-        none, &texts);
-    const std::vector<uint32_t> ranks = texts.Ranks();
-    for (uint32_t& code : codes) code = ranks[code];
-    out.series_ranks.push_back(std::move(codes));
-  }
-  return out;
-}
 
-/// Sorts `bucket`, the rows of one symbol.
-void SortBucket(const KeyColumns& keys, std::span<uint32_t> bucket, std::vector<SortKey>* scratch) {
-  bool ascending = true;
-  for (size_t i = 1; ascending && i < bucket.size(); ++i) {
-    ascending = keys.ts[bucket[i - 1]] < keys.ts[bucket[i]];
+  [[nodiscard]] uint64_t VersionOf(uint32_t row) const {
+    const auto after = std::partition_point(
+        parts_.begin(), parts_.end(), [&](const SelectedRows& part) { return part.base <= row; });
+    const SelectedRows& part = *(after - 1);
+    return part.LsnOf(part.rows[row - part.base]);
   }
-  if (ascending) return;
-  scratch->clear();
-  for (const uint32_t row : bucket) {
-    SortKey key{keys.ts[row], keys.seq[row], {}, keys.version[row], row};
-    for (size_t i = 0; i < keys.series_ranks.size(); ++i) key.series[i] = keys.series_ranks[i][row];
-    scratch->push_back(key);
+
+  const column::TableSchema& schema_;
+  std::span<const SelectedRows> parts_;
+  size_t total_;
+  bool ranked_ = false;
+  std::vector<std::vector<uint32_t>> series_ranks_;  // in the parts' order
+};
+
+/// Sorts the keys of one symbol. They come nearly in order: the few that come late are put aside,
+/// sorted and merged in again.
+void SortBucket(std::span<SortKey> bucket, KeyOrder* order, std::vector<SortKey>* late) {
+  late->clear();
+  size_t kept = 0;
+  for (size_t i = 0; i < bucket.size(); ++i) {
+    if (kept > 0 && (*order)(bucket[i], bucket[kept - 1])) {
+      late->push_back(bucket[i]);
+    } else {
+      bucket[kept++] = bucket[i];
+    }
   }
-  if (!std::is_sorted(scratch->begin(), scratch->end())) {
-    std::sort(scratch->begin(), scratch->end());
+  if (late->empty()) return;
+  std::sort(late->begin(), late->end(), std::ref(*order));
+  // From the back, where there is room.
+  size_t to = bucket.size();
+  while (!late->empty()) {
+    if (kept > 0 && (*order)(late->back(), bucket[kept - 1])) {
+      bucket[--to] = bucket[--kept];
+    } else {
+      bucket[--to] = late->back();
+      late->pop_back();
+    }
   }
-  for (size_t i = 0; i < bucket.size(); ++i) bucket[i] = (*scratch)[i].row;
 }
 
 size_t TotalRows(std::span<const SelectedRows> parts) {
@@ -186,17 +206,26 @@ std::vector<uint32_t> SortedPlaces(const column::TableSchema& schema,
   }
   std::partial_sum(starts.begin(), starts.end(), starts.begin());
 
-  std::vector<uint32_t> order(total);
-  std::vector<uint32_t> next(starts.begin(), starts.end() - 1);
-  for (uint32_t row = 0; row < total; ++row) order[next[ranks_of_rows[row]]++] = row;
-
-  const KeyColumns keys = LoadKeys(schema, parts, total);
-  std::vector<SortKey> scratch;
-  for (size_t i = 0; i + 1 < starts.size(); ++i) {
-    SortBucket(keys, std::span(order).subspan(starts[i], starts[i + 1] - starts[i]), &scratch);
+  std::vector<SortKey> keys(total);
+  for (const SelectedRows& part : parts) {
+    const column::Batch& batch = part.source->batch;
+    for (size_t i = 0; i < part.rows.size(); ++i) {
+      const uint32_t row = part.rows[i];
+      const uint64_t seq = batch.seq.values.empty() ? part.LsnOf(row) : batch.seq.At<uint64_t>(row);
+      const size_t at = part.base + i;
+      keys[starts[ranks_of_rows[at]]++] = {batch.ts.At<int64_t>(row), seq,
+                                           static_cast<uint32_t>(at)};
+    }
   }
-  std::vector<uint32_t> places(total);
-  for (uint32_t place = 0; place < total; ++place) places[order[place]] = place;
+  // Each start is now that of the next symbol.
+  KeyOrder order(schema, parts, total);
+  std::vector<SortKey> late;
+  for (size_t i = 0; i + 1 < starts.size(); ++i) {
+    const size_t first = i == 0 ? 0 : starts[i - 1];
+    SortBucket(std::span(keys).subspan(first, starts[i] - first), &order, &late);
+  }
+  std::vector<uint32_t> places = std::move(ranks_of_rows);
+  for (uint32_t place = 0; place < total; ++place) places[keys[place].row] = place;
   return places;
 }
 

@@ -29,7 +29,8 @@ std::vector<SelectedRows> SelectRows(const InsertIntent& intent,
 
 /// The block of rows that were selected, as EncodeInsertBlock.
 std::vector<std::byte> EncodeSelectedRows(const column::TableSchema& schema,
-                                          std::span<const SelectedRows> parts);
+                                          std::span<const SelectedRows> parts,
+                                          std::vector<std::byte> reused = {});
 
 /// Texts of several dictionaries under one numbering. The texts must outlive it.
 class TextUnion {
