@@ -44,9 +44,11 @@ struct FlushStep {
 
 /// Owns no clock: times are monotonic and come with each call. One thread.
 ///
-/// Pause between rounds: twice the insert latency (smoothed), within [min_pause, max_pause]; when
-/// the latency is above max_pause, the latency itself, up to stretched_pause. 100,000 rows that
-/// wait are sent without a pause, up to max_rows in a round, two rounds at a time from max_rows on.
+/// Pause between rounds, T being the insert latency (smoothed): 5 T while that is short, so that
+/// ClickHouse inserts a sixth of the time; then less, so that the mean lag of a row, half of a
+/// pause and T and then T, stays at nine tenths of max_pause; at least T. All within [min_pause,
+/// max_pause]; when T is above max_pause, T itself, up to stretched_pause. 100,000 rows that wait
+/// are sent without a pause, up to max_rows in a round, two rounds at a time from max_rows on.
 /// Active parts of the fullest partition, p of the limit l, lengthen it: from l/3 on to at least
 /// stretched_pause * ((p/l - 1/3) / (2/3))^2, whatever waits. Each report of delayed inserts
 /// doubles a least pause, from max_pause on; each without halves it. p is what was polled last plus

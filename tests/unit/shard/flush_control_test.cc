@@ -85,6 +85,7 @@ class World {
       return;
     }
     if (weather.away) return;
+    if (control.state() == FlushState::kAway && flying_.empty()) control.OnReconnected(false);
     if (!flying_.empty() && control.state() == FlushState::kAway) {
       for (InFlight& one : flying_) one.done = now_ns_ + weather.insert.ns();
     }
@@ -118,12 +119,25 @@ TEST(FlushControlTest, SteadyRowsGoOutWithinTheirPauseAndNothingSwings) {
   World world;
   world.Run(Duration::Seconds(2), {});
   const Observed seen = world.Run(Duration::Seconds(60), {});
-  EXPECT_LE(seen.Lag(50), 50);
+  EXPECT_LE(seen.Lag(50), 60) << "of the oldest row";
   EXPECT_LE(seen.Lag(100), 100);
   EXPECT_GT(seen.inserts, 60U * 15);
+  EXPECT_LT(seen.inserts, 60U * 25) << "ClickHouse pays for each";
   EXPECT_EQ(world.control.state(), FlushState::kSteady);
   const auto [least, most] = std::minmax_element(seen.pauses_ms.begin(), seen.pauses_ms.end());
   EXPECT_LE(*most - *least, 3) << "pauses swing";
+}
+
+TEST(FlushControlTest, TheMeanLagOfARowStaysAtItsAimWhateverAnInsertTakes) {
+  for (const int64_t ms : {1, 5, 10, 15, 20, 22}) {
+    FlushControl control({});
+    control.OnInserted(Duration::Millis(1000), Duration::Millis(ms));
+    control.Next(Duration::Millis(1000), {.rows = 5000});
+    const double pause = static_cast<double>(control.pause().ns()) * 1e-6;
+    EXPECT_LE((pause + ms) / 2 + ms, 45.01) << ms;
+    EXPECT_GE(pause, ms);
+    EXPECT_LE(ms / (pause + ms), ms <= 10 ? 0.17 : 0.51) << "share of time that it inserts";
+  }
 }
 
 TEST(FlushControlTest, AThinStreamDoesNotWaitLonger) {
