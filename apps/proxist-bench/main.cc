@@ -152,6 +152,8 @@ void DeclareHistory(CLI::App& app, Options& options) {
       ->check(CLI::Range(100, 10'000'000));
   history->add_option("--rows", bench.flat_rows, "Sent as fast as they are taken; 0: none")
       ->check(CLI::Range(0, 100'000'000));
+  history->add_option("--read-rows", bench.read_rows, "That cold queries are asked over; 0: none")
+      ->check(CLI::Range(0, 100'000'000));
   history->add_option("--outage-seconds", bench.outage_seconds, "Without ClickHouse; 0: none")
       ->check(CLI::Range(0, 3600));
   history->add_option("--outage-rate", bench.outage_rate, "Rows per second meanwhile")

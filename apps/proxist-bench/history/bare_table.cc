@@ -7,9 +7,9 @@ namespace {
 
 constexpr Duration kInsertTimeout = Duration::Seconds(120);
 
-column::SchemaPtr BareSchema() {
+column::SchemaPtr BareSchema(const std::string& database) {
   column::TableSchema schema = QuotesTable();
-  schema.tenant = "bare";
+  schema.tenant = database;
   schema.id = TableId(1);
   schema.version = SchemaVersion(1);
   return std::make_shared<const column::TableSchema>(std::move(schema));
@@ -17,10 +17,10 @@ column::SchemaPtr BareSchema() {
 
 }  // namespace
 
-BareTable::BareTable(const history::ClickHouseAddress& address)
+BareTable::BareTable(const history::ClickHouseAddress& address, const std::string& database)
     : history_(history::MakeClickHouseHistory(address)),
       connection_(address),
-      schema_(BareSchema()) {}
+      schema_(BareSchema(database)) {}
 
 Status BareTable::Create() { return history_->EnsureTable(*schema_); }
 

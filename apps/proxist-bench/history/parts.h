@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "apps/proxist-bench/history/feed.h"
@@ -17,6 +18,8 @@ namespace proxist::bench {
 StatusOr<Result> MeasureSteady(const HistoryBenchOptions& options, bool* agreed);
 StatusOr<Result> MeasureFlatOut(const HistoryBenchOptions& options, bool* agreed);
 StatusOr<Result> MeasureOutage(const HistoryBenchOptions& options, bool* agreed);
+/// Cold queries and live views, each beside a bare SELECT.
+StatusOr<std::vector<Result>> MeasureReads(const HistoryBenchOptions& options);
 
 inline double Ratio(Duration a, Duration b) {
   return b.ns() == 0 ? 0 : static_cast<double>(a.ns()) / static_cast<double>(b.ns());
@@ -26,7 +29,7 @@ inline double Ratio(Duration a, Duration b) {
 /// by a plain loop. One thread.
 class BareTable {
  public:
-  explicit BareTable(const history::ClickHouseAddress& address);
+  BareTable(const history::ClickHouseAddress& address, const std::string& database);
   Status Create();
   /// One block of the rows of `batches`, which lie on one day.
   std::vector<std::byte> Encode(std::vector<column::Batch> batches);

@@ -15,6 +15,10 @@ StatusOr<bool> RunHistoryBench(const HistoryBenchOptions& options,
     PX_ASSIGN_OR_RETURN(const Result result, MeasureFlatOut(options, &agreed));
     show(result);
   }
+  if (options.read_rows > 0) {
+    PX_ASSIGN_OR_RETURN(const std::vector<Result> results, MeasureReads(options));
+    for (const Result& result : results) show(result);
+  }
   if (options.outage_seconds > 0) {
     PX_ASSIGN_OR_RETURN(const Result result, MeasureOutage(options, &agreed));
     show(result);

@@ -60,7 +60,7 @@ Status Watch(QuoteFeed* feed, uint32_t rate, double seconds, std::chrono::millis
 
 /// What a bare insert of as many rows takes: the least that a row waits for its insert.
 StatusOr<Latencies> BareInserts(ServerWithHistory* server, QuoteFeed* feed, size_t rows) {
-  BareTable bare(server->clickhouse());
+  BareTable bare(server->clickhouse(), "bare");
   PX_RETURN_IF_ERROR(bare.Create());
   Latencies latencies;
   for (int i = 0; i < 60; ++i) {
