@@ -41,7 +41,7 @@ Duration FlushControl::LatencyPause() const {
   if (latency_ > options_.max_pause) return std::min(latency_, options_.stretched_pause);
   const int64_t latency = latency_.ns();
   // (pause + latency) / 2 + latency = aim.
-  const int64_t aim = options_.max_pause.ns() / 10 * 9;
+  const int64_t aim = options_.max_pause.ns() / 20 * 17;
   const int64_t pause = std::max(latency, std::min(5 * latency, 2 * aim - 3 * latency));
   return std::clamp(Duration(pause), options_.min_pause, options_.max_pause);
 }

@@ -46,7 +46,7 @@ struct FlushStep {
 ///
 /// Pause between rounds, T being the insert latency (smoothed): 5 T while that is short, so that
 /// ClickHouse inserts a sixth of the time; then less, so that the mean lag of a row, half of a
-/// pause and T and then T, stays at nine tenths of max_pause; at least T. All within [min_pause,
+/// pause and T and then T, stays at 0.85 of max_pause; at least T. All within [min_pause,
 /// max_pause]; when T is above max_pause, T itself, up to stretched_pause. 100,000 rows that wait
 /// are sent without a pause, up to max_rows in a round, two rounds at a time from max_rows on.
 /// Active parts of the fullest partition, p of the limit l, lengthen it: from l/3 on to at least
