@@ -301,7 +301,7 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
           [&](ByteSpan piece) { return reader.Push(piece, request.max_rows); },
           request.bounds.cancelled));
       PX_RETURN_IF_ERROR(reader.Finish(request.max_rows));
-      return std::move(reader);
+      return reader;
     };
     StatusOr<NativeReader> read = fetch();
     // A column that was added while ClickHouse was away is not in its table yet.
