@@ -33,6 +33,8 @@ void AddApply(CLI::App* app, Options* options) {
       ->required()
       ->type_name("FILE");
   sub->add_option("--author", command->author, "Recorded with the change (default: $USER)");
+  sub->add_flag("--confirm-drop", command->confirm_drop,
+                "Columns that a declaration leaves out go, with all their values");
 }
 
 void AddTables(CLI::App* app, Options* options) {

@@ -17,6 +17,7 @@ namespace proxist::pxctl {
 struct ApplyCommand {
   std::vector<std::string> files;
   std::string author;
+  bool confirm_drop = false;
 };
 struct TablesCommand {
   std::string name;  // empty: all

@@ -34,6 +34,9 @@ void AddOutput(CLI::App* sub, QueryCommand* command) {
       "While history is away: answer with what memory knows, and say what may be missing");
   AddDuration(sub, "--timeout", &command->timeout, "Give up after this time");
   sub->add_option("--order", command->flags.order, "Columns of the answer, as 'bid desc, venue'");
+  sub->add_option("--as-of-log", command->flags.as_of_log,
+                  "Answer as of then: a time, an LSN of shard 0, or 0:LSN,1:LSN (versions: all)")
+      ->type_name("LSN|TIME");
   sub->add_option("--limit", command->flags.limit, "At most this many rows, once in order");
 }
 

@@ -28,7 +28,9 @@ Status Run(client::Client& client, const Options& options, const ApplyCommand& c
     for (column::TableSchema& table : read) tables.push_back(std::move(table));
   }
   for (const column::TableSchema& table : tables) {
-    const StatusOr<client::AppliedTable> applied = client.Apply(table, command.author);
+    const StatusOr<client::AppliedTable> applied =
+        client.Apply(table, command.author,
+                     command.confirm_drop ? column::Drops::kConfirmed : column::Drops::kRefused);
     if (!applied.ok()) return applied.status();
     const uint32_t version = applied->schema.version.value();
     const std::string_view what = !applied->changed ? "unchanged"

@@ -329,6 +329,17 @@ StatusOr<query::Plan> DecodeAt(const v1::QueryRequest& request, int depth) {
   for (const v1::OrderKey& key : request.order()) {
     plan.order.push_back({key.column(), key.descending()});
   }
+  if (request.has_as_of_log()) {
+    const v1::AsOfLog& moment = request.as_of_log();
+    if (moment.has_time() == !moment.lsns().empty()) {
+      return InvalidArgument("as_of_log: give either LSNs or a time");
+    }
+    query::AsOfLog& out = plan.as_of_log.emplace();
+    if (moment.has_time()) out.time = Timestamp(moment.time());
+    for (const v1::ShardLsn& one : moment.lsns()) {
+      out.lsns.emplace_back(ShardId(static_cast<uint16_t>(one.shard())), Lsn(one.lsn()));
+    }
+  }
   Status status;
   switch (request.op_case()) {
     case v1::QueryRequest::kLastBy:
@@ -375,6 +386,14 @@ void EncodePlan(const query::Plan& plan, v1::QueryRequest* request) {
     v1::OrderKey* out = request->add_order();
     out->set_column(key.column);
     out->set_descending(key.descending);
+  }
+  if (!plan.as_of_log.has_value()) return;
+  v1::AsOfLog* moment = request->mutable_as_of_log();
+  if (plan.as_of_log->time.has_value()) moment->set_time(plan.as_of_log->time->ns());
+  for (const auto& [shard, lsn] : plan.as_of_log->lsns) {
+    v1::ShardLsn* out = moment->add_lsns();
+    out->set_shard(shard.value());
+    out->set_lsn(lsn.value());
   }
 }
 

@@ -38,6 +38,7 @@ StatusOr<TableSchema> DecodeTable(const v1::Table& message) {
     }
     schema.columns.push_back({ColumnId(static_cast<uint32_t>(schema.columns.size() + 1)),
                               declared.name(), *type, declared.nullable()});
+    schema.columns.back().aliases.assign(declared.aliases().begin(), declared.aliases().end());
   }
   for (const std::string& name : message.series()) {
     const std::optional<size_t> index = schema.Find(name);
@@ -69,6 +70,12 @@ StatusOr<TableSchema> DecodeTable(const v1::Table& message) {
   }
   if (message.hot_retain_ns() > 0) schema.hot_retain = Duration(message.hot_retain_ns());
   schema.hot_memory_bytes = message.hot_memory_bytes();
+  schema.history_retain = Duration(message.history_retain_ns());
+  if (message.versions() < v1::VERSIONS_UNSPECIFIED || message.versions() > v1::VERSIONS_ALL) {
+    return InvalidArgument("table {}: versions {} is not known", message.name(),
+                           static_cast<int>(message.versions()));
+  }
+  if (message.versions() == v1::VERSIONS_ALL) schema.versions = column::Versions::kAll;
   return schema;
 }
 
@@ -77,7 +84,9 @@ void EncodeTable(const TableSchema& schema, v1::Table* message) {
   message->set_name(schema.name);
   for (size_t index : schema.series) message->add_series(schema.columns[index].name);
   for (const ColumnDef& column : schema.columns) {
+    if (column.dropped) continue;
     v1::ColumnDef* out = message->add_columns();
+    for (const std::string& alias : column.aliases) out->add_aliases(alias);
     out->set_name(column.name);
     EncodeType(column.type, out->mutable_type());
     out->set_nullable(column.nullable);
@@ -87,6 +96,9 @@ void EncodeTable(const TableSchema& schema, v1::Table* message) {
   message->set_hot_retain_ns(schema.hot_retain.ns());
   message->set_hot_memory_bytes(schema.hot_memory_bytes);
   message->set_version(schema.version.value());
+  message->set_history_retain_ns(schema.history_retain.ns());
+  message->set_versions(schema.versions == column::Versions::kAll ? v1::VERSIONS_ALL
+                                                                  : v1::VERSIONS_LATEST);
   message->set_durability(EncodeDurability(schema.durability));
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "proxist/api/column_message.h"
+#include "proxist/column/widen.h"
 #include "proxist/v1/proxist.pb.h"
 
 namespace proxist::api {
@@ -22,6 +23,7 @@ using column::TypeKind;
 struct Owner {
   std::shared_ptr<const v1::WriteRequest> request;
   std::vector<std::byte> zeros;
+  std::vector<std::vector<std::byte>> widened;
 };
 
 /// Where a wire column belongs in the batch, and the type it must have.
@@ -43,13 +45,15 @@ StatusOr<Target> FindTarget(const TableSchema& schema, std::string_view name, Ba
   const std::optional<size_t> index = schema.Find(name);
   if (!index) {
     std::string known;
-    for (const ColumnDef& column : schema.columns) known += " " + column.name;
+    for (const ColumnDef& column : schema.columns) {
+      if (!column.dropped) known += " " + column.name;
+    }
     return InvalidArgument("column {}: unknown; the table has symbol ts seq{}", name, known);
   }
   return Target{&batch->columns[*index], schema.columns[*index].type};
 }
 
-Status DecodeColumns(const v1::WriteRequest& request, Batch* batch) {
+Status DecodeColumns(const v1::WriteRequest& request, Batch* batch, Owner* owner) {
   std::vector<const ColumnView*> seen;
   for (const v1::Column& message : request.columns()) {
     PX_ASSIGN_OR_RETURN(Target target, FindTarget(*batch->schema, message.name(), batch));
@@ -58,6 +62,15 @@ Status DecodeColumns(const v1::WriteRequest& request, Batch* batch) {
     }
     seen.push_back(target.view);
     PX_ASSIGN_OR_RETURN(*target.view, DecodeColumn(message, batch->rows));
+    if (column::Widens(target.view->type, target.type)) {
+      // The producer goes by an earlier version of the table.
+      std::vector<std::byte>& wide =
+          owner->widened.emplace_back(batch->rows * column::WidthOf(target.type.kind));
+      column::ConvertValues(target.view->type.kind, target.view->values.data(), batch->rows,
+                            target.type.kind, wide.data());
+      target.view->type = target.type;
+      target.view->values = wide;
+    }
     if (target.view->type != target.type) {
       return InvalidArgument("column {}: type {} where the table has {}", message.name(),
                              FormatType(target.view->type), FormatType(target.type));
@@ -122,7 +135,7 @@ StatusOr<Batch> DecodeWriteRequest(std::shared_ptr<const v1::WriteRequest> reque
     auto owner = std::make_shared<Owner>();
     owner->request = std::move(request);
     PX_ASSIGN_OR_RETURN(batch.rows, CountRows(*owner->request));
-    PX_RETURN_IF_ERROR(DecodeColumns(*owner->request, &batch));
+    PX_RETURN_IF_ERROR(DecodeColumns(*owner->request, &batch, owner.get()));
     PX_RETURN_IF_ERROR(FillMissing(&batch, owner.get()));
     batch.owner = std::move(owner);
     return batch;

@@ -91,11 +91,12 @@ Client::Client(const std::string& server) : state_(std::make_unique<State>()) {
 
 Client::~Client() = default;
 
-StatusOr<AppliedTable> Client::Apply(const column::TableSchema& declared,
-                                     const std::string& author) {
+StatusOr<AppliedTable> Client::Apply(const column::TableSchema& declared, const std::string& author,
+                                     column::Drops drops) {
   grpc::ClientContext context;
   SetTimeout(kAdminTimeout, &context);
   v1::ApplyTableRequest request;
+  request.set_confirm_drop(drops == column::Drops::kConfirmed);
   api::EncodeTable(declared, request.mutable_table());
   request.set_author(author);
   v1::ApplyTableResponse response;

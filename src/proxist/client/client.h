@@ -59,7 +59,8 @@ class Client {
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  StatusOr<AppliedTable> Apply(const column::TableSchema& declared, const std::string& author);
+  StatusOr<AppliedTable> Apply(const column::TableSchema& declared, const std::string& author,
+                               column::Drops drops = column::Drops::kRefused);
   /// All tables of `tenant`, with their versions.
   StatusOr<std::vector<column::TableSchema>> Tables(const std::string& tenant);
   /// NOT_FOUND when the server has no such table.

@@ -301,10 +301,49 @@ StatusOr<std::vector<query::OrderKey>> OrderFlag(const std::string& text) {
   return order;
 }
 
+template <typename T>
+bool ParseNumber(std::string_view text, T* out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+StatusOr<query::AsOfLog> AsOfLogFlag(const std::string& text) {
+  query::AsOfLog out;
+  uint64_t lsn = 0;
+  uint16_t shard = 0;
+  if (ParseNumber(text, &lsn)) {
+    out.lsns.emplace_back(ShardId(0), Lsn(lsn));
+    return out;
+  }
+  PX_ASSIGN_OR_RETURN(const std::vector<std::string> parts, SplitList(text));
+  for (const std::string& part : parts) {
+    const size_t colon = part.find(':');
+    if (colon == std::string::npos || !ParseNumber(part.substr(0, colon), &shard) ||
+        !ParseNumber(part.substr(colon + 1), &lsn)) {
+      break;
+    }
+    out.lsns.emplace_back(ShardId(shard), Lsn(lsn));
+  }
+  if (!out.lsns.empty() && out.lsns.size() == parts.size()) return out;
+  out.lsns.clear();
+  const StatusOr<Timestamp> time = ParseTimestamp(text);
+  if (!time.ok()) {
+    return InvalidArgument(
+        "--as-of-log: '{}' is no time (2013-10-09T14:00:00Z), no LSN of shard 0 (17) and no list "
+        "of LSNs (0:17,1:9)",
+        text);
+  }
+  out.time = *time;
+  return out;
+}
+
 StatusOr<query::Plan> PlanBuilder::Build(const QueryFlags& flags) const {
   query::Plan plan;
   plan.limit = flags.limit;
   PX_ASSIGN_OR_RETURN(plan.order, OrderFlag(flags.order));
+  if (!flags.as_of_log.empty()) {
+    PX_ASSIGN_OR_RETURN(plan.as_of_log, AsOfLogFlag(flags.as_of_log));
+  }
   if (flags.op == "last-by" || flags.op == "first-by" || flags.op == "snapshot") {
     PX_ASSIGN_OR_RETURN(plan.op, BuildLastBy(flags));
   } else if (flags.op == "range") {

@@ -63,6 +63,8 @@ struct QueryFlags {
   std::optional<uint64_t> depth;
   std::string order;
   std::optional<uint64_t> limit;
+  /// A time, "now", an LSN of shard 0, or one of each shard as "0:17,1:9".
+  std::string as_of_log;
 };
 
 /// Reads the rows of a file that a query names.

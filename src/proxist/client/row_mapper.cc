@@ -76,8 +76,10 @@ struct RowMapper::State {
 
 std::optional<size_t> RowMapper::State::SlotOf(std::string_view column) const {
   const auto at = std::find(slot_names.begin(), slot_names.end(), column);
-  if (at == slot_names.end()) return std::nullopt;
-  return static_cast<size_t>(at - slot_names.begin());
+  if (at != slot_names.end()) return static_cast<size_t>(at - slot_names.begin());
+  const std::optional<size_t> by_alias = schema->Find(column);
+  if (!by_alias) return std::nullopt;
+  return slot_names.size() - schema->columns.size() + *by_alias;
 }
 
 Status RowMapper::State::AddRule(const NamedRule& named) {

@@ -23,7 +23,7 @@ Status Require(const YamlNode& node, const char* key, std::string_view what) {
 }
 
 StatusOr<ColumnDef> ReadColumn(const YamlNode& node, uint32_t number) {
-  PX_RETURN_IF_ERROR(node.RequireMapping("a column", {"name", "type", "nullable"}));
+  PX_RETURN_IF_ERROR(node.RequireMapping("a column", {"name", "type", "nullable", "aliases"}));
   PX_RETURN_IF_ERROR(Require(node, "name", "the column"));
   PX_RETURN_IF_ERROR(Require(node, "type", "the column"));
   ColumnDef column;
@@ -35,6 +35,13 @@ StatusOr<ColumnDef> ReadColumn(const YamlNode& node, uint32_t number) {
   column.type = *type;
   if (node.Has("nullable")) {
     PX_ASSIGN_OR_RETURN(column.nullable, node.At("nullable").Bool("nullable"));
+  }
+  if (node.Has("aliases")) {
+    PX_ASSIGN_OR_RETURN(const std::vector<YamlNode> names, node.At("aliases").Elements("aliases"));
+    for (const YamlNode& element : names) {
+      PX_ASSIGN_OR_RETURN(std::string alias, element.Text("an alias"));
+      column.aliases.push_back(std::move(alias));
+    }
   }
   return column;
 }
@@ -68,6 +75,8 @@ Status ReadDurability(const YamlNode& node, column::Durability* durability) {
   }
   return node.Error(fmt::format("durability is {}, expected sync or process", Quoted(text)));
 }
+
+constexpr std::string_view kForever = "forever";
 
 struct ByteUnit {
   std::string_view name;
@@ -117,9 +126,32 @@ Status ReadHot(const YamlNode& node, TableSchema* schema) {
   return OkStatus();
 }
 
+Status ReadHistory(const YamlNode& node, TableSchema* schema) {
+  PX_RETURN_IF_ERROR(node.RequireMapping("history", {"retain"}));
+  PX_RETURN_IF_ERROR(Require(node, "retain", "history"));
+  PX_ASSIGN_OR_RETURN(const std::string text, node.At("retain").Text("retain"));
+  if (text == kForever) return OkStatus();
+  StatusOr<Duration> parsed = ParseDuration(text);
+  if (!parsed.ok()) return node.At("retain").Error(Message(parsed.status()));
+  if (*parsed <= Duration()) return node.At("retain").Error("it keeps nothing: leave it out");
+  schema->history_retain = *parsed;
+  return OkStatus();
+}
+
+Status ReadVersions(const YamlNode& node, column::Versions* versions) {
+  PX_ASSIGN_OR_RETURN(const std::string text, node.Text("versions"));
+  for (const auto known : {column::Versions::kLatest, column::Versions::kAll}) {
+    if (text != column::NameOf(known)) continue;
+    *versions = known;
+    return OkStatus();
+  }
+  return node.Error(fmt::format("versions is {}, expected latest or all", Quoted(text)));
+}
+
 StatusOr<TableSchema> ReadTable(const YamlNode& node, std::string_view tenant) {
-  PX_RETURN_IF_ERROR(node.RequireMapping(
-      "a table", {"kind", "tenant", "name", "series", "columns", "seq", "hot", "durability"}));
+  PX_RETURN_IF_ERROR(
+      node.RequireMapping("a table", {"kind", "tenant", "name", "series", "columns", "seq", "hot",
+                                      "history", "versions", "durability"}));
   PX_ASSIGN_OR_RETURN(const std::string kind, node.At("kind").Text("kind"));
   if (kind != "Table") {
     return node.At("kind").Error(fmt::format("kind is {}, expected Table", Quoted(kind)));
@@ -143,6 +175,10 @@ StatusOr<TableSchema> ReadTable(const YamlNode& node, std::string_view tenant) {
   if (node.Has("hot")) PX_RETURN_IF_ERROR(ReadHot(node.At("hot"), &schema));
   if (node.Has("durability")) {
     PX_RETURN_IF_ERROR(ReadDurability(node.At("durability"), &schema.durability));
+  }
+  if (node.Has("history")) PX_RETURN_IF_ERROR(ReadHistory(node.At("history"), &schema));
+  if (node.Has("versions")) {
+    PX_RETURN_IF_ERROR(ReadVersions(node.At("versions"), &schema.versions));
   }
   const Status valid = column::Validate(schema);
   if (!valid.ok()) return node.Error(Message(valid));
@@ -190,14 +226,25 @@ std::string FormatTable(const TableSchema& schema) {
   for (const size_t index : schema.series) series.push_back(schema.columns[index].name);
   out += fmt::format("series: [{}]\ncolumns:\n", fmt::join(series, ", "));
   for (const ColumnDef& column : schema.columns) {
-    out += fmt::format("  - {{name: {}, type: {}{}}}\n", column.name,
-                       column::FormatType(column.type), column.nullable ? ", nullable: true" : "");
+    if (column.dropped) continue;
+    const std::string aliases =
+        column.aliases.empty() ? ""
+                               : fmt::format(", aliases: [{}]", fmt::join(column.aliases, ", "));
+    out += fmt::format("  - {{name: {}, type: {}{}{}}}\n", column.name,
+                       column::FormatType(column.type), column.nullable ? ", nullable: true" : "",
+                       aliases);
   }
   const std::string memory =
       schema.hot_memory_bytes == 0 ? "" : ", memory: " + FormatBytes(schema.hot_memory_bytes);
   out += fmt::format("seq: {}\nhot: {{retain: {}{}}}\ndurability: {}\n",
                      schema.seq == SeqMode::kProducer ? "producer" : "assigned",
                      FormatDuration(schema.hot_retain), memory, column::NameOf(schema.durability));
+  if (schema.history_retain != Duration()) {
+    out += fmt::format("history: {{retain: {}}}\n", FormatDuration(schema.history_retain));
+  }
+  if (schema.versions != column::Versions::kLatest) {
+    out += fmt::format("versions: {}\n", column::NameOf(schema.versions));
+  }
   return out;
 }
 

@@ -23,6 +23,48 @@ StatusOr<ColumnDef> ReadColumn(ByteReader* in) {
   return column;
 }
 
+/// What format 4 adds.
+Status ReadChanges(ByteReader* in, TableSchema* schema) {
+  PX_ASSIGN_OR_RETURN(const int64_t history_retain, in->Get<int64_t>());
+  PX_ASSIGN_OR_RETURN(const uint8_t versions, in->Get<uint8_t>());
+  schema->history_retain = Duration(history_retain);
+  schema->versions = static_cast<Versions>(versions);
+  for (ColumnDef& column : schema->columns) {
+    PX_ASSIGN_OR_RETURN(const uint8_t flags, in->Get<uint8_t>());
+    column.dropped = (flags & kColumnDropped) != 0;
+    PX_ASSIGN_OR_RETURN(const std::string_view first_name, in->GetString());
+    column.first_name = first_name;
+    PX_ASSIGN_OR_RETURN(const uint8_t aliases, in->Get<uint8_t>());
+    for (uint8_t i = 0; i < aliases; ++i) {
+      PX_ASSIGN_OR_RETURN(const std::string_view alias, in->GetString());
+      column.aliases.emplace_back(alias);
+    }
+  }
+  return OkStatus();
+}
+
+void PutChanges(const TableSchema& schema, ByteWriter* out) {
+  out->Put(schema.history_retain.ns());
+  out->Put(static_cast<uint8_t>(schema.versions));
+  for (const ColumnDef& column : schema.columns) {
+    out->Put(static_cast<uint8_t>(column.dropped ? kColumnDropped : 0));
+    out->PutString(column.first_name);
+    out->Put(static_cast<uint8_t>(column.aliases.size()));
+    for (const std::string& alias : column.aliases) out->PutString(alias);
+  }
+}
+
+/// Programs that know less read what has no more.
+uint16_t FormatOf(const TableSchema& schema) {
+  const bool changed = schema.history_retain != Duration() ||
+                       schema.versions != Versions::kLatest ||
+                       std::ranges::any_of(schema.columns, [](const ColumnDef& column) {
+                         return column.dropped || !column.aliases.empty();
+                       });
+  if (changed) return kSchemaFormat;
+  return schema.hot_memory_bytes != 0 ? kSchemaFormatWithMemory : kSchemaFormatWithoutMemory;
+}
+
 StatusOr<TableSchema> ReadFields(uint16_t format, ByteReader* in) {
   TableSchema schema;
   PX_ASSIGN_OR_RETURN(const uint32_t id, in->Get<uint32_t>());
@@ -54,6 +96,7 @@ StatusOr<TableSchema> ReadFields(uint16_t format, ByteReader* in) {
   if (format > 2) {
     PX_ASSIGN_OR_RETURN(schema.hot_memory_bytes, in->Get<uint64_t>());
   }
+  if (format > 3) PX_RETURN_IF_ERROR(ReadChanges(in, &schema));
   if (in->remaining() != 0) return DataLoss("schema: {} bytes follow its end", in->remaining());
   return schema;
 }
@@ -64,9 +107,8 @@ std::vector<std::byte> EncodeSchema(const TableSchema& schema) {
   std::vector<std::byte> bytes;
   ByteWriter out(&bytes);
   out.Put(kSchemaMagic);
-  // Programs that know no memory limits read what has none.
-  const bool limited = schema.hot_memory_bytes != 0;
-  out.Put(limited ? kSchemaFormat : kSchemaFormatWithoutMemory);
+  const uint16_t format = FormatOf(schema);
+  out.Put(format);
   out.Put(schema.id.value());
   out.Put(schema.version.value());
   out.Put(static_cast<uint8_t>(schema.seq));
@@ -84,7 +126,8 @@ std::vector<std::byte> EncodeSchema(const TableSchema& schema) {
   out.Put(static_cast<uint8_t>(schema.series.size()));
   for (size_t index : schema.series) out.Put(static_cast<uint16_t>(index));
   out.Put(static_cast<uint8_t>(schema.durability));
-  if (limited) out.Put(schema.hot_memory_bytes);
+  if (format > kSchemaFormatWithoutMemory) out.Put(schema.hot_memory_bytes);
+  if (format > kSchemaFormatWithMemory) PutChanges(schema, &out);
   out.Put(Checksum(bytes));
   return bytes;
 }

@@ -24,8 +24,9 @@ inline constexpr size_t kMaxScalarOperations = 1000;
 
 /// A column that a predicate may name.
 struct PredicateColumn {
-  std::string name;
+  std::string name;  // empty: it cannot be named
   column::Type type;
+  std::vector<std::string> aliases = {};  // other names, after the columns' own ones
 };
 
 /// Names in front of a table's own columns in the list given to Compile.

@@ -10,6 +10,7 @@
 #include "proxist/base/bytes.h"
 #include "proxist/base/check.h"
 #include "proxist/base/mutex.h"
+#include "proxist/column/widen.h"
 #include "proxist/history/history.h"
 #include "proxist/history/insert_block.h"
 #include "proxist/history/internal/block_buffers.h"
@@ -29,6 +30,7 @@ constexpr Duration kStatementTimeout = Duration::Seconds(30);
 constexpr Duration kInsertTimeout = Duration::Seconds(120);
 constexpr Duration kPingTimeout = Duration::Seconds(2);
 constexpr Duration kProbeTimeout = Duration::Seconds(5);
+constexpr std::string_view kRetentionBegin = "toDate(ts) + toIntervalDay(";
 constexpr size_t kMaxReadBytes = 8ull << 30;
 constexpr size_t kMaxStatementBytes = 1ull << 30;
 
@@ -110,28 +112,29 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
       : pool_(std::move(addresses)) {}
 
   Status EnsureTable(const column::TableSchema& schema) override {
+    const MutexLock lock(&ensure_mutex_);
+    SchemaVersion& newest = newest_[{schema.tenant, schema.name}];
+    // Whoever goes by an earlier version must not bring back what a later one dropped.
+    if (newest > schema.version) return OkStatus();
+    newest = schema.version;
     PX_RETURN_IF_ERROR(
         Execute("CREATE DATABASE IF NOT EXISTS " + QuoteName(schema.tenant)).status());
     PX_RETURN_IF_ERROR(Execute(CreateTableSql(schema)).status());
-    PX_RETURN_IF_ERROR(CheckKeys(schema));
+    PX_ASSIGN_OR_RETURN(const TableState state, CheckKeys(schema));
     PX_ASSIGN_OR_RETURN(const auto present, PresentColumns(schema));
-    std::vector<HistoryColumn> missing;
-    for (const HistoryColumn& column : HistoryColumns(schema)) {
-      const auto found = present.find(column.name);
-      if (found == present.end()) {
-        if (!column.nullable) {
-          return FailedPrecondition("table {} in ClickHouse lacks column {} {}", TableName(schema),
-                                    column.name, column.clickhouse_type);
-        }
-        missing.push_back(column);
-      } else if (found->second != column.clickhouse_type) {
-        return FailedPrecondition("table {} in ClickHouse has column {} as {}, expected is {}",
-                                  TableName(schema), column.name, found->second,
-                                  column.clickhouse_type);
-      }
+    PX_ASSIGN_OR_RETURN(std::vector<std::string> changes,
+                        ColumnChanges(schema, present, state.MayBeNarrower(schema)));
+    if (const auto change = RetentionChange(schema, state.retention)) changes.push_back(*change);
+    // Last: what the table has become.
+    if (state.comment_is_ours && state.comment != VersionComment(schema)) {
+      changes.push_back("MODIFY COMMENT " + QuoteText(VersionComment(schema)));
     }
-    for (const HistoryColumn& column : missing) {
-      PX_RETURN_IF_ERROR(Execute(AddColumnSql(schema, column)).status());
+    for (const std::string& change : changes) {
+      // Values are converted and days deleted in the background.
+      PX_RETURN_IF_ERROR(
+          pool_.Take()
+              ->Query(AlterTableSql(schema, change), {{"alter_sync", "0"}}, kStatementTimeout)
+              .status());
     }
     return OkStatus();
   }
@@ -168,6 +171,20 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
   StatusOr<uint64_t> CountVersions(const InsertIntent& intent) override {
     PX_ASSIGN_OR_RETURN(const auto rows, Rows(CountVersionsSql(intent)));
     return rows.empty() ? Internal("ClickHouse counts nothing") : ParseNumber(rows[0][0]);
+  }
+
+  StatusOr<Lsn> LastKnown(const column::TableSchema& schema, ShardId shard, Timestamp at,
+                          Lsn through, const ReadBounds& bounds) override {
+    PX_ASSIGN_OR_RETURN(auto connection, pool_.TakeForRead());
+    const StatusOr<std::string> body =
+        connection->Query(LastKnownSql(schema, shard, at, through), ReadOnly(), bounds.timeout,
+                          kMaxStatementBytes, bounds.cancelled);
+    if (absl::IsNotFound(body.status())) return through;  // nothing was ever sent
+    PX_RETURN_IF_ERROR(body.status());
+    const auto rows = SplitRows(*body);
+    if (rows.size() != 1) return Internal("ClickHouse names no version");
+    PX_ASSIGN_OR_RETURN(const uint64_t version, ParseNumber(rows[0][0]));
+    return Lsn(version);
   }
 
   StatusOr<ReadResult> Read(const ReadRequest& request) override {
@@ -267,7 +284,7 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
 
   Status Restore(const VersionedRows& rows, const std::string& token) override {
     const column::TableSchema& schema = *rows.batch.schema;
-    const SourceBatch source{rows.shard, rows.batch, Lsn(0)};
+    const SourceBatch source{rows.shard, rows.batch, Lsn(0), rows.published};
     SelectedRows part{&source, {}, 0, rows.lsns};
     part.rows.resize(rows.batch.rows);
     std::iota(part.rows.begin(), part.rows.end(), 0);
@@ -304,7 +321,7 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
       return reader;
     };
     StatusOr<NativeReader> read = fetch();
-    // A column that was added while ClickHouse was away is not in its table yet.
+    // What was changed while ClickHouse was away has not come to its table yet.
     if (!absl::IsFailedPrecondition(read.status())) return read;
     PX_RETURN_IF_ERROR(EnsureTable(*request.schema));
     return fetch();
@@ -353,14 +370,28 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
     return std::nullopt;
   }
 
+  /// What ClickHouse says of a table beside its columns.
+  struct TableState {
+    std::string retention;  // when it deletes rows, as it spells it; empty: never
+    std::string comment;
+    bool comment_is_ours = false;  // it is empty, or names the version that the table was made for
+    uint64_t version = 0;          // that one; 0: not known
+    /// Columns of an earlier version are widened; narrower ones of this version are drift.
+    [[nodiscard]] bool MayBeNarrower(const column::TableSchema& schema) const {
+      return schema.version.value() > std::max<uint64_t>(version, 1);
+    }
+  };
+
   /// Engine, partitions and order decide what a version replaces: they can't differ.
-  Status CheckKeys(const column::TableSchema& schema) {
+  StatusOr<TableState> CheckKeys(const column::TableSchema& schema) {
     PX_ASSIGN_OR_RETURN(
         auto rows,
-        Rows(fmt::format("SELECT engine, partition_key, sorting_key FROM system.tables "
-                         "WHERE database = {} AND name = {} FORMAT TabSeparated",
+        Rows(fmt::format("SELECT engine, partition_key, sorting_key, extract(engine_full, ' TTL "
+                         "(.*?)(?: SETTINGS | COMMENT |$)'), hex(comment) FROM system.tables WHERE "
+                         "database = {} AND name "
+                         "= {} FORMAT TabSeparated",
                          QuoteText(schema.tenant), QuoteText(schema.name + "_history"))));
-    if (rows.size() != 1 || rows[0].size() != 3) {
+    if (rows.size() != 1 || rows[0].size() != 5) {
       return NotFound("table {} is not in ClickHouse", TableName(schema));
     }
     for (std::string& field : rows[0]) std::erase(field, '`');
@@ -371,28 +402,129 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
                  : FailedPrecondition("table {} in ClickHouse has {} {}, expected is {}",
                                       TableName(schema), what, found, expected);
     };
-    if (rows[0][0] != "ReplicatedReplacingMergeTree" && rows[0][0] != "SharedReplacingMergeTree") {
-      PX_RETURN_IF_ERROR(expect("engine", rows[0][0], "ReplacingMergeTree"));
+    const std::string engine =
+        schema.versions == column::Versions::kAll ? "MergeTree" : "ReplacingMergeTree";
+    if (rows[0][0] != "Replicated" + engine && rows[0][0] != "Shared" + engine) {
+      PX_RETURN_IF_ERROR(expect("engine", rows[0][0], engine));
     }
     PX_RETURN_IF_ERROR(expect("partition key", rows[0][1], "toDate(ts)"));
-    return expect("order", rows[0][2], SortingKey(schema));
+    PX_RETURN_IF_ERROR(expect("order", rows[0][2], SortingKey(schema)));
+    TableState state;
+    state.retention = rows[0][3];
+    state.comment = FromHex(rows[0][4]);
+    state.comment_is_ours = state.comment.empty();
+    if (state.comment.starts_with(kVersionComment)) {
+      const auto version =
+          ParseNumber(std::string_view(state.comment).substr(kVersionComment.size()));
+      state.comment_is_ours = version.ok();
+      state.version = version.ok() ? *version : 0;
+    }
+    return state;
   }
 
-  /// Name to type.
-  StatusOr<std::map<std::string, std::string>> PresentColumns(const column::TableSchema& schema) {
+  struct Present {
+    std::string type;
+    bool alias = false;
+  };
+  using PresentMap = std::map<std::string, Present>;  // by name
+
+  StatusOr<PresentMap> PresentColumns(const column::TableSchema& schema) {
     // TSVRaw leaves the quotes of DateTime64's time zone alone.
     PX_ASSIGN_OR_RETURN(
         const auto rows,
-        Rows(fmt::format("SELECT name, type FROM system.columns WHERE database = {} AND table = {} "
-                         "FORMAT TSVRaw",
+        Rows(fmt::format("SELECT name, type, default_kind FROM system.columns WHERE database = {} "
+                         "AND table = {} FORMAT TSVRaw",
                          QuoteText(schema.tenant), QuoteText(schema.name + "_history"))));
-    std::map<std::string, std::string> out;
+    PresentMap out;
     for (const auto& row : rows) {
-      if (row.size() == 2) out[row[0]] = row[1];
+      if (row.size() == 3) out[row[0]] = {row[1], row[2] == "ALIAS"};
     }
     return out;
   }
 
+  /// True when a column of ClickHouse's type `found` may become `column`.
+  static bool MayWiden(const std::string& found, const HistoryColumn& column) {
+    for (int kind = 1; kind <= static_cast<int>(column::TypeKind::kSymbol); ++kind) {
+      const column::Type type{static_cast<column::TypeKind>(kind), 0};
+      if (column::Widens(type, column.type) && TypeName(type, column.nullable) == found) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// What makes the table's columns those of `schema`; `widens`: narrower ones too.
+  static StatusOr<std::vector<std::string>> ColumnChanges(const column::TableSchema& schema,
+                                                          const PresentMap& present, bool widens) {
+    std::vector<std::string> changes;
+    for (const HistoryColumn& column : HistoryColumns(schema)) {
+      const std::string declared = QuoteName(column.name) + " " + column.clickhouse_type;
+      const auto found = present.find(column.name);
+      if (found == present.end()) {
+        if (!column.nullable) {
+          return FailedPrecondition("table {} in ClickHouse lacks column {} {}", TableName(schema),
+                                    column.name, column.clickhouse_type);
+        }
+        changes.push_back("ADD COLUMN IF NOT EXISTS " + declared);
+      } else if (found->second.alias || (found->second.type != column.clickhouse_type &&
+                                         !(widens && MayWiden(found->second.type, column)))) {
+        return FailedPrecondition("table {} in ClickHouse has column {} as {}{}, expected is {}",
+                                  TableName(schema), column.name,
+                                  found->second.alias ? "an alias of type " : "",
+                                  found->second.type, column.clickhouse_type);
+      } else if (found->second.type != column.clickhouse_type) {
+        changes.push_back("MODIFY COLUMN " + declared);
+      }
+    }
+    for (const column::ColumnDef& def : schema.columns) {
+      PX_RETURN_IF_ERROR(AddNameChanges(schema, def, present, &changes));
+    }
+    return changes;
+  }
+
+  /// Other names of a column are aliases in ClickHouse; a dropped one goes with all its names.
+  static Status AddNameChanges(const column::TableSchema& schema, const column::ColumnDef& def,
+                               const PresentMap& present, std::vector<std::string>* changes) {
+    const std::string& first = column::HistoryNameOf(def);
+    std::vector<std::string> names = def.aliases;
+    names.push_back(def.name);
+    std::erase(names, first);
+    const std::string type = TypeName(def.type, def.nullable);
+    for (const std::string& name : names) {
+      const auto found = present.find(name);
+      const bool there = found != present.end();
+      if (def.dropped) {
+        if (there) changes->push_back("DROP COLUMN IF EXISTS " + QuoteName(name));
+        continue;
+      }
+      if (there && !found->second.alias) {
+        return FailedPrecondition("table {} in ClickHouse has a column {}, which is a name of {}",
+                                  TableName(schema), name, first);
+      }
+      if (there && found->second.type == type) continue;
+      changes->push_back(fmt::format("{} {} {} ALIAS {}",
+                                     there ? "MODIFY COLUMN" : "ADD COLUMN IF NOT EXISTS",
+                                     QuoteName(name), type, QuoteName(first)));
+    }
+    if (def.dropped && present.contains(first)) {
+      changes->push_back("DROP COLUMN IF EXISTS " + QuoteName(first));
+    }
+    return OkStatus();
+  }
+
+  /// A retention that Proxist did not set stays, unless the table declares one.
+  static std::optional<std::string> RetentionChange(const column::TableSchema& schema,
+                                                    const std::string& present) {
+    const std::string wanted = RetentionOf(schema);
+    if (wanted == present) return std::nullopt;
+    if (!wanted.empty()) return "MODIFY TTL " + wanted;
+    if (!present.starts_with(kRetentionBegin)) return std::nullopt;
+    return "REMOVE TTL";
+  }
+
+  Mutex ensure_mutex_;
+  std::map<std::pair<std::string, std::string>, SchemaVersion> newest_
+      PX_GUARDED_BY(ensure_mutex_);  // seen of each table, by tenant and name
   ConnectionPool pool_;
   BlockBuffers buffers_;
   Mutex probe_mutex_;

@@ -26,6 +26,7 @@ struct SourceBatch {
   ShardId shard;
   column::Batch batch;
   Lsn first;
+  Timestamp published = kMinRowTimestamp;  // when they became visible
 };
 
 struct LsnRange {
@@ -123,8 +124,10 @@ struct LiveEndpoint {
 class History {
  public:
   virtual ~History() = default;
-  /// Creates database and table, or adds the columns that `schema` has beyond them.
-  /// FAILED_PRECONDITION names a drifted column.
+  /// Creates database and table, or makes an existing table what `schema` says, which is the newest
+  /// version of it: adds and drops columns, widens them, gives them their names, sets the
+  /// retention. Nothing when a newer version was seen already. FAILED_PRECONDITION names a drifted
+  /// column.
   virtual Status EnsureTable(const column::TableSchema& schema) = 0;
   /// Makes the table's live view what `endpoint` asks for; cheap when it is that already. After
   /// EnsureTable. FAILED_PRECONDITION: something that is no live view has its name. A history that
@@ -139,6 +142,13 @@ class History {
   /// Distinct versions in history for the intent's ranges, table and day.
   virtual StatusOr<uint64_t> CountVersions(const InsertIntent& intent) = 0;
   virtual StatusOr<ReadResult> Read(const ReadRequest& request) = 0;
+  /// Of a table that keeps all versions: the greatest LSN of `shard` at or below `through` such
+  /// that no row of the table at or below it was published after `at`. All of it is persisted.
+  virtual StatusOr<Lsn> LastKnown(const column::TableSchema& /*schema*/, ShardId /*shard*/,
+                                  Timestamp /*at*/, Lsn /*through*/,
+                                  const ReadBounds& /*bounds*/ = {}) {
+    return Unimplemented("this history keeps no times of publication");
+  }
   /// Exact totals of resolved rows. UNIMPLEMENTED where rows must be read instead: totals are not
   /// computed here, or some value is such that they would not be exact.
   virtual StatusOr<TotalsResult> ReadTotals(const TotalsRequest& /*request*/) {

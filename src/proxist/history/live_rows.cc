@@ -37,11 +37,12 @@ void KeyOf(const column::TableSchema& schema, const SourceBatch& source, size_t 
 }  // namespace
 
 LiveRows::LiveRows(column::SchemaPtr schema, std::vector<LiveSource> sources,
-                   std::vector<Day> rewritten, What what)
+                   std::vector<Day> rewritten, What what, Timestamp least)
     : schema_(std::move(schema)),
       sources_(std::move(sources)),
       rewritten_(std::move(rewritten)),
-      what_(what) {
+      what_(what),
+      least_(least) {
   for (const LiveSource& shard : sources_) {
     for (const auto& source : shard.batches) {
       if (source->batch.schema->id != schema_->id) continue;
@@ -83,6 +84,7 @@ std::string LiveRows::Next() {
     size_t row = std::max<size_t>(row_, place.begin);
     for (; row < place.source->batch.rows && total < kBlockRows; ++row) {
       if (!place.chosen.empty() && !place.chosen[row]) continue;
+      if (place.source->batch.ts.At<int64_t>(row) < least_.ns()) continue;
       part.rows.push_back(static_cast<uint32_t>(row));
       ++total;
     }

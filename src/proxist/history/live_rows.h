@@ -27,9 +27,9 @@ class LiveRows {
     kKeys,  // symbol, ts, seq and series of the highest versions in rewritten days, cancels too
   };
   /// Columns are those of `schema`. In days that are not in `rewritten` (ascending) no key has more
-  /// than one version.
+  /// than one version. Rows before `least` are left out.
   LiveRows(column::SchemaPtr schema, std::vector<LiveSource> sources, std::vector<Day> rewritten,
-           What what);
+           What what, Timestamp least = kMinRowTimestamp);
 
   /// The next block of at most 65,536 rows; an empty text is the end.
   std::string Next();
@@ -47,6 +47,7 @@ class LiveRows {
   const std::vector<LiveSource> sources_;
   const std::vector<Day> rewritten_;
   const What what_;
+  const Timestamp least_;
   std::vector<Place> places_;
   size_t at_ = 0;   // in places_
   size_t row_ = 0;  // in places_[at_]

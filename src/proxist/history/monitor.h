@@ -39,6 +39,7 @@ struct VersionedRows {
   Day day;
   column::Batch batch;  // with seq values, also where the table assigns them
   std::vector<Lsn> lsns;
+  Timestamp published = kMinRowTimestamp;  // where history keeps it
 };
 
 /// Thread-safe; calls may block.

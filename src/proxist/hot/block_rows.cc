@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "proxist/column/widen.h"
 #include "proxist/hot/internal/block_codec.h"
 
 namespace proxist::hot {
@@ -47,15 +48,22 @@ class CellReader {
     if (column_.nulls.empty()) return false;
     return ((LoadAt<uint64_t>(column_.nulls.data(), row >> 6) >> (row & 63)) & 1) != 0;
   }
-  /// The value's bits; the builder keeps as many of them as its type has.
+  /// The value, in the low bits; the builder keeps as many of them as its type has.
   [[nodiscard]] int64_t IntegerAt(uint32_t row) const {
     const std::byte* values = column_.values.data();
-    switch (column::WidthOf(column_.kind)) {
-      case 1:
+    switch (column_.kind) {
+      case TypeKind::kInt8:
+        return LoadAt<int8_t>(values, row);
+      case TypeKind::kInt16:
+        return LoadAt<int16_t>(values, row);
+      case TypeKind::kInt32:
+        return LoadAt<int32_t>(values, row);
+      case TypeKind::kBool:
+      case TypeKind::kUint8:
         return LoadAt<uint8_t>(values, row);
-      case 2:
+      case TypeKind::kUint16:
         return LoadAt<uint16_t>(values, row);
-      case 4:
+      case TypeKind::kUint32:
         return LoadAt<uint32_t>(values, row);
       default:
         return LoadAt<int64_t>(values, row);
@@ -78,7 +86,10 @@ Status CheckFits(const EncodedBlock& block, const BlockContext& context) {
   for (size_t c = 0; c < block.columns.size(); ++c) {
     const bool series = std::ranges::find(schema.series, c) != schema.series.end();
     const bool own = block.kind == BlockKind::kOverlay || !series;
-    if (block.columns[c].kind != schema.columns[c].type.kind || block.columns[c].own != own) {
+    const column::Type kind{block.columns[c].kind, 0};
+    const bool fits =
+        kind.kind == schema.columns[c].type.kind || column::Widens(kind, schema.columns[c].type);
+    if (!fits || block.columns[c].own != own) {
       return DataLoss("column {} of a block is not as its table has it", c);
     }
   }

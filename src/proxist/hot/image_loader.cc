@@ -88,6 +88,7 @@ StatusOr<EncodedBlock> SeriesBuilder::Decode(ByteSpan bytes, BlockKind kind) con
 StatusOr<RowBlock*> SeriesBuilder::Restore(const EncodedBlock& encoded, const NumberedFile& file) {
   Table* table = series_->table;
   PX_ASSIGN_OR_RETURN(const Layout layout, internal::LayoutOf(encoded, *table->layout));
+  if (layout.widened) table->MayBeNarrower();
   std::span<std::byte* const> values;
   if (encoded.kind == BlockKind::kChunk) values = table->SeriesValues(series_, encoded.capacity);
   const bool stays = file.mapping != nullptr && encoded.CanMap();

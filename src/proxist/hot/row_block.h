@@ -14,6 +14,7 @@ namespace proxist::hot {
 namespace internal {
 class BlockCodec;
 class Blocks;
+class WideBlocks;
 struct Account;
 struct MappedPart;
 struct TextSlab;
@@ -50,6 +51,9 @@ class RowBlock {
            ((nulls[row >> 6].load(std::memory_order_relaxed) >> (row & 63)) & 1) == 0;
   }
   [[nodiscard]] bool AllValid(size_t column, uint32_t begin, uint32_t end) const;
+  /// The kind of the column's values: that of the schema version that the block was made for. The
+  /// block has the column.
+  [[nodiscard]] column::TypeKind kind(size_t column) const { return columns_[column].kind; }
   /// The value of a string column that the block has; a null's is empty. Valid as long as the
   /// block.
   [[nodiscard]] ByteSpan text(size_t column, uint32_t row) const {
@@ -66,11 +70,13 @@ class RowBlock {
  private:
   friend class internal::BlockCodec;
   friend class internal::Blocks;
+  friend class internal::WideBlocks;
   /// A set bit is a null; there is no bitmap before the block's first null of the column.
   struct Column {
     std::byte* values = nullptr;
     std::atomic<std::atomic<uint64_t>*> nulls{nullptr};
     bool own = false;  // false: `values` belong to the series
+    column::TypeKind kind = column::TypeKind::kInt64;
   };
   [[nodiscard]] ByteSpan MappedText(size_t column, uint32_t row) const;
 

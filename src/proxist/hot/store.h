@@ -21,6 +21,10 @@
 
 namespace proxist::hot {
 
+namespace internal {
+class WideBlocks;
+}  // namespace internal
+
 /// Rows of a chunk, at most.
 inline constexpr uint32_t kChunkRows = 512;
 
@@ -91,6 +95,9 @@ class SeriesSnapshot {
   Timestamp floor_ = Timestamp::Min();
   uint32_t key_[1 + column::kMaxSeriesColumns] = {};
   uint32_t key_count_ = 0;
+  /// Not null: blocks may have other kinds of columns than `schema_`, and are shown as it has them.
+  internal::WideBlocks* wide_ = nullptr;
+  const column::TableSchema* schema_ = nullptr;
 };
 
 class SpillBatch;
@@ -114,6 +121,12 @@ class ReadGuard {
   ReadGuard(ReadGuard&&) noexcept;
   ReadGuard(const ReadGuard&) = delete;
   [[nodiscard]] Lsn cut() const { return cut_; }
+  /// Snapshots that are taken from now on show blocks with the types of `schema`, which outlives
+  /// the guard, whatever version they were made for. False: the store has a version with other
+  /// types that is newer, in which rows of the cut may be; the reader has to take that one.
+  [[nodiscard]] bool ReadAs(const column::TableSchema& schema);
+  /// True when all that was shown of the table so far, without ReadAs, has the types of `schema`.
+  [[nodiscard]] bool ShowsPlainly(const column::TableSchema& schema) const;
   /// All series of `symbol` (a dictionary code) in `table`, ordered by series values' text.
   /// Appends.
   void SeriesOf(TableId table, uint32_t symbol, std::vector<SeriesSnapshot>* out) const;
@@ -131,10 +144,11 @@ class ReadGuard {
 
  private:
   friend class Store;
-  ReadGuard(const Store* store, size_t slot, Lsn cut) : store_(store), slot_(slot), cut_(cut) {}
+  ReadGuard(const Store* store, size_t slot, Lsn cut);
   const Store* store_;
   size_t slot_;
   Lsn cut_;
+  std::unique_ptr<internal::WideBlocks> wide_;  // once ReadAs was called
 };
 
 /// What scattering a batch found out, for the flush.

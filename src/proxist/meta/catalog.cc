@@ -69,7 +69,7 @@ struct Catalog::Impl {
   }
 
   StatusOr<column::SchemaPtr> ApplyOnce(const column::TableSchema& declared,
-                                        std::string_view author);
+                                        std::string_view author, column::Drops drops);
 
   MetadataStore* const store;
   mutable Mutex mutex;
@@ -80,7 +80,7 @@ struct Catalog::Impl {
 };
 
 StatusOr<column::SchemaPtr> Catalog::Impl::ApplyOnce(const column::TableSchema& declared,
-                                                     std::string_view author) {
+                                                     std::string_view author, column::Drops drops) {
   const std::string key = TableKey(declared.tenant, declared.name);
   const StatusOr<Entry> entry = store->Get(key);
   column::SchemaPtr current;
@@ -93,7 +93,7 @@ StatusOr<column::SchemaPtr> Catalog::Impl::ApplyOnce(const column::TableSchema& 
     return entry.status();
   }
   const TableId fresh_id(counter.last + 1);
-  PX_ASSIGN_OR_RETURN(column::SchemaPtr next, column::Evolve(current, declared, fresh_id));
+  PX_ASSIGN_OR_RETURN(column::SchemaPtr next, column::Evolve(current, declared, fresh_id, drops));
   if (next == current) {
     Remember(next);
     return next;
@@ -138,10 +138,11 @@ StatusOr<std::unique_ptr<Catalog>> Catalog::Open(MetadataStore* store) {
   return std::unique_ptr<Catalog>(new Catalog(std::move(impl)));
 }
 
-StatusOr<column::SchemaPtr> Catalog::Apply(column::TableSchema declared, std::string_view author) {
+StatusOr<column::SchemaPtr> Catalog::Apply(column::TableSchema declared, std::string_view author,
+                                           column::Drops drops) {
   StatusOr<column::SchemaPtr> applied;
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    applied = impl_->ApplyOnce(declared, author);
+    applied = impl_->ApplyOnce(declared, author, drops);
     if (!absl::IsAborted(applied.status())) break;
   }
   return applied;

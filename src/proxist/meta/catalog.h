@@ -19,7 +19,8 @@ class Catalog {
 
   /// Creates or evolves a table (column::Evolve); durable when it returns. Unchanged content
   /// returns the current schema without a new revision.
-  StatusOr<column::SchemaPtr> Apply(column::TableSchema declared, std::string_view author);
+  StatusOr<column::SchemaPtr> Apply(column::TableSchema declared, std::string_view author,
+                                    column::Drops drops = column::Drops::kRefused);
   /// NOT_FOUND lists the tables that exist.
   StatusOr<column::SchemaPtr> Find(std::string_view tenant, std::string_view table) const;
   /// nullptr when there is none.

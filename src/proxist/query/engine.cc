@@ -126,18 +126,24 @@ Status RunOperator(const Plan& plan, Side side, std::vector<Side> rights,
       plan.op);
 }
 
-/// Returns once everything at the cuts is in history.
-Status AwaitPersisted(const Cuts& cuts, const Budget& budget) {
+/// Returns once everything of the shard at or below `through` is in history.
+Status AwaitPersisted(ShardId shard, const ShardCut& cut, Lsn through, const Budget& budget) {
   constexpr std::chrono::milliseconds kPoll(1);
-  for (const auto& [view, cut] : cuts.by_view) {
-    while (cut->guard.persisted() < cut->guard.cut()) {
-      if (budget.Remaining() <= Duration(0)) {
-        return DeadlineExceeded(
-            "shard {} has rows through LSN {} and history through LSN {}: the flush is behind",
-            view->id().value(), cut->guard.cut().value(), cut->guard.persisted().value());
-      }
-      std::this_thread::sleep_for(kPoll);
+  while (cut.guard.persisted() < through) {
+    if (budget.Remaining() <= Duration(0)) {
+      return DeadlineExceeded(
+          "shard {} has rows through LSN {} and history through LSN {}: the flush is behind",
+          shard.value(), through.value(), cut.guard.persisted().value());
     }
+    std::this_thread::sleep_for(kPoll);
+  }
+  return OkStatus();
+}
+
+/// The same of everything at the cuts.
+Status AwaitPersisted(const Cuts& cuts, const Budget& budget) {
+  for (const auto& [view, cut] : cuts.by_view) {
+    PX_RETURN_IF_ERROR(AwaitPersisted(view->id(), *cut, cut->guard.cut(), budget));
   }
   return OkStatus();
 }
@@ -168,15 +174,18 @@ class Attempt {
   /// Run then reads history up to this moment, whatever memory holds; nothing: as far as it must.
   void ReadHistoryTo(std::optional<Timestamp> seam) { context_.seam = seam; }
 
-  /// `retry`: a correction overtook it, or history was away, before anything was shown.
+  /// `retry`: a correction or a change of a table overtook it, or history was away, before anything
+  /// was shown.
   Status Run(const Plan& plan, const internal::Output::Sink& sink, bool* retry) {
     bool shown = false;
     const internal::Output::Sink watched = [&](ResultBatch batch) {
       shown = true;
       return sink(std::move(batch));
     };
+    as_of_log_ = plan.as_of_log;
     const Status status = RunPlan(plan, watched, /*inner=*/false);
-    *retry = (context_.overtaken || context_.history_away) && !shown;
+    const bool moved = !status.ok() && context_.SchemasMoved();
+    *retry = (context_.overtaken || context_.history_away || moved) && !shown;
     return status;
   }
 
@@ -194,6 +203,11 @@ class Attempt {
       const internal::Stopwatch watch(context_.budget->clock(), &context_.explain->plan);
       symbols = FixCuts(ports_, main, side, orders_, &cuts_);
     }
+    PX_RETURN_IF_ERROR(ReadCuts());
+    if (inner && plan.as_of_log.has_value()) {
+      return InvalidArgument("as_of_log is of the whole query: an inner query has none of its own");
+    }
+    if (as_of_log_.has_value()) PX_RETURN_IF_ERROR(PinMoment());
     std::shared_ptr<exec::Symbols> codes;
     if (cuts_.by_view.size() == 1) codes = cuts_.by_view.begin()->second->symbols;
     internal::Output output(&sink, inner ? UINT64_MAX : options_.batch_rows, plan.limit,
@@ -207,13 +221,68 @@ class Attempt {
     }
     const internal::Run run{&context_, std::move(symbols), &output};
     output.StreamIf([&] {
-      if (context_.seam.has_value()) return false;
+      if (context_.seam.has_value() || as_of_log_.has_value()) return false;
       if (context_.without_history) return true;
       const bool final_answer = ports_.history == nullptr && !options_.allow_partial;
       return final_answer || NothingEvicted(run.symbols, tables);
     });
     PX_RETURN_IF_ERROR(RunOperator(plan, std::move(side), std::move(rights), run));
     return output.Finish();
+  }
+
+  /// Finds out which LSNs the moment that is asked for stands for, of the tables and shards so far.
+  Status PinMoment() {
+    if (options_.memory_only) return Aborted("the query needs history");
+    if (ports_.history == nullptr) {
+      return FailedPrecondition(
+          "as_of_log is answered by history, and this server runs without history");
+    }
+    for (const auto& [view, cut] : cuts_.by_view) {
+      for (const column::SchemaPtr& schema : context_.schemas) {
+        if (schema->versions != column::Versions::kAll) {
+          return FailedPrecondition(
+              "table {} keeps the latest version of each row alone: as_of_log needs a table that "
+              "is "
+              "declared with versions: all",
+              schema->name);
+        }
+        const auto key = std::pair(schema->id, view->id());
+        if (context_.as_of.contains(key)) continue;
+        PX_ASSIGN_OR_RETURN(context_.as_of[key], MomentOf(*schema, view->id(), *cut));
+      }
+    }
+    return OkStatus();
+  }
+
+  StatusOr<Lsn> MomentOf(const column::TableSchema& schema, ShardId shard, const ShardCut& cut) {
+    const Lsn through = cut.guard.cut();
+    if (as_of_log_->time.has_value()) {
+      PX_RETURN_IF_ERROR(AwaitPersisted(shard, cut, through, *context_.budget));
+      const Budget& budget = *context_.budget;
+      ++context_.explain->history_reads;
+      return ports_.history->LastKnown(schema, shard, *as_of_log_->time, through,
+                                       {budget.Remaining(), budget.cancelled()});
+    }
+    for (const auto& [of, lsn] : as_of_log_->lsns) {
+      if (of != shard) continue;
+      const Lsn known = std::min(lsn, through);
+      PX_RETURN_IF_ERROR(AwaitPersisted(shard, cut, known, *context_.budget));
+      return known;
+    }
+    return InvalidArgument("as_of_log names no LSN of shard {}, which has rows of {}",
+                           shard.value(), schema.name);
+  }
+
+  /// Shows rows of memory with the types of this query's versions of the tables.
+  Status ReadCuts() {
+    for (const auto& [view, cut] : cuts_.by_view) {
+      for (const column::SchemaPtr& schema : context_.schemas) {
+        if (!cut->guard.ReadAs(*schema)) {
+          return Aborted("table {} got other types while the query began", schema->name);
+        }
+      }
+    }
+    return OkStatus();
   }
 
   StatusOr<Side> MakeSide(const Selection& selection) {
@@ -225,7 +294,7 @@ class Attempt {
     }
     if (selection.rows != nullptr) {
       PX_ASSIGN_OR_RETURN(auto given, GivenRows::Make(selection.rows, "the list of rows"));
-      return Side::Make(context_, selection, std::move(given));
+      return Side::Make(&context_, selection, std::move(given));
     }
     if (selection.query != nullptr) {
       auto answer = std::make_shared<ResultBatch>();
@@ -237,10 +306,10 @@ class Attempt {
       if (!status.ok()) return Annotate(status, "in the inner query");
       PX_ASSIGN_OR_RETURN(auto given,
                           GivenRows::Make(std::move(answer), "the inner query's answer"));
-      return Side::Make(context_, selection, std::move(given));
+      return Side::Make(&context_, selection, std::move(given));
     }
     const internal::Stopwatch watch(context_.budget->clock(), &context_.explain->plan);
-    return Side::Make(context_, selection);
+    return Side::Make(&context_, selection);
   }
 
   const Engine::Ports& ports_;
@@ -248,6 +317,7 @@ class Attempt {
   internal::SymbolOrders* orders_;
   QueryContext context_;
   Cuts cuts_;
+  std::optional<AsOfLog> as_of_log_;
 };
 
 }  // namespace
@@ -267,10 +337,14 @@ ColdCacheStats Engine::cold_cache() const {
 Status Engine::Run(const Plan& plan, const QueryOptions& options,
                    const std::function<Status(ResultBatch)>& sink, Explain* explain) {
   if (explain != nullptr) *explain = Explain{};
-  if (auto batch = internal::LastInMemory(plan, ports_, options, orders_.get(), explain)) {
+  const bool now = !plan.as_of_log.has_value();
+  if (auto batch = !now ? std::nullopt
+                        : internal::LastInMemory(plan, ports_, options, orders_.get(), explain)) {
     return sink(std::move(*batch));
   }
-  if (auto batch = internal::SpanInMemory(plan, ports_, explain)) return sink(std::move(*batch));
+  if (auto batch = !now ? std::nullopt : internal::SpanInMemory(plan, ports_, explain)) {
+    return sink(std::move(*batch));
+  }
   Explain unseen;
   if (explain == nullptr) explain = &unseen;
   Budget budget(ports_.clock, options.deadline, options.memory_bytes, options.cancelled,
@@ -281,12 +355,14 @@ Status Engine::Run(const Plan& plan, const QueryOptions& options,
     explain->attempts = attempt;
     budget.ReleaseAll();
     bool retry = false;
-    Attempt at_new_cut(ports_, options, orders_.get(), cache_.get(), &budget, explain);
+    // Blocks that are kept hold later versions too.
+    Attempt at_new_cut(ports_, options, orders_.get(), now ? cache_.get() : nullptr, &budget,
+                       explain);
     if (without_history) at_new_cut.LeaveHistoryOut();
     const Status status = at_new_cut.Run(plan, sink, &retry);
     if (status.ok() || !retry) return status;
     if (at_new_cut.history_away()) {
-      if (!options.allow_partial) return status;
+      if (!options.allow_partial || !now) return status;
       without_history = true;
       continue;
     }

@@ -108,6 +108,9 @@ class Engine {
     /// Days in which history may hold several versions of a key of the table, or a cancel, among
     /// what is persisted now; ascending. Null: not known, so rows are read with all their versions.
     std::function<StatusOr<std::vector<Day>>(TableId)> rewritten_days;
+    /// The least ts that rows of the table may have: what is older than its retention does not
+    /// exist, wherever it still lies. Never falls. Null: kMinRowTimestamp.
+    std::function<Timestamp(const column::TableSchema&)> history_floor = nullptr;
     uint64_t cold_cache_bytes = 0;  // of blocks of history that are kept; 0: none
   };
   explicit Engine(Ports ports);

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "proxist/query/internal/cut.h"
 #include "proxist/query/internal/last_hot.h"
 
 namespace proxist::query {
@@ -53,7 +54,11 @@ StatusOr<const ResultBatch*> Lookup::FindCode(const ShardView* view, uint32_t co
   const hot::ReadGuard guard = view->store().Read();
   hot::LastRow last;
   guard.LastRows(schema_->id, {&code, 1}, at, &last);
-  if (!last.known) return Ask(symbol, at);
+  if (!last.known || !guard.ShowsPlainly(*schema_)) return Ask(symbol, at);
+  if (last.run.block != nullptr) {
+    const Timestamp ts(hot::TimestampsOf(*last.run.block)[last.run.begin]);
+    if (ts < internal::FloorOf(engine_->ports_, *schema_)) return &none_;
+  }
   return last.run.block == nullptr ? &none_ : Fill(view, code, last.run);
 }
 

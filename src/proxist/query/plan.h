@@ -5,9 +5,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
+#include "proxist/base/ids.h"
 #include "proxist/base/time.h"
 
 namespace proxist::query {
@@ -141,10 +143,19 @@ struct OrderKey {
   bool descending = false;
 };
 
+/// A moment of the log: what was published by then, and in which version. Tables have to keep all
+/// versions.
+struct AsOfLog {
+  std::vector<std::pair<ShardId, Lsn>> lsns;  // of every shard that the query reads, or
+  std::optional<Timestamp> time;              // of the batches' publication
+};
+
 struct Plan {
   std::variant<LastBy, Range, Asof, Bars, Rolling, WindowJoin, Book> op;
   std::optional<uint64_t> limit;     // of the whole answer, once it is in order
   std::vector<OrderKey> order = {};  // rows that agree keep the operator's order; empty: it is kept
+  /// Of the whole query, so of no inner one.
+  std::optional<AsOfLog> as_of_log = std::nullopt;
 };
 
 }  // namespace proxist::query

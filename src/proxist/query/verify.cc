@@ -169,7 +169,7 @@ class Verifier {
     bars.by = by;
     bars.aggregates = {"count"};
     for (const column::ColumnDef& def : table_->columns) {
-      if (!column::IsNumeric(def.type.kind)) continue;
+      if (def.dropped || !column::IsNumeric(def.type.kind)) continue;
       for (const char* what : {"first", "last", "min", "max", "sum"}) {
         // A sum of wide integers may leave its type, which is an answer for the user alone.
         if (std::string_view(what) == "sum" && !column::IsFloat(def.type.kind) &&

@@ -49,7 +49,11 @@ class TableResend {
 
   // A guard lives for one symbol only: what eviction and compaction free waits for it.
   void AddSymbol(uint32_t symbol) {
-    const hot::ReadGuard guard = source_.store->Read();
+    hot::ReadGuard guard = source_.store->Read();
+    if (!guard.ReadAs(*schema_)) {
+      failed_.Update(Aborted("table {} was changed meanwhile: resend again", schema_->name));
+      return;
+    }
     std::vector<hot::SeriesSnapshot> series;
     guard.SeriesOf(schema_->id, symbol, &series);
     for (const hot::SeriesSnapshot& one : series) {
@@ -81,6 +85,7 @@ class TableResend {
     const Lsn lsn = hot::LsnOf(block, row);
     if (lsn > through_) return;  // the flush sends it
     const Timestamp ts(hot::TimestampsOf(block)[row]);
+    if (ts < source_.Least(schema_->id)) return;  // beyond the retention
     const Day day = DayOf(ts);
     if (IsPresent(day, lsn)) {
       ++report_->rows_present;
@@ -148,8 +153,8 @@ class TableResend {
   Status Send() {
     PX_RETURN_IF_ERROR(failed_);
     for (auto& [day, rows] : days_) {
-      history::VersionedRows block{source_.shard, day, rows->builder.Build(),
-                                   std::move(rows->lsns)};
+      history::VersionedRows block{source_.shard, day, rows->builder.Build(), std::move(rows->lsns),
+                                   env::SystemClock().Now()};
       block.batch.schema = schema_;
       const std::string token =
           fmt::format("resend-{}-{}.{}-{}-{}-{}-{}", incarnation_, schema_->id.value(),

@@ -38,6 +38,12 @@ struct ResendSource {
   Lsn flushed;    // rows at or below this were sent...
   Lsn persisted;  // ...but of tables in `left_behind` only those at or below this
   std::set<TableId> left_behind;
+  std::map<TableId, Day> least;  // the first day that a table's retention keeps
+  /// Rows of the table before it are not sent: they do not exist any more.
+  [[nodiscard]] Timestamp Least(TableId table) const {
+    const auto found = least.find(table);
+    return found == least.end() ? kMinRowTimestamp : StartOf(found->second);
+  }
 };
 
 /// Inserts what `history` lacks of the rows that `sources` had sent and still hold; may be

@@ -52,8 +52,13 @@ std::vector<Day> RewrittenDays(const LiveSeam& seam, TableId table) {
   return days;
 }
 
+Day LeastDay(const LiveSeam& seam, TableId table) {
+  const auto found = seam.least.find(table);
+  return found == seam.least.end() ? DayOf(kMinRowTimestamp) : found->second;
+}
+
 /// TabSeparated: up to where history has the table's rows of each shard, the days with rewritten
-/// keys.
+/// keys, the first day whose rows exist.
 std::string SeamText(const LiveSeam& seam, TableId table) {
   std::string lsns;
   for (const shard::LiveCut& cut : seam.cuts) {
@@ -63,7 +68,7 @@ std::string SeamText(const LiveSeam& seam, TableId table) {
   for (const Day day : RewrittenDays(seam, table)) {
     days += fmt::format("{}'{}'", days.empty() ? "" : ",", FormatDay(day));
   }
-  return fmt::format("[{}]\t[{}]\n", lsns, days);
+  return fmt::format("[{}]\t[{}]\t{}\n", lsns, days, FormatDay(LeastDay(seam, table)));
 }
 
 HttpStream Rows(const column::SchemaPtr& schema, std::shared_ptr<const LiveSeam> seam,
@@ -73,7 +78,8 @@ HttpStream Rows(const column::SchemaPtr& schema, std::shared_ptr<const LiveSeam>
     sources.push_back({cut.PersistedOf(schema->id), cut.rows});
   }
   auto rows = std::make_shared<history::LiveRows>(schema, std::move(sources),
-                                                  RewrittenDays(*seam, schema->id), what);
+                                                  RewrittenDays(*seam, schema->id), what,
+                                                  StartOf(LeastDay(*seam, schema->id)));
   return {{.content_type = "application/octet-stream"},
           [rows = std::move(rows)]() -> StatusOr<std::string> { return rows->Next(); }};
 }
@@ -83,6 +89,11 @@ StatusOr<HttpStream> Answer(std::string_view what, const UrlQuery& query,
   PX_ASSIGN_OR_RETURN(const auto table, Number<TableId>(query, "table"));
   PX_ASSIGN_OR_RETURN(const auto version, Number<SchemaVersion>(query, "schema"));
   PX_ASSIGN_OR_RETURN(const column::SchemaPtr schema, catalog.Find(table, version));
+  const column::SchemaPtr newest = catalog.Find(table);
+  if (newest != schema && !newest->SameColumns(*schema)) {
+    return Aborted("table {} was changed, and its live view is being made anew: ask again",
+                   schema->name);
+  }
   const std::string_view who = ValueOf(query, "query");
   const size_t dot = who.find('.');
   if (dot == 0 || dot == std::string_view::npos || who.size() > kMaxQueryIdBytes) {

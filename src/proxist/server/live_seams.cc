@@ -14,8 +14,8 @@ struct LiveSeams::Query {
 };
 
 LiveSeams::LiveSeams(const env::Clock* clock, std::vector<ShardRunner*> shards,
-                     const Bounds& bounds)
-    : clock_(clock), shards_(std::move(shards)), bounds_(bounds) {}
+                     const Bounds& bounds, std::function<std::map<TableId, Day>()> least)
+    : clock_(clock), shards_(std::move(shards)), bounds_(bounds), least_(std::move(least)) {}
 LiveSeams::~LiveSeams() = default;
 
 bool LiveSeams::AtBound() const {
@@ -104,6 +104,7 @@ StatusOr<std::shared_ptr<const LiveSeam>> LiveSeams::Of(std::string_view start, 
   MutexLock fixing(&query->fixing);
   if (query->seam == nullptr) {
     auto seam = std::make_shared<LiveSeam>();
+    if (least_ != nullptr) seam->least = least_();
     for (ShardRunner* shard : shards_) {
       shard->Run([&](shard::Shard& at) { seam->cuts.push_back(at.FixLiveCut(bounds_.hold)); });
     }

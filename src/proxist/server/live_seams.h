@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -24,6 +25,9 @@ namespace proxist::server {
 /// One cut for a query, of all shards in their order.
 struct LiveSeam {
   std::vector<shard::LiveCut> cuts;
+  /// The first day of each table whose rows exist, for those that have one; the table's id, the
+  /// day.
+  std::map<TableId, Day> least;
 };
 
 /// Thread-safe; Fix waits for the shards' threads.
@@ -43,7 +47,9 @@ class LiveSeams {
     uint64_t refused = 0;    // at a bound
     uint64_t overtaken = 0;  // by a rewrite that went to history before they had planned
   };
-  LiveSeams(const env::Clock* clock, std::vector<ShardRunner*> shards, const Bounds& bounds);
+  /// `least`: as LiveSeam has it, asked when a seam is fixed; may be null.
+  LiveSeams(const env::Clock* clock, std::vector<ShardRunner*> shards, const Bounds& bounds,
+            std::function<std::map<TableId, Day>()> least = nullptr);
   ~LiveSeams();
 
   /// The seam of the query `start`.`id`; fixed now when `fix` and it has none. NOT_FOUND: it was
@@ -74,6 +80,7 @@ class LiveSeams {
   const env::Clock* const clock_;
   const std::vector<ShardRunner*> shards_;
   const Bounds bounds_;
+  const std::function<std::map<TableId, Day>()> least_;
   mutable Mutex mutex_;
   Queries queries_ PX_GUARDED_BY(mutex_);
   std::list<Key> by_use_ PX_GUARDED_BY(mutex_);  // least recently first

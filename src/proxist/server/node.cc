@@ -15,6 +15,7 @@
 #include "proxist/observe/log.h"
 #include "proxist/server/data_directory.h"
 #include "proxist/server/flush_loop.h"
+#include "proxist/server/history_floors.h"
 #include "proxist/server/live_routes.h"
 #include "proxist/server/pressure_loop.h"
 #include "proxist/server/shard_runner.h"
@@ -116,6 +117,7 @@ struct Node::Impl {
   std::vector<std::unique_ptr<ShardRunner>> runners;
   std::vector<shard::RecoveryReport> recovery;
   std::unique_ptr<shard::IngestRouter> router;
+  std::unique_ptr<HistoryFloors> floors;
   std::unique_ptr<query::Engine> engine;
   std::unique_ptr<FlushLoop> flush;
   std::vector<history::ClickHouseAddress> sql_addresses;  // as `addresses`, for SQL
@@ -146,6 +148,9 @@ StatusOr<std::unique_ptr<Node>> Node::Open(const NodeOptions& options) {
   PX_RETURN_IF_ERROR(history.get());
   PX_RETURN_IF_ERROR(shards);
   PX_RETURN_IF_ERROR(impl->RefuseForeignHistory());
+  PX_ASSIGN_OR_RETURN(impl->floors,
+                      HistoryFloors::Open(impl->directory.metadata.get(),
+                                          impl->directory.catalog.get(), &impl->clock));
   PX_ASSIGN_OR_RETURN(impl->live_token, LiveToken(impl->directory.metadata.get()));
   impl->StartThreads(options);
   return std::unique_ptr<Node>(new Node(std::move(impl)));
@@ -267,6 +272,7 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
   ports.rewritten_days = [this](TableId table) {
     return shard::RewrittenDays(directory.metadata.get(), table);
   };
+  ports.history_floor = [this](const column::TableSchema& schema) { return floors->Of(schema.id); };
   ports.cold_cache_bytes = options.cold_cache_bytes;
   engine = std::make_unique<query::Engine>(std::move(ports));
   for (ShardRunner* runner : all) runner->Start();
@@ -275,13 +281,14 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
   snapshots->Start();
   pressure = std::make_unique<PressureLoop>(
       PressureLoop::Ports{&clock, directory.catalog.get(), all, snapshots.get(),
-                          [this] { return router->memory_bytes(); }},
+                          [this] { return router->memory_bytes(); },
+                          [this] { return floors->Advance(); }},
       memory_limit);
   pressure->Start();
   if (history == nullptr) return;
   LiveSeams::Bounds live = options.live;
   live.hold = kLiveHold;
-  seams = std::make_unique<LiveSeams>(&clock, all, live);
+  seams = std::make_unique<LiveSeams>(&clock, all, live, [this] { return floors->All(); });
   flush = std::make_unique<FlushLoop>(
       shard::Flusher::Ports{directory.metadata.get(), directory.catalog.get(), history.get(),
                             &clock},
@@ -304,11 +311,17 @@ const meta::Catalog& Node::catalog() const { return *impl_->directory.catalog; }
 const std::vector<shard::RecoveryReport>& Node::recovery() const { return impl_->recovery; }
 
 StatusOr<column::SchemaPtr> Node::ApplyTable(column::TableSchema declared,
-                                             const std::string& author) {
+                                             const std::string& author, column::Drops drops) {
   PX_ASSIGN_OR_RETURN(column::SchemaPtr schema,
-                      impl_->directory.catalog->Apply(std::move(declared), author));
+                      impl_->directory.catalog->Apply(std::move(declared), author, drops));
+  PX_RETURN_IF_ERROR(impl_->floors->Advance());
   for (const auto& runner : impl_->runners) {
     runner->Run([&](shard::Shard& shard) { shard.SetSchema(schema); });
+  }
+  if (impl_->flush != nullptr && impl_->flush->reachable() && impl_->flush->halted().empty()) {
+    // Whatever goes wrong here, the flush and the live views try it again, and health says so.
+    const Status ensured = impl_->history->EnsureTable(*schema);
+    if (!ensured.ok()) observe::LogWarning("{}", Message(ensured));
   }
   MutexLock lock(&impl_->views_mutex);
   if (impl_->views != nullptr) impl_->views->Wake();
@@ -426,6 +439,7 @@ StatusOr<ResendReport> Node::ResendHistory() {
     source.flushed = flushed == stats.flushed.end() ? source.persisted
                                                     : std::max(flushed->second, source.persisted);
     source.left_behind = stats.left_behind;
+    source.least = impl_->floors->All();
     sources.push_back(std::move(source));
   }
   // With connections of its own: those of queries expect a history that is whole.

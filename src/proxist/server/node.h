@@ -132,7 +132,8 @@ class Node {
 
   query::Engine& engine();
   const meta::Catalog& catalog() const;
-  StatusOr<column::SchemaPtr> ApplyTable(column::TableSchema declared, const std::string& author);
+  StatusOr<column::SchemaPtr> ApplyTable(column::TableSchema declared, const std::string& author,
+                                         column::Drops drops = column::Drops::kRefused);
   /// Wakes the flush. With a timeout above zero: returns when everything acked before the call is
   /// in history (DEADLINE_EXCEEDED with what is missing). FAILED_PRECONDITION without history.
   Status Flush(Duration timeout);

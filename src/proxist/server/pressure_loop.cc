@@ -18,6 +18,7 @@ constexpr auto kLookEvery = std::chrono::milliseconds(10);
 constexpr auto kStuckPause = std::chrono::milliseconds(100);
 constexpr Duration kPrepareEvery = Duration::Millis(250);
 constexpr Duration kLastResortEvery = Duration::Seconds(1);
+constexpr Duration kEverySecond = Duration::Seconds(1);
 // One step of a shard's thread: so many chunks change their place.
 constexpr size_t kChunksPerStep = 128;
 // A snapshot is asked for when a shard holds such a part of the limit that no file holds.
@@ -114,6 +115,10 @@ PressureLoop::Outcome PressureLoop::Round() {
   const Duration now = ports_.clock->Monotonic();
   const bool look = now.ns() - last_look_.ns() >= kPrepareEvery.ns();
   if (look) last_look_ = now;
+  if (ports_.each_second != nullptr && now.ns() - last_second_.ns() >= kEverySecond.ns()) {
+    last_second_ = now;
+    Note(ports_.each_second());
+  }
   Outcome worst = Outcome::kCalm;
   for (const Scope& scope : Scopes()) {
     if (scope.Above(kHighMarkPercent)) {

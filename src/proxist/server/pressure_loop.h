@@ -39,6 +39,8 @@ class PressureLoop {
     SnapshotLoop* snapshots = nullptr;
     /// Memory of rows, backlogs and queues.
     std::function<uint64_t()> used;
+    /// Work of others that is due once a second; may be null.
+    std::function<Status()> each_second = nullptr;
   };
   /// Since the start.
   struct Stats {
@@ -94,6 +96,7 @@ class PressureLoop {
   std::vector<shard::SpillReader> readers_;  // by shard; the thread's
   Duration last_look_;                       // between the marks; the thread's
   Duration last_resort_;                     // when all that history has was evicted; the thread's
+  Duration last_second_;                     // when each_second was called; the thread's
   Status round_error_;                       // the thread's
   mutable Mutex mutex_;
   CondVar wake_;

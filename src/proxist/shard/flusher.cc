@@ -222,11 +222,14 @@ Status Flusher::Impl::SendOne(const FlushRound& round, FlushRound::Insert* inser
     PX_ASSIGN_OR_RETURN(insert->done, HeldAlready(*insert));
     if (insert->done) return OkStatus();
   }
-  PX_RETURN_IF_ERROR(EnsureTable(*insert->intent.schema));
+  // The block goes out as the newest version has it, since the table may be that already.
+  history::InsertIntent intent = insert->intent;
+  if (const auto newest = ports.catalog->Find(intent.schema->id)) intent.schema = newest;
+  PX_RETURN_IF_ERROR(EnsureTable(*intent.schema));
   const bool before = insert->uncertain || round.count_first;
   if (!insert->uncertain) insert->first_sent = now;
   insert->uncertain = true;
-  const Status sent = ports.history->Insert(insert->intent, round.sources);
+  const Status sent = ports.history->Insert(intent, round.sources);
   // A block that does not fit the table was not applied.
   if (absl::IsFailedPrecondition(sent)) insert->uncertain = before;
   PX_RETURN_IF_ERROR(sent);

@@ -83,6 +83,18 @@ TEST(ColumnFormat, AMemoryLimitTakesFormatThree) {
   EXPECT_EQ(DecodeSchema(AsBytes(golden)).value(), schema);
 }
 
+TEST(ColumnFormat, HistorySettingsAndChangedColumnsTakeFormatFour) {
+  TableSchema schema = *GoldenSchema();
+  schema.history_retain = Duration::Days(90);
+  schema.versions = Versions::kAll;
+  schema.columns[2].dropped = schema.columns[2].nullable = true;
+  schema.columns[3].aliases = {"before", "earlier"};
+  schema.columns[3].first_name = "earlier";
+  ExpectGolden("schema_v4.bin", EncodeSchema(schema));
+  const std::string golden = ReadFile(Root() + "tests/unit/column/golden/schema_v4.bin");
+  EXPECT_EQ(DecodeSchema(AsBytes(golden)).value(), schema);
+}
+
 TEST(ColumnFormat, SchemasOfFormatOneAreSync) {
   const std::string golden = ReadFile(Root() + "tests/unit/column/golden/schema_v1.bin");
   const TableSchema schema = DecodeSchema(AsBytes(golden)).value();

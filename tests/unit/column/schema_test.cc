@@ -164,6 +164,101 @@ TEST(Evolve, ChangesDurabilityBothWays) {
   }
 }
 
+TEST(Evolve, WidensTypes) {
+  TableSchema declared = Quotes();
+  declared.columns[2].type = {TypeKind::kInt16};
+  const SchemaPtr current = Evolve(nullptr, declared, TableId(7)).value();
+  declared.columns[2].type = {TypeKind::kInt32};
+  const SchemaPtr wider = Evolve(current, declared, TableId(9)).value();
+  EXPECT_EQ(wider->columns[2].type.kind, TypeKind::kInt32);
+  EXPECT_EQ(wider->columns[2].id, current->columns[2].id);
+  EXPECT_EQ(wider->version, SchemaVersion(2));
+  EXPECT_FALSE(wider->SameColumns(*current));
+  declared.columns[2].type = {TypeKind::kInt16};
+  const auto narrower = Evolve(wider, declared, TableId(9));
+  EXPECT_THAT(
+      std::string(Message(narrower.status())),
+      HasSubstr("column 'bid_size' is int32 and can't become int16: stored values may not"));
+}
+
+TEST(Evolve, RenamesByAlias) {
+  const SchemaPtr first = Evolve(nullptr, Quotes(), TableId(7)).value();
+  TableSchema declared = Quotes();
+  declared.columns[2].name = "amount";
+  EXPECT_FALSE(Evolve(first, declared, TableId(9)).ok());  // a drop and a new column
+  declared.columns[2].aliases = {"bid_size"};
+  const SchemaPtr second = Evolve(first, declared, TableId(9)).value();
+  EXPECT_EQ(second->Find("amount"), 2U);
+  EXPECT_EQ(second->Find("bid_size"), 2U);
+  EXPECT_EQ(HistoryNameOf(second->columns[2]), "bid_size");
+  EXPECT_EQ(DecodeSchema(EncodeSchema(*second)).value(), *second);
+  // Aliases stay, and a declaration by an earlier name is that column.
+  declared.columns[2].aliases = {};
+  EXPECT_EQ(Evolve(second, declared, TableId(9)).value(), second);
+  const SchemaPtr back = Evolve(second, Quotes(), TableId(9)).value();
+  EXPECT_EQ(back->columns[2].name, "bid_size");
+  EXPECT_EQ(back->Find("amount"), 2U);
+  EXPECT_EQ(HistoryNameOf(back->columns[2]), "bid_size");
+  declared.columns[2].name = "third";
+  declared.columns[2].aliases = {"amount"};
+  const SchemaPtr third = Evolve(back, declared, TableId(9)).value();
+  EXPECT_EQ(HistoryNameOf(third->columns[2]), "bid_size");
+  EXPECT_EQ(third->Find("bid_size"), 2U);
+  // A name is of one column alone.
+  declared.columns.push_back({ColumnId(), "amount", kInt, true});
+  EXPECT_FALSE(Evolve(third, declared, TableId(9)).ok());
+}
+
+TEST(Evolve, DropsWhatIsConfirmed) {
+  const SchemaPtr first = Evolve(nullptr, Quotes(), TableId(7)).value();
+  TableSchema declared = Quotes();
+  declared.columns.erase(declared.columns.begin() + 1);
+  EXPECT_EQ(Evolve(first, declared, TableId(9)).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  const SchemaPtr second = Evolve(first, declared, TableId(9), Drops::kConfirmed).value();
+  ASSERT_EQ(second->columns.size(), 3U);
+  EXPECT_TRUE(second->columns[1].dropped);
+  EXPECT_TRUE(second->columns[1].nullable);
+  EXPECT_EQ(second->Find("bid"), std::nullopt);
+  EXPECT_EQ(second->Find("bid_size"), 2U);
+  EXPECT_EQ(second->series, first->series);
+  EXPECT_EQ(DecodeSchema(EncodeSchema(*second)).value(), *second);
+  EXPECT_EQ(Evolve(second, declared, TableId(9)).value(), second);
+  EXPECT_EQ(Evolve(second, *second, TableId(9)).value(), second);
+  const auto again = Evolve(second, Quotes(), TableId(9));
+  EXPECT_FALSE(again.ok());
+  declared.columns.push_back({ColumnId(), "bid", kPrice, true});
+  EXPECT_THAT(std::string(Message(Evolve(second, declared, TableId(9)).status())),
+              HasSubstr("column 'bid': a column of this name was dropped"));
+  declared.columns.back().name = "offer";
+  const SchemaPtr third = Evolve(second, declared, TableId(9)).value();
+  EXPECT_EQ(third->Find("offer"), 3U);
+  EXPECT_EQ(third->columns[3].id, ColumnId(4));
+  declared = Quotes();
+  declared.columns.erase(declared.columns.begin());
+  declared.series = {};
+  EXPECT_THAT(std::string(Message(Evolve(first, declared, TableId(9), Drops::kConfirmed).status())),
+              HasSubstr("column 'venue' is missing: series columns can't be dropped"));
+}
+
+TEST(Evolve, ChangesTheRetentionAndKeepsVersions) {
+  TableSchema declared = Quotes();
+  declared.versions = Versions::kAll;
+  const SchemaPtr first = Evolve(nullptr, declared, TableId(7)).value();
+  declared.history_retain = Duration::Days(90);
+  const SchemaPtr second = Evolve(first, declared, TableId(9)).value();
+  EXPECT_EQ(second->history_retain, Duration::Days(90));
+  EXPECT_EQ(DecodeSchema(EncodeSchema(*second)).value(), *second);
+  declared.versions = Versions::kLatest;
+  EXPECT_THAT(std::string(Message(Evolve(second, declared, TableId(9)).status())),
+              HasSubstr("versions is 'all' and can't become 'latest'"));
+  for (const Duration wrong : {Duration::Hours(36), Duration(-1), Duration::Days(40'000)}) {
+    TableSchema schema = Quotes();
+    schema.history_retain = wrong;
+    ExpectInvalid(schema, "no whole number of days");
+  }
+}
+
 TEST(Evolve, RefusesEverythingElse) {
   const SchemaPtr current = Evolve(nullptr, Quotes(), TableId(7)).value();
   const auto expect = [&](const TableSchema& declared, std::string_view reason) {

@@ -239,6 +239,85 @@ TEST_F(EngineTest, APartialAnswerIsNeverMixedWithHistory) {
   EXPECT_TRUE(status.ok() || absl::IsUnavailable(status)) << status.ToString();
 }
 
+column::SchemaPtr AllVersions() {
+  static const column::SchemaPtr schema = [] {
+    column::TableSchema s = *Ticks();
+    s.name = "engine_versions";
+    s.versions = column::Versions::kAll;
+    return ApplyTable(std::move(s));
+  }();
+  return schema;
+}
+
+TEST_F(EngineTest, AnswersAsOfAMomentOfTheLog) {
+  World world;
+  world.AddTable(AllVersions());
+  std::vector<Answer> then;
+  Range range;
+  range.from.table = AllVersions()->name;
+  LastBy last;
+  last.from.table = AllVersions()->name;
+  last.at = Timestamp(3 * kHour);
+  Bars bars;
+  bars.from.table = AllVersions()->name;
+  bars.interval = Duration(2 * kHour);
+  bars.aggregates = {"count", "sum(price)", "last(price)"};
+  const std::vector<Plan> plans = {
+      {range, std::nullopt}, {last, std::nullopt}, {bars, std::nullopt}};
+  const std::vector<ModelRow> steps = {Row("AIG", 2 * kHour, 2),
+                                       Row("AIG", 3 * kHour, 3),
+                                       Row("AIG", kHour, 1),       // late
+                                       Row("AIG", 2 * kHour, 20),  // a correction
+                                       Row("AIG", 3 * kHour, 0, column::Op::kCancel),
+                                       Row("AIG", 4 * kHour, 4)};
+  for (const ModelRow& row : steps) {
+    world.Publish(AllVersions(), {row});
+    for (const Plan& plan : plans) then.push_back(*world.Ask(plan));
+  }
+  const auto compare = [&] {
+    for (size_t step = 0; step < steps.size(); ++step) {
+      for (size_t p = 0; p < plans.size(); ++p) {
+        Plan plan = plans[p];
+        plan.as_of_log = AsOfLog{{{ShardId(0), Lsn(step + 1)}}, std::nullopt};
+        const StatusOr<Answer> answer = world.Ask(plan);
+        ASSERT_TRUE(answer.ok()) << answer.status().ToString();
+        EXPECT_EQ(FormatAnswer(*answer), FormatAnswer(then[step * plans.size() + p]))
+            << "LSN " << step + 1 << ", plan " << p;
+      }
+    }
+  };
+  world.PersistAll();
+  compare();
+  world.Evict(AllVersions(), Timestamp(3 * kHour));
+  compare();
+  world.Evict(AllVersions(), Timestamp::Max());
+  compare();
+}
+
+TEST_F(EngineTest, AMomentOfTheLogNeedsAllVersionsAndHistory) {
+  World world;
+  Fill(&world);
+  Plan plan = All();
+  plan.as_of_log = AsOfLog{{{ShardId(0), Lsn(1)}}, std::nullopt};
+  EXPECT_THAT(world.Ask(plan).status().ToString(), HasSubstr("versions: all"));
+  World versions;
+  versions.AddTable(AllVersions());
+  versions.Publish(AllVersions(), {Row("AIG", kHour, 1)});
+  std::get<Range>(plan.op).from.table = AllVersions()->name;
+  QueryOptions hurried;
+  hurried.deadline = Duration::Millis(20);
+  // It is not persisted.
+  EXPECT_EQ(versions.Ask(plan, hurried).status().code(), absl::StatusCode::kDeadlineExceeded);
+  versions.PersistAll();
+  EXPECT_EQ(versions.Ask(plan)->rows.size(), 1U);
+  plan.as_of_log->lsns = {{ShardId(3), Lsn(1)}};
+  EXPECT_THAT(versions.Ask(plan).status().ToString(), HasSubstr("names no LSN of shard 0"));
+  World without(1, false, false);
+  without.AddTable(AllVersions());
+  without.Publish(AllVersions(), {Row("AIG", kHour, 1)});
+  EXPECT_EQ(without.Ask(plan).status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
 TEST_F(EngineTest, StartsAgainWhenACorrectionReachesHistory) {
   World world(1, true);
   Fill(&world);

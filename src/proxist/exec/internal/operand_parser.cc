@@ -193,8 +193,13 @@ StatusOr<Operand> OperandParser::TakePrimary(size_t depth) {
 
 StatusOr<Operand> OperandParser::TakeName() {
   const Token& token = Now();
-  for (size_t i = 0; i < columns_.size(); ++i) {
-    if (columns_[i].name != token.text) continue;
+  size_t named = 0;
+  while (named < columns_.size() && columns_[named].name != token.text) ++named;
+  for (size_t i = 0; named == columns_.size() && i < columns_.size(); ++i) {
+    const std::vector<std::string>& aliases = columns_[i].aliases;
+    if (std::find(aliases.begin(), aliases.end(), token.text) != aliases.end()) named = i;
+  }
+  for (size_t i = named; i < std::min(named + 1, columns_.size()); ++i) {
     Operand out;
     out.at = token.at;
     out.text = token.text;
@@ -342,6 +347,7 @@ StatusOr<Scalar> OperandParser::Combine(Scalar::Kind kind, size_t at, Operand le
 Status OperandParser::UnknownColumn(const Token& token) const {
   std::string names;
   for (const PredicateColumn& column : columns_) {
+    if (column.name.empty()) continue;
     names += names.empty() ? column.name : ", " + column.name;
   }
   return ErrorAt(token.at, fmt::format("there is no column '{}'; there are {}", token.text, names));

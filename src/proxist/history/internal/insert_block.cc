@@ -3,11 +3,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <numeric>
 #include <string_view>
 #include <utility>
 
 #include "proxist/base/check.h"
+#include "proxist/column/widen.h"
 #include "proxist/history/internal/native_writer.h"
 #include "proxist/history/internal/row_block.h"
 #include "proxist/history/internal/row_selection.h"
@@ -18,6 +20,25 @@ namespace {
 
 using column::ColumnView;
 using column::TypeKind;
+
+/// Parts whose batches have the schema's types: those of earlier versions are widened.
+class WidenedParts {
+ public:
+  WidenedParts(const column::TableSchema& schema, std::span<const SelectedRows> parts)
+      : parts_(parts.begin(), parts.end()) {
+    for (SelectedRows& part : parts_) {
+      if (!column::IsNarrower(part.source->batch, schema)) continue;
+      SourceBatch& wide = sources_.emplace_back(*part.source);
+      wide.batch = column::Widen(part.source->batch, schema);
+      part.source = &wide;
+    }
+  }
+  [[nodiscard]] std::span<const SelectedRows> parts() const { return parts_; }
+
+ private:
+  std::vector<SelectedRows> parts_;
+  std::deque<SourceBatch> sources_;
+};
 
 class BlockEncoder {
  public:
@@ -50,6 +71,7 @@ class BlockEncoder {
       return seq.values.empty() ? part.LsnOf(row) : seq.At<uint64_t>(row);
     });
     for (size_t index = 0; index < schema_.columns.size(); ++index) {
+      if (schema_.columns[index].dropped) continue;
       if (wanted == BlockColumns::kKeys && !IsSeries(index)) {
         ++at;
         continue;
@@ -67,16 +89,22 @@ class BlockEncoder {
     EncodeFixed<uint8_t>([](const SelectedRows& part, uint32_t row) {
       return static_cast<uint8_t>(part.source->batch.OpAt(row) == column::Op::kCancel ? 1 : 0);
     });
+    if (schema_.versions == column::Versions::kAll) {
+      begin();
+      EncodeFixed<int64_t>(
+          [](const SelectedRows& part, uint32_t) { return part.source->published.ns(); });
+    }
     PX_CHECK(at == columns.size());
   }
 
  private:
   static size_t CountColumns(const column::TableSchema& schema, BlockColumns wanted) {
     constexpr size_t kKeyColumns = 3;
-    constexpr size_t kSystemColumns = 3;
     if (wanted == BlockColumns::kKeys) return kKeyColumns + schema.series.size();
-    return kKeyColumns + schema.columns.size() +
-           (wanted == BlockColumns::kAll ? kSystemColumns : 0);
+    if (wanted == BlockColumns::kAll) return HistoryColumns(schema).size();
+    const auto dropped = std::ranges::count_if(
+        schema.columns, [](const column::ColumnDef& def) { return def.dropped; });
+    return kKeyColumns + schema.columns.size() - static_cast<size_t>(dropped);
   }
   [[nodiscard]] bool IsSeries(size_t index) const {
     return std::find(schema_.series.begin(), schema_.series.end(), index) != schema_.series.end();
@@ -198,11 +226,13 @@ std::vector<std::byte> EncodeInsertBlock(const InsertIntent& intent,
 }
 
 std::vector<std::byte> EncodeSelectedRows(const column::TableSchema& schema,
-                                          std::span<const SelectedRows> parts,
+                                          std::span<const SelectedRows> selected,
                                           std::vector<std::byte> reused) {
   std::vector<std::byte> out = std::move(reused);
   out.clear();
-  if (parts.empty()) return out;
+  if (selected.empty()) return out;
+  const WidenedParts widened(schema, selected);
+  const std::span<const SelectedRows> parts = widened.parts();
   const size_t total = parts.back().base + parts.back().rows.size();
   PX_CHECK(total <= kMaxInsertRows);
   size_t row_bytes = 0;
@@ -218,8 +248,10 @@ std::vector<std::byte> EncodeSelectedRows(const column::TableSchema& schema,
   return out;
 }
 
-void EncodeBlock(const column::TableSchema& schema, std::span<const SelectedRows> parts,
+void EncodeBlock(const column::TableSchema& schema, std::span<const SelectedRows> selected,
                  BlockColumns wanted, std::vector<std::byte>* out) {
+  const WidenedParts widened(schema, selected);
+  const std::span<const SelectedRows> parts = widened.parts();
   std::vector<uint32_t> places(parts.empty() ? 0 : parts.back().base + parts.back().rows.size());
   std::iota(places.begin(), places.end(), 0);
   BlockEncoder(schema, parts, std::move(places), out).Encode(wanted);

@@ -10,8 +10,8 @@
 namespace proxist::history {
 namespace {
 
-// version, shard and deleted, which stand last.
-constexpr size_t kSystemColumns = 3;
+// symbol, ts and seq, which stand first.
+constexpr size_t kKeyColumns = 3;
 
 // Requests are answered at once or not at all; an idle connection may be closed under one.
 constexpr std::string_view kSettings =
@@ -23,17 +23,42 @@ constexpr std::string_view kSettings =
 constexpr std::string_view kNeeded =
     "throwIf(NOT getSetting('enable_analyzer'), 'live views need enable_analyzer = 1') = 0";
 
-std::vector<HistoryColumn> DeclaredColumns(const column::TableSchema& schema) {
-  std::vector<HistoryColumn> columns = HistoryColumns(schema);
-  columns.resize(columns.size() - kSystemColumns);
+std::vector<size_t> Declared(const column::TableSchema& schema) {
+  std::vector<size_t> columns;
+  for (size_t i = 0; i < schema.columns.size(); ++i) {
+    if (!schema.columns[i].dropped) columns.push_back(i);
+  }
   return columns;
 }
 
-std::vector<HistoryColumn> Keys(const column::TableSchema& schema) {
-  const std::vector<HistoryColumn> columns = DeclaredColumns(schema);
-  std::vector<HistoryColumn> keys(columns.begin(), columns.begin() + 3);
-  for (const size_t index : schema.series) keys.push_back(columns[3 + index]);
-  return keys;
+/// symbol, ts, seq and the columns at `declared`, as history names them.
+std::vector<HistoryColumn> ColumnsOf(const column::TableSchema& schema,
+                                     const std::vector<size_t>& declared) {
+  std::vector<HistoryColumn> columns = ReadColumns(schema, declared);
+  columns.resize(kKeyColumns + declared.size());
+  return columns;
+}
+
+/// The same under the names that they have now.
+std::vector<HistoryColumn> Renamed(const column::TableSchema& schema) {
+  const std::vector<size_t> declared = Declared(schema);
+  std::vector<HistoryColumn> columns = ColumnsOf(schema, declared);
+  for (size_t i = 0; i < declared.size(); ++i) {
+    columns[kKeyColumns + i].name = schema.columns[declared[i]].name;
+  }
+  return columns;
+}
+
+/// "`symbol`, ..., `size` AS `amount`"
+std::string SelectList(const column::TableSchema& schema) {
+  const std::vector<HistoryColumn> from = ColumnsOf(schema, Declared(schema));
+  const std::vector<HistoryColumn> to = Renamed(schema);
+  std::string out;
+  for (size_t i = 0; i < from.size(); ++i) {
+    out += (out.empty() ? "" : ", ") + QuoteName(from[i].name);
+    if (from[i].name != to[i].name) out += " AS " + QuoteName(to[i].name);
+  }
+  return out;
 }
 
 std::string Names(const std::vector<HistoryColumn>& columns) {
@@ -66,16 +91,17 @@ std::string Url(const column::TableSchema& schema, const LiveEndpoint& endpoint,
 }  // namespace
 
 std::string LiveViewSql(const column::TableSchema& schema, const LiveEndpoint& endpoint) {
-  const std::vector<HistoryColumn> columns = DeclaredColumns(schema);
-  const std::string names = Names(columns);
-  const std::string keys = Names(Keys(schema));
-  const std::string seam = fmt::format(
-      "(SELECT (persisted, days) FROM {})",
-      Url(schema, endpoint, "seam", "TabSeparated", "persisted Array(UInt64), days Array(Date)"));
+  const std::vector<HistoryColumn> columns = ColumnsOf(schema, Declared(schema));
+  const std::string names = SelectList(schema);
+  const std::string keys = Names(ColumnsOf(schema, schema.series));
+  const std::string seam =
+      fmt::format("(SELECT (persisted, days, least) FROM {})",
+                  Url(schema, endpoint, "seam", "TabSeparated",
+                      "persisted Array(UInt64), days Array(Date), least Date"));
   const std::string persisted =
       endpoint.shards == 1 ? "`version` <= Seam.1[1]" : "`version` <= Seam.1[`shard` + 1]";
   std::string nothing;
-  for (const HistoryColumn& c : columns) {
+  for (const HistoryColumn& c : Renamed(schema)) {
     nothing += fmt::format("{}defaultValueOfTypeName({}) AS {}", nothing.empty() ? "" : ", ",
                            QuoteText(c.clickhouse_type), QuoteName(c.name));
   }
@@ -83,19 +109,30 @@ std::string LiveViewSql(const column::TableSchema& schema, const LiveEndpoint& e
       fmt::format("WITH {} AS Seam SELECT {} FROM {} WHERE notEmpty(Seam.1) AND {}{}", seam, names,
                   Url(schema, endpoint, "rows", "Native", Structure(columns)), kNeeded, kSettings);
   body += fmt::format(
-      " UNION ALL WITH {} AS Seam SELECT {} FROM {} WHERE {} AND (empty(Seam.2) OR NOT "
-      "has(Seam.2, toDate(`ts`))){}",
+      " UNION ALL WITH {} AS Seam SELECT {} FROM {} WHERE {} AND toDate(`ts`) >= Seam.3 AND "
+      "(empty(Seam.2) OR NOT has(Seam.2, toDate(`ts`))){}",
       seam, names, TableName(schema), persisted, kSettings);
-  body += fmt::format(
-      " UNION ALL WITH {} AS Seam SELECT {} FROM {} FINAL WHERE notEmpty(Seam.2) AND has(Seam.2, "
-      "toDate(`ts`)) AND {} AND `deleted` = 0 AND ({}) NOT IN (SELECT {} FROM {}){}",
-      seam, names, TableName(schema), persisted, keys, keys,
-      Url(schema, endpoint, "keys", "Native", Structure(Keys(schema))), kSettings);
+  const std::string rewritten =
+      "notEmpty(Seam.2) AND has(Seam.2, toDate(`ts`)) AND toDate(`ts`) >= Seam.3 AND " + persisted;
+  const std::string newest = fmt::format(
+      "`deleted` = 0 AND ({}) NOT IN (SELECT {} FROM {})", keys, keys,
+      Url(schema, endpoint, "keys", "Native", Structure(ColumnsOf(schema, schema.series))));
+  if (schema.versions == column::Versions::kAll) {
+    // A table of all versions has no FINAL.
+    body += fmt::format(
+        " UNION ALL WITH {0} AS Seam SELECT {1} FROM (SELECT {2}, `deleted` FROM {3} WHERE {4} "
+        "ORDER BY {5}, `version` DESC LIMIT 1 BY {5}) WHERE {6}{7}",
+        seam, names, Names(columns), TableName(schema), rewritten, OrderBy(schema), newest,
+        kSettings);
+  } else {
+    body += fmt::format(" UNION ALL WITH {} AS Seam SELECT {} FROM {} FINAL WHERE {} AND {}{}",
+                        seam, names, TableName(schema), rewritten, newest, kSettings);
+  }
   body += fmt::format(" UNION ALL SELECT {} FROM {} WHERE 0{}", nothing,
                       Url(schema, endpoint, "check", "Native", ""), kSettings);
   const std::string head = fmt::format(
       "CREATE OR REPLACE VIEW {}.{} ({}) DEFINER = CURRENT_USER SQL SECURITY DEFINER AS ",
-      QuoteName(schema.tenant), QuoteName(schema.name), Structure(columns));
+      QuoteName(schema.tenant), QuoteName(schema.name), Structure(Renamed(schema)));
   const std::string statement = head + body;
   return statement + " COMMENT " +
          QuoteText(fmt::format("{}{:016x}", kLiveViewComment, Checksum(AsBytes(statement))));

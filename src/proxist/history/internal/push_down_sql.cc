@@ -8,6 +8,7 @@ namespace proxist::history {
 namespace {
 
 using column::ColumnDef;
+using column::HistoryNameOf;
 using column::TypeKind;
 
 std::string DayList(const std::vector<Day>& days) {
@@ -31,7 +32,7 @@ std::string Integer(exec::Int128 value) {
 
 /// The column's values as integers; null stays null.
 std::string IntegerOf(const ColumnDef& def) {
-  const std::string name = QuoteName(def.name);
+  const std::string name = QuoteName(HistoryNameOf(def));
   switch (def.type.kind) {
     case TypeKind::kDecimal:
       // A decimal's own integer: exact, where a division or a literal would have to be scaled.
@@ -51,10 +52,10 @@ std::string ConditionSql(const column::TableSchema& schema,
     for (const std::string& text : condition.texts) {
       texts += (texts.empty() ? "" : ",") + QuoteText(text);
     }
-    return texts.empty() ? "0" : fmt::format("{} IN ({})", QuoteName(def.name), texts);
+    return texts.empty() ? "0" : fmt::format("{} IN ({})", QuoteName(HistoryNameOf(def)), texts);
   }
   if (condition.low > condition.high) {
-    return condition.outside ? fmt::format("isNotNull({})", QuoteName(def.name)) : "0";
+    return condition.outside ? fmt::format("isNotNull({})", QuoteName(HistoryNameOf(def))) : "0";
   }
   // Compared as the column's own integers, so that no scale and no sign is converted.
   const std::string value = IntegerOf(def);
@@ -72,7 +73,7 @@ struct Terms {
 Terms TermsOf(const ColumnDef& def) {
   ColumnDef plain = def;
   Terms terms;
-  const std::string name = QuoteName(def.name);
+  const std::string name = QuoteName(HistoryNameOf(def));
   terms.valid = def.nullable ? fmt::format("isNotNull({})", name) : "1";
   if (column::IsFloat(def.type.kind)) {
     terms.value = fmt::format("toFloat64({})", def.nullable ? "assumeNotNull(" + name + ")" : name);
@@ -169,7 +170,8 @@ void AddSum(const std::string& name, bool real, std::vector<HistoryColumn>* out)
 std::string GroupBy(const TotalsRequest& request) {
   const column::TableSchema& schema = *request.rows.schema;
   std::string out = "`symbol`";
-  for (const size_t column : schema.series) out += ", " + QuoteName(schema.columns[column].name);
+  for (const size_t column : schema.series)
+    out += ", " + QuoteName(HistoryNameOf(schema.columns[column]));
   if (request.interval.has_value()) {
     out += fmt::format(", `NS` - positiveModulo(`NS` - toInt64({}), {})", request.origin.ns(),
                        request.interval->ns());
@@ -253,7 +255,7 @@ std::string TotalsSql(const TotalsRequest& request, const std::vector<size_t>& d
   std::string first = key;
   std::string last = key;
   if (request.ends.has_value() && schema.columns[*request.ends].nullable) {
-    const std::string name = QuoteName(schema.columns[*request.ends].name);
+    const std::string name = QuoteName(HistoryNameOf(schema.columns[*request.ends]));
     first = fmt::format("if(isNull({}), bitOr({}, {}), {})", name, key, far, key);
     last = fmt::format("if(isNull({}), {}, bitOr({}, {}))", name, key, key, far);
   }
@@ -263,7 +265,7 @@ std::string TotalsSql(const TotalsRequest& request, const std::vector<size_t>& d
   for (size_t i = 0; i < columns.size(); ++i) {
     const HistoryColumn& column = columns[i];
     const bool series = std::any_of(schema.series.begin(), schema.series.end(), [&](size_t s) {
-      return schema.columns[s].name == column.name;
+      return HistoryNameOf(schema.columns[s]) == column.name;
     });
     if (i == 0) {
       out += "CAST(`F_symbol` AS LowCardinality(String)) AS `symbol`";
@@ -285,7 +287,8 @@ std::string TotalsSql(const TotalsRequest& request, const std::vector<size_t>& d
   totals.erase(totals.begin());  // END, which stands there
   out += ", " + NameList(totals);
   std::string order = "`symbol`";
-  for (const size_t column : schema.series) order += ", " + QuoteName(schema.columns[column].name);
+  for (const size_t column : schema.series)
+    order += ", " + QuoteName(HistoryNameOf(schema.columns[column]));
   return fmt::format(
       "SELECT {} FROM (SELECT {} FROM (SELECT *, {} AS `K_first`, {} AS `K_last` FROM (SELECT *, "
       "toUnixTimestamp64Nano(`ts`) AS `NS` FROM ({}))) GROUP BY {}) ARRAY JOIN "

@@ -10,6 +10,7 @@
 namespace proxist::history {
 namespace {
 
+using column::HistoryNameOf;
 using column::Type;
 using column::TypeKind;
 
@@ -52,7 +53,11 @@ std::string ScalarName(Type type) {
 // Sparse serialization takes -0.0 for the default value and gives back 0.0, so it is off.
 constexpr std::string_view kTableSettings =
     "fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 1000, "
-    "ratio_of_defaults_for_sparse_serialization = 1";
+    "ratio_of_defaults_for_sparse_serialization = 1, ttl_only_drop_parts = 1";
+
+// From the first day below the floor that queries keep to until ClickHouse may delete it: queries
+// that began before, and clocks that differ, are over by then.
+constexpr int64_t kDaysBehindFloor = 2;
 
 HistoryColumn MakeColumn(std::string_view name, Type type, bool nullable = false) {
   return {std::string(name), TypeName(type, nullable), type, nullable};
@@ -72,7 +77,9 @@ std::string Instant(Timestamp ts) {
 
 std::string OrderBy(const column::TableSchema& schema) {
   std::string out = "`symbol`, `ts`, `seq`";
-  for (const size_t index : schema.series) out += ", " + QuoteName(schema.columns[index].name);
+  for (const size_t index : schema.series) {
+    out += ", " + QuoteName(HistoryNameOf(schema.columns[index]));
+  }
   return out;
 }
 
@@ -117,11 +124,15 @@ std::string TypeName(Type type, bool nullable) {
 std::vector<HistoryColumn> HistoryColumns(const column::TableSchema& schema) {
   std::vector<HistoryColumn> out = KeyColumns();
   for (const column::ColumnDef& def : schema.columns) {
-    out.push_back(MakeColumn(def.name, def.type, def.nullable));
+    if (def.dropped) continue;
+    out.push_back(MakeColumn(HistoryNameOf(def), def.type, def.nullable));
   }
   out.push_back(MakeColumn("version", {TypeKind::kUint64}));
   out.push_back(MakeColumn("shard", {TypeKind::kUint16}));
   out.push_back(MakeColumn("deleted", {TypeKind::kUint8}));
+  if (schema.versions == column::Versions::kAll) {
+    out.push_back(MakeColumn("published", {TypeKind::kTimestamp}));
+  }
   return out;
 }
 
@@ -130,7 +141,7 @@ std::vector<HistoryColumn> ReadColumns(const column::TableSchema& schema,
   std::vector<HistoryColumn> out = KeyColumns();
   for (const size_t index : declared) {
     const column::ColumnDef& def = schema.columns[index];
-    out.push_back(MakeColumn(def.name, def.type, def.nullable));
+    out.push_back(MakeColumn(HistoryNameOf(def), def.type, def.nullable));
   }
   out.push_back(MakeColumn("version", {TypeKind::kUint64}));
   out.push_back(MakeColumn("deleted", {TypeKind::kUint8}));
@@ -141,8 +152,13 @@ std::string TableName(const column::TableSchema& schema) {
   return QuoteName(schema.tenant) + "." + QuoteName(schema.name + "_history");
 }
 
+std::string TableOrder(const column::TableSchema& schema) {
+  const bool all = schema.versions == column::Versions::kAll;
+  return OrderBy(schema) + (all ? ", `version`" : "");
+}
+
 std::string SortingKey(const column::TableSchema& schema) {
-  std::string out = OrderBy(schema);
+  std::string out = TableOrder(schema);
   std::erase(out, '`');
   return out;
 }
@@ -153,20 +169,41 @@ std::string CreateTableSql(const column::TableSchema& schema) {
     columns +=
         fmt::format("{}{} {}", columns.empty() ? "" : ", ", QuoteName(c.name), c.clickhouse_type);
   }
+  const std::string retention = RetentionOf(schema);
   return fmt::format(
-      "CREATE TABLE IF NOT EXISTS {} ({}) ENGINE = ReplacingMergeTree(`version`) "
-      "PARTITION BY toDate(`ts`) ORDER BY ({}) SETTINGS {}",
-      TableName(schema), columns, OrderBy(schema), kTableSettings);
+      "CREATE TABLE IF NOT EXISTS {} ({}) ENGINE = {} PARTITION BY toDate(`ts`) ORDER BY ({}){} "
+      "SETTINGS {} COMMENT {}",
+      TableName(schema), columns,
+      schema.versions == column::Versions::kAll ? "MergeTree" : "ReplacingMergeTree(`version`)",
+      TableOrder(schema), retention.empty() ? "" : " TTL " + retention, kTableSettings,
+      QuoteText(VersionComment(schema)));
 }
 
-std::string AddColumnSql(const column::TableSchema& schema, const HistoryColumn& column) {
-  return fmt::format("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {} {}", TableName(schema),
-                     QuoteName(column.name), column.clickhouse_type);
+std::string VersionComment(const column::TableSchema& schema) {
+  return fmt::format("{}{}", kVersionComment, schema.version.value());
+}
+
+std::string RetentionOf(const column::TableSchema& schema) {
+  if (schema.history_retain == Duration()) return "";
+  const int64_t days = schema.history_retain.ns() / Duration::Hours(24).ns();
+  return fmt::format("toDate(ts) + toIntervalDay({})", days + kDaysBehindFloor);
+}
+
+std::string AlterTableSql(const column::TableSchema& schema, const std::string& change) {
+  return fmt::format("ALTER TABLE {} {}", TableName(schema), change);
 }
 
 std::string InsertSql(const column::TableSchema& schema) {
   return fmt::format("INSERT INTO {} ({}) FORMAT Native", TableName(schema),
                      NameList(HistoryColumns(schema)));
+}
+
+std::string LastKnownSql(const column::TableSchema& schema, ShardId shard, Timestamp at,
+                         Lsn through) {
+  return fmt::format(
+      "SELECT if(count() = 0, toUInt64({0}), min(`version`) - 1) FROM {1} WHERE `shard` = {2} AND "
+      "`version` <= {0} AND `published` > {3} FORMAT TabSeparated",
+      through.value(), TableName(schema), shard.value(), Instant(at));
 }
 
 std::string CountVersionsSql(const InsertIntent& intent) {

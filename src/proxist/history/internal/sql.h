@@ -26,7 +26,8 @@ std::string QuoteText(std::string_view text);
 /// "Nullable(Decimal(18, 4))", "LowCardinality(String)", ... as system.columns spells them.
 std::string TypeName(column::Type type, bool nullable);
 
-/// symbol, ts, seq, the declared columns, version, shard, deleted: the order of an insert.
+/// symbol, ts, seq, the declared columns that were not dropped, version, shard, deleted, and where
+/// all versions are kept published: the order of an insert.
 std::vector<HistoryColumn> HistoryColumns(const column::TableSchema& schema);
 /// What a read selects: symbol, ts, seq, the `declared` columns, version, deleted.
 std::vector<HistoryColumn> ReadColumns(const column::TableSchema& schema,
@@ -41,12 +42,24 @@ std::string SelectedVersions(const ReadRequest& request);
 
 /// `tenant`.`name_history`, quoted.
 std::string TableName(const column::TableSchema& schema);
+/// What rows of one key and versions are ordered by: OrderBy, and the version where all are kept.
+std::string TableOrder(const column::TableSchema& schema);
 /// "symbol, ts, seq, venue": the table's ORDER BY as system.tables spells it, without quotes.
 std::string SortingKey(const column::TableSchema& schema);
 
 /// CREATE TABLE IF NOT EXISTS; inserts into it are durable when they are acknowledged.
 std::string CreateTableSql(const column::TableSchema& schema);
-std::string AddColumnSql(const column::TableSchema& schema, const HistoryColumn& column);
+/// "toDate(ts) + toIntervalDay(92)": when ClickHouse deletes a day, as it spells it itself; empty:
+/// never.
+std::string RetentionOf(const column::TableSchema& schema);
+/// A table's comment says for which version of the schema it was made.
+inline constexpr std::string_view kVersionComment = "Proxist schema ";
+std::string VersionComment(const column::TableSchema& schema);
+/// "ALTER TABLE ... `change`"
+std::string AlterTableSql(const column::TableSchema& schema, const std::string& change);
+/// The least version that was published after `at`, less one, or `through`.
+std::string LastKnownSql(const column::TableSchema& schema, ShardId shard, Timestamp at,
+                         Lsn through);
 std::string CountVersionsSql(const InsertIntent& intent);
 /// The hexadecimal digits of history's id; no row: there is none.
 inline constexpr std::string_view kIncarnationSql =

@@ -103,19 +103,20 @@ void BlockCodec::Encode(const RowBlock& block, const Layout& layout, uint32_t ro
   }
   for (size_t c = 0; c < columns; ++c) {
     const RowBlock::Column& column = block.columns_[c];
-    const Layout::Column& shape = layout.columns[c];
-    const bool text = shape.kind == column::TypeKind::kString;
+    const column::TypeKind kind = column.kind;
+    const bool text = kind == column::TypeKind::kString;
     const bool nulls = column.nulls.load(std::memory_order_acquire) != nullptr;
     uint64_t text_bytes = 0;
     if (column.own && text) {
       text_bytes = EncodeText(block, c, selection, &arrays);
     } else if (column.own) {
-      selection.Copy(column.values, shape.width, arrays.Add(size_t{rows} * shape.width));
+      const size_t width = column::WidthOf(kind);
+      selection.Copy(column.values, width, arrays.Add(rows * width));
     }
     if (nulls) EncodeNulls(block, c, selection, arrays.Add((rows + 63) / 64 * sizeof(uint64_t)));
     if (text_bytes > 0) CopyText(block, c, selection, arrays.Add(text_bytes));
     std::byte* entry = out->data() + start + kBlockHeaderBytes + c * kBlockColumnBytes;
-    StoreField(entry, column_field::kKind, static_cast<uint8_t>(shape.kind));
+    StoreField(entry, column_field::kKind, static_cast<uint8_t>(kind));
     const int flags = (column.own ? kOwnFlag : 0) | (nulls ? kNullsFlag : 0);
     StoreField(entry, column_field::kFlags, static_cast<uint8_t>(flags));
     StoreField(entry, column_field::kTextBytes, text_bytes);

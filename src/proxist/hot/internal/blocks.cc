@@ -5,6 +5,7 @@
 #include <new>
 
 #include "proxist/base/check.h"
+#include "proxist/column/widen.h"
 #include "proxist/hot/internal/text.h"
 #include "proxist/hot/store.h"
 
@@ -62,6 +63,7 @@ RowBlock* Blocks::New(const Layout& layout, uint32_t capacity, bool overlay,
   for (size_t c = 0; c < n; ++c) {
     auto* column = new (&block->columns_[c]) RowBlock::Column;
     column->own = values[c] != 0;
+    column->kind = layout.columns[c].kind;
     const int series = layout.columns[c].series;
     column->values = column->own ? memory + values[c] : series_values[static_cast<size_t>(series)];
   }
@@ -181,6 +183,12 @@ void Blocks::FillColumn(RowBlock* block, size_t column, const Layout::Column& sh
       std::memset(out, 0, shape.width);
       SetNull(block, column, row);
       if (text) SetText(block, column, row, {});
+      continue;
+    }
+    const column::TypeKind kind = from.block->kind(column);
+    if (kind != shape.kind) {
+      column::ConvertValues(kind, from.block->values(column) + from.row * column::WidthOf(kind), 1,
+                            shape.kind, out);
       continue;
     }
     const std::byte* in = from.block->values(column) + size_t{from.row} * shape.width;

@@ -61,11 +61,12 @@ struct Layout {
   };
   std::vector<Column> columns;
   TotalsLayoutPtr totals;
+  bool widened = false;  // blocks of earlier versions may have narrower columns
   explicit Layout(const column::TableSchema& schema);
 };
 
-/// The layout of a block with the encoded columns, the first of `table`'s. DATA_LOSS when they are
-/// not as the table has them.
+/// The layout of a block with the encoded columns, the first of `table`'s, or as narrow as an
+/// earlier version had them. DATA_LOSS when the table never had such ones.
 StatusOr<Layout> LayoutOf(const EncodedBlock& encoded, const Layout& table);
 
 /// A row by its place.
@@ -163,9 +164,17 @@ class Blocks {
                             std::span<const uint32_t> rows, int64_t published);
   /// Rows that `chunk` has room for without another one: all its columns are the layout's.
   static uint32_t RoomFor(const RowBlock& chunk, const Layout& layout) {
-    return chunk.column_count_ == layout.columns.size()
+    return chunk.column_count_ == layout.columns.size() && Fits(chunk, layout)
                ? chunk.capacity_ - chunk.rows_.load(std::memory_order_relaxed)
                : 0;
+  }
+  /// The columns that `block` has are of the layout's kinds.
+  static bool Fits(const RowBlock& block, const Layout& layout) {
+    if (!layout.widened) return true;
+    for (size_t c = 0; c < block.column_count_; ++c) {
+      if (block.columns_[c].kind != layout.columns[c].kind) return false;
+    }
+    return true;
   }
 
   /// Adds up a chunk that gets no more rows; before the list's count lets readers ask for it.

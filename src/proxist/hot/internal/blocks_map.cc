@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "proxist/base/check.h"
+#include "proxist/column/widen.h"
 #include "proxist/hot/internal/block_codec.h"
 #include "proxist/hot/internal/mapped.h"
 
@@ -52,9 +53,15 @@ StatusOr<Layout> LayoutOf(const EncodedBlock& encoded, const Layout& table) {
   const bool chunk = encoded.kind == BlockKind::kChunk;
   for (size_t c = 0; c < layout.columns.size(); ++c) {
     const bool own = !chunk || layout.columns[c].series < 0;
-    if (encoded.columns[c].kind != layout.columns[c].kind || encoded.columns[c].own != own) {
+    const column::Type kind{encoded.columns[c].kind, 0};
+    const bool narrower = column::Widens(kind, {layout.columns[c].kind, 0});
+    if ((kind.kind != layout.columns[c].kind && !narrower) || encoded.columns[c].own != own) {
       return DataLoss("column {} of a block is not as its table has it", c);
     }
+    if (!narrower) continue;
+    layout.columns[c].kind = kind.kind;
+    layout.columns[c].width = static_cast<uint32_t>(column::WidthOf(kind.kind));
+    layout.widened = true;
   }
   return layout;
 }
@@ -83,6 +90,7 @@ RowBlock* Blocks::Map(const EncodedBlock& encoded, const NumberedFile& file, con
     const EncodedColumn& from = encoded.columns[c];
     auto* column = new (&block->columns_[c]) RowBlock::Column;
     column->own = from.own;
+    column->kind = from.kind;
     const int series = layout.columns[c].series;
     column->values =
         from.own ? ViewOf<std::byte>(from.values) : series_values[static_cast<size_t>(series)];

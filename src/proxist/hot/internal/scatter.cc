@@ -3,6 +3,7 @@
 
 #include "proxist/base/check.h"
 #include "proxist/base/planted.h"
+#include "proxist/column/widen.h"
 #include "proxist/hot/internal/reading.h"
 #include "proxist/hot/internal/store_state.h"
 
@@ -66,6 +67,10 @@ ScatterResult Store::Scatter(const column::Batch& batch, Lsn first, Timestamp no
   if (batch.rows == 0) return result;
   Impl& store = *impl_;
   Table* table = store.TakeSchema(batch.schema);
+  if (batch.schema->version < table->current().version &&
+      column::IsNarrower(batch, table->current())) {
+    return Scatter(column::Widen(batch, table->current()), first, now);
+  }
   BatchSource source(batch, first.value(), &store.dictionary);
   Grouping& grouping = store.grouping;
   grouping.Run(table, &source, store.dictionary, &store.epochs);

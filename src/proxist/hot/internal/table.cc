@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "proxist/base/bytes.h"
+#include "proxist/hot/internal/wide_blocks.h"
 #include "proxist/hot/store.h"
 
 namespace proxist::hot::internal {
@@ -44,9 +45,18 @@ Table::~Table() {
   delete symbols.load();
 }
 
+void Table::MayBeNarrower() {
+  narrower.store(true, std::memory_order_release);
+  if (layout != nullptr) layout->widened = true;
+}
+
 void Table::SetSchema(const column::SchemaPtr& next) {
   schemas.push_back(std::make_unique<const column::SchemaPtr>(next));
   layout = std::make_unique<Layout>(*next);
+  // What a snapshot brings back may be older than the first version that is taken here.
+  const auto changed = [&](const auto& before) { return !SameKinds(**before, *next); };
+  if (std::any_of(schemas.begin(), schemas.end(), changed)) MayBeNarrower();
+  layout->widened = narrower.load(std::memory_order_relaxed);
   schema.store(schemas.back().get(), std::memory_order_release);
 }
 

@@ -76,6 +76,8 @@ struct Table {
   std::atomic<uint64_t> series_count{0};
   std::atomic<uint64_t> overlay_rows{0};
   std::atomic<int64_t> max_ts{INT64_MIN};
+  /// Blocks may have columns of other kinds than the newest schema: readers look at each.
+  std::atomic<bool> narrower{false};
 
   // The writer's alone.
   std::vector<std::unique_ptr<const column::SchemaPtr>> schemas;  // all versions ever taken
@@ -88,6 +90,8 @@ struct Table {
     return **schema.load(std::memory_order_relaxed);
   }
   void SetSchema(const column::SchemaPtr& next);
+  /// A block that is narrower than the newest schema was brought back.
+  void MayBeNarrower();
   [[nodiscard]] Series* Find(const SeriesKey& key) const { return by_key.Find(key); }
   /// Adds a series, empty, with this floor, and shows it to readers.
   Series* Add(const SeriesKey& key, int64_t floor, const column::Dictionary& dictionary,

@@ -4,19 +4,30 @@
 #include <algorithm>
 #include <cstring>
 
+#include "proxist/column/widen.h"
 #include "proxist/hot/internal/blocks.h"
 #include "proxist/hot/internal/series.h"
 
 namespace proxist::hot::internal {
 namespace {
 
-/// Copies the values of rows in which `column` and `other` have one to `out`; returns how many.
-size_t Gather(const RowBlock& chunk, size_t column, size_t other, size_t width, std::byte* out) {
+/// Copies the values of rows in which `column` and `other` have one to `out`, as `kind`; returns
+/// how many.
+size_t Gather(const RowBlock& chunk, size_t column, size_t other, column::TypeKind kind,
+              std::byte* out) {
   size_t n = 0;
   const std::byte* values = chunk.values(column);
+  const size_t width = column::WidthOf(kind);
+  const size_t from_width = column::WidthOf(chunk.kind(column));
+  const bool same = chunk.kind(column) == kind;
   for (uint32_t row = 0; row < chunk.rows(); ++row) {
     if (!chunk.IsValid(column, row) || !chunk.IsValid(other, row)) continue;
-    std::memcpy(out + n * width, values + row * width, width);
+    if (same) {
+      std::memcpy(out + n * width, values + row * width, width);
+    } else {
+      column::ConvertValues(chunk.kind(column), values + row * from_width, 1, kind,
+                            out + n * width);
+    }
     ++n;
   }
   return n;
@@ -26,7 +37,8 @@ size_t Gather(const RowBlock& chunk, size_t column, size_t other, size_t width, 
 class Values {
  public:
   Values(const RowBlock& chunk, size_t column, column::Type type, size_t other) {
-    if (chunk.AllValid(column, 0, chunk.rows()) && chunk.AllValid(other, 0, chunk.rows())) {
+    if (chunk.kind(column) == type.kind && chunk.AllValid(column, 0, chunk.rows()) &&
+        chunk.AllValid(other, 0, chunk.rows())) {
       data_ = chunk.values(column);
       size_ = chunk.rows();
       return;
@@ -35,7 +47,7 @@ class Values {
     copy_.resize((chunk.rows() * width + 7) / 8);
     auto* out = reinterpret_cast<std::byte*>(copy_.data());
     data_ = out;
-    size_ = Gather(chunk, column, other, width, out);
+    size_ = Gather(chunk, column, other, type.kind, out);
   }
   [[nodiscard]] const std::byte* data() const { return data_; }
   [[nodiscard]] size_t size() const { return size_; }

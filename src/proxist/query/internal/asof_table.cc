@@ -46,6 +46,7 @@ Status AsofTable::Resolve(Side* left) {
   std::vector<std::string> names = plan_.columns;
   if (names.empty()) {
     for (const column::ColumnDef& def : side_.schema()->columns) {
+      if (def.dropped) continue;
       if (std::find(plan_.by.begin(), plan_.by.end(), def.name) == plan_.by.end()) {
         names.push_back(def.name);
       }

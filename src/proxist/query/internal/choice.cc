@@ -28,6 +28,7 @@ StatusOr<Choice> Choice::MakeOf(Side* side, const std::vector<std::string>& item
   Choice choice;
   if (items.empty()) {
     for (const column::ColumnDef& def : side->schema()->columns) {
+      if (def.dropped) continue;
       PX_RETURN_IF_ERROR(choice.Add(side, def.name, keys));
     }
     return choice;

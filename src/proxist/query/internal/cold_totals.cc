@@ -86,7 +86,8 @@ Status TableScan::ReadTotals(std::span<SymbolScan* const> symbols, Span span,
 
 Status PrefetchWithTotals(std::span<SymbolScan* const> symbols, Span span,
                           const SeriesTotals& wish) {
-  span.from = std::max(span.from, kMinRowTimestamp);
+  if (symbols.empty()) return OkStatus();
+  span.from = std::max(span.from, symbols[0]->table().least());  // all are of one table
   std::map<TableScan*, std::map<Alike, std::vector<SymbolScan*>>> alike;
   for (SymbolScan* symbol : symbols) {
     TableScan& table = symbol->table();

@@ -22,7 +22,7 @@ Cursor::Cursor(SymbolScan* symbol, std::vector<uint32_t> series, Direction direc
     : symbol_(symbol),
       series_(std::move(series)),
       direction_(direction),
-      left_{std::max(span.from, kMinRowTimestamp), span.to},
+      left_{std::max(span.from, symbol->table().least()), span.to},
       rows_(std::max<size_t>(rows, 1)) {
   done_ = left_.from > left_.to;
 }

@@ -1,6 +1,8 @@
 // What a query sees of a shard: the store at one published LSN.
 #pragma once
 
+#include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,8 +36,45 @@ struct QuerySymbol {
 class ColdCache;
 class SymbolOrders;
 
+/// The least ts that rows of the table may have now: earlier ones do not exist for queries.
+inline Timestamp FloorOf(const Engine::Ports& ports, const column::TableSchema& schema) {
+  return ports.history_floor == nullptr ? kMinRowTimestamp
+                                        : std::max(kMinRowTimestamp, ports.history_floor(schema));
+}
+
 /// What every part of a running query shares. One thread.
 struct QueryContext {
+  /// One version of each table for all parts of the query.
+  StatusOr<column::SchemaPtr> SchemaOf(const std::string& tenant, const std::string& table) {
+    for (const column::SchemaPtr& known : schemas) {
+      if (known->tenant == tenant && known->name == table) return known;
+    }
+    PX_ASSIGN_OR_RETURN(column::SchemaPtr schema, ports->catalog->Find(tenant, table));
+    floors.emplace(schema->id, FloorOf(*ports, *schema));
+    schemas.push_back(schema);
+    return schema;
+  }
+  /// True when a table has another version by now.
+  [[nodiscard]] bool SchemasMoved() const {
+    return std::any_of(schemas.begin(), schemas.end(), [this](const column::SchemaPtr& schema) {
+      return ports->catalog->Find(schema->id) != schema;
+    });
+  }
+  /// As FloorOf, the same through the whole query.
+  [[nodiscard]] Timestamp FloorOfTable(TableId table) const {
+    const auto found = floors.find(table);
+    return found == floors.end() ? kMinRowTimestamp : found->second;
+  }
+
+  /// Of a table in a shard, the greatest LSN that counts; nothing: all that the cut shows.
+  [[nodiscard]] std::optional<Lsn> AsOf(TableId table, ShardId shard) const {
+    const auto found = as_of.find({table, shard});
+    return found == as_of.end() ? std::nullopt : std::optional(found->second);
+  }
+
+  std::vector<column::SchemaPtr> schemas;
+  std::map<std::pair<TableId, ShardId>, Lsn> as_of;  // only what history holds is read then
+  std::map<TableId, Timestamp> floors;
   const Engine::Ports* ports = nullptr;
   Budget* budget = nullptr;
   Explain* explain = nullptr;

@@ -103,6 +103,18 @@ struct Found {
     codes.resize(n);
     return true;
   }
+  /// Rows before `least` do not exist.
+  void Hide(Timestamp least) {
+    size_t n = 0;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const hot::RowRun& run = rows[i].run;
+      if (Timestamp(hot::TimestampsOf(*run.block)[run.begin]) < least) continue;
+      codes[n] = codes[i];
+      rows[n++] = rows[i];
+    }
+    rows.resize(n);
+    codes.resize(n);
+  }
 };
 
 }  // namespace
@@ -118,14 +130,17 @@ std::optional<std::vector<size_t>> FixedColumns(const column::TableSchema& schem
   std::vector<size_t> columns;
   columns.reserve(std::max(names.size(), names.empty() ? schema.columns.size() : 0));
   if (names.empty()) {
-    for (size_t i = 0; i < schema.columns.size(); ++i) columns.push_back(i);
+    for (size_t i = 0; i < schema.columns.size(); ++i) {
+      if (!schema.columns[i].dropped) columns.push_back(i);
+    }
   }
   for (size_t i = 0; i < names.size(); ++i) {
     const auto earlier = names.begin() + static_cast<ptrdiff_t>(i);
     if (std::find(names.begin(), earlier, names[i]) != earlier) return std::nullopt;
     if (names[i] == "symbol" || names[i] == "ts" || names[i] == "seq") continue;  // always there
     const std::optional<size_t> column = schema.Find(names[i]);
-    if (!column.has_value()) return std::nullopt;
+    // An earlier name of a column stays its name in the answer.
+    if (!column.has_value() || schema.columns[*column].name != names[i]) return std::nullopt;
     columns.push_back(*column);
   }
   for (const size_t column : columns) {
@@ -157,6 +172,8 @@ std::optional<ResultBatch> LastInMemory(const Plan& plan, const Engine::Ports& p
     const uint32_t code = cut.symbols->Code(op->from.symbols[0]);
     if (!found.Find(cut, table, {&code, 1}, op->at)) return std::nullopt;
   }
+  if (!cut.guard.ShowsPlainly(**schema)) return std::nullopt;
+  if (const Timestamp floor = FloorOf(ports, **schema); floor > kMinRowTimestamp) found.Hide(floor);
   if (explain != nullptr) {
     explain->attempts = 1;
     explain->rows_hot = found.rows.size();

@@ -50,6 +50,12 @@ void SymbolScan::AddSeries(const hot::SeriesSnapshot& snapshot) {
   Series& series = series_.emplace_back();
   series.snapshot = snapshot;
   series.floor = snapshot.floor();
+  if (table_->as_of_.has_value()) {
+    // Memory resolved versions already: history alone has those of then.
+    series.floor = std::max(series.floor, kMaxRowTimestamp);
+    series.hot_from = After(kMaxRowTimestamp);
+    return;
+  }
   const std::optional<Timestamp> seam = table_->context_->seam;
   if (seam.has_value() && *seam > series.floor) {
     series.floor = *seam;
@@ -66,6 +72,10 @@ void SymbolScan::AddSeries(const hot::SeriesSnapshot& snapshot) {
   series.boundary.assign(boundary->begin(), boundary->end());
   const hot::RowRun& first = series.boundary.front();
   series.boundary_ts = Timestamp(hot::TimestampsOf(*first.block)[first.begin]);
+  if (series.boundary_ts < table_->least()) {
+    series.boundary.clear();  // nothing that exists lies at or below the floor
+    return;
+  }
   series.hot_from = series.boundary_ts;
 }
 
@@ -162,7 +172,7 @@ std::optional<Timestamp> SymbolScan::LateBefore(Timestamp at,
   std::vector<hot::LateRow> late;
   for (const uint32_t i : Chosen(series)) {
     late.clear();
-    series_[i].snapshot.LateRows(Timestamp::Min(), at, persisted_, &late);
+    series_[i].snapshot.LateRows(Timestamp::Min(), at, late_above_, &late);
     if (late.empty()) continue;
     const Timestamp ts(hot::TimestampsOf(*late.back().block)[late.back().row]);
     best = std::max(best.value_or(ts), ts);
@@ -176,7 +186,7 @@ std::optional<Timestamp> SymbolScan::LateAfter(Timestamp at,
   std::vector<hot::LateRow> late;
   for (const uint32_t i : Chosen(series)) {
     late.clear();
-    series_[i].snapshot.LateRows(at, Timestamp::Max(), persisted_, &late);
+    series_[i].snapshot.LateRows(at, Timestamp::Max(), late_above_, &late);
     if (late.empty()) continue;
     const Timestamp ts(hot::TimestampsOf(*late.front().block)[late.front().row]);
     best = std::min(best.value_or(ts), ts);
@@ -202,7 +212,7 @@ void SymbolScan::CollectPieces(uint32_t index, Span span, const ColdPart* cold,
     const bool boundary = table_->context_->without_history && !series.boundary.empty() &&
                           series.boundary_ts >= span.from && series.boundary_ts <= to;
     if (boundary) runs = series.boundary;
-    series.snapshot.LateRows(span.from, boundary ? Before(series.boundary_ts) : to, persisted_,
+    series.snapshot.LateRows(span.from, boundary ? Before(series.boundary_ts) : to, late_above_,
                              &late);
     std::span<const uint32_t> rows;
     if (cold != nullptr) {
@@ -233,7 +243,7 @@ void SymbolScan::CollectPieces(uint32_t index, Span span, const ColdPart* cold,
 }
 
 std::optional<std::vector<Piece>> SymbolScan::HotPieces(Span span) {
-  span.from = std::max(span.from, kMinRowTimestamp);
+  span.from = std::max(span.from, table_->least());
   if (span.from > span.to) return std::vector<Piece>();
   if (given_ != nullptr || HistorySpan(span, {}).has_value()) return std::nullopt;
   if (series_.size() == 1) {
@@ -266,7 +276,7 @@ StatusOr<exec::Frame> SymbolScan::ReadWithTotals(Span span, SeriesTotals* totals
 
 StatusOr<exec::Frame> SymbolScan::ReadRows(Span span, std::span<const uint32_t> series,
                                            SeriesTotals* totals) {
-  span.from = std::max(span.from, kMinRowTimestamp);
+  span.from = std::max(span.from, table_->least());
   if (span.from > span.to) return MakeFrame({}, table_->columns_, table_->schema());
   if (given_ != nullptr) return ReadGiven(span);
   // What totals of history stand for is not read again.
@@ -330,7 +340,9 @@ TableScan::TableScan(QueryContext* context, ShardCut* cut, column::SchemaPtr sch
       cut_(cut),
       schema_(std::move(schema)),
       columns_(std::move(columns)),
-      conditions_(std::move(conditions)) {
+      conditions_(std::move(conditions)),
+      least_(context->FloorOfTable(schema_->id)),
+      as_of_(context->AsOf(schema_->id, cut->view->id())) {
   row_bytes_ = sizeof(int64_t) + sizeof(uint64_t);
   for (const size_t column : columns_) {
     row_bytes_ += exec::Column(schema_->columns[column].type).stride();
@@ -348,7 +360,8 @@ std::unique_ptr<SymbolScan> TableScan::Open(std::string_view symbol, uint32_t co
   scan->code_ = code;
   scan->series_.reserve(snapshots.size());
   for (const hot::SeriesSnapshot& snapshot : snapshots) scan->AddSeries(snapshot);
-  scan->persisted_ = cut_->guard.persisted();
+  scan->persisted_ = as_of_.value_or(cut_->guard.persisted());
+  scan->late_above_ = as_of_.has_value() ? Lsn::Max() : scan->persisted_;
   NoteSeam(*scan);
   return scan;
 }
@@ -432,7 +445,7 @@ Status TableScan::Prefetch(std::span<const Request> requests) {
   };
   std::vector<Need> needs;
   for (const Request& request : requests) {
-    const Span span{std::max(request.span.from, kMinRowTimestamp), request.span.to};
+    const Span span{std::max(request.span.from, least_), request.span.to};
     if (span.from > span.to || !request.symbol->NeedsHistory(span, request.series)) continue;
     needs.push_back({request.symbol, *request.symbol->HistorySpan(span, request.series)});
   }
@@ -545,6 +558,8 @@ void TableScan::FillRequest(Span span, history::ReadRequest* request) const {
 }
 
 Status TableScan::CheckNotOvertaken() {
+  // Nothing that is kept in all versions is ever replaced.
+  if (schema_->versions == column::Versions::kAll) return OkStatus();
   if (cut_->view->RewriteHandedToFlush(schema_->id) <= cut_->guard.cut()) return OkStatus();
   context_->overtaken = true;
   return Aborted("corrections of {} reached history during the query", schema_->name);

@@ -127,7 +127,8 @@ class SymbolScan {
   TableScan* table_ = nullptr;
   std::string text_;
   uint32_t code_ = 0;
-  Lsn persisted_;
+  Lsn persisted_;                             // history answers with versions up to here...
+  Lsn late_above_;                            // ...and memory with those above this one
   std::shared_ptr<const exec::Frame> given_;  // all its rows, when no table has them
   std::vector<Series> series_;
   std::vector<ColdPart> cold_;
@@ -168,6 +169,8 @@ class TableScan {
   /// The answer would need what history holds of this span, and is made without it.
   void NoteMissing(Span span);
 
+  /// No row before it exists.
+  [[nodiscard]] Timestamp least() const { return least_; }
   [[nodiscard]] const column::TableSchema& schema() const { return *schema_; }
   [[nodiscard]] const std::vector<size_t>& columns() const { return columns_; }
   [[nodiscard]] ShardCut& cut() const { return *cut_; }
@@ -200,6 +203,8 @@ class TableScan {
   column::SchemaPtr schema_;
   std::vector<size_t> columns_;
   std::vector<exec::ColumnCondition> conditions_;
+  const Timestamp least_;
+  const std::optional<Lsn> as_of_;  // versions above it were not known yet
   uint64_t row_bytes_ = 0;
   std::optional<std::vector<Day>> days_;
 };

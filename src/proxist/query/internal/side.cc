@@ -26,7 +26,13 @@ std::vector<exec::PredicateColumn> PredicateColumns(const column::TableSchema& s
   std::vector<exec::PredicateColumn> columns = {{"symbol", {TypeKind::kSymbol, 0}},
                                                 {"ts", {TypeKind::kTimestamp, 0}},
                                                 {"seq", {TypeKind::kUint64, 0}}};
-  for (const column::ColumnDef& def : schema.columns) columns.push_back({def.name, def.type});
+  for (const column::ColumnDef& def : schema.columns) {
+    if (def.dropped) {
+      columns.push_back({"", def.type});
+    } else {
+      columns.push_back({def.name, def.type, def.aliases});
+    }
+  }
   return columns;
 }
 
@@ -40,15 +46,14 @@ exec::PredicateInput InputOf(const exec::Frame& frame, SymbolScan& symbol,
   return input;
 }
 
-StatusOr<Side> Side::Make(const QueryContext& context, const Selection& selection,
+StatusOr<Side> Side::Make(QueryContext* context, const Selection& selection,
                           std::shared_ptr<const GivenRows> given) {
   Side side;
   if (given != nullptr) {
     side.schema_ = given->schema();
     side.given_ = std::move(given);
   } else {
-    PX_ASSIGN_OR_RETURN(side.schema_,
-                        context.ports->catalog->Find(selection.tenant, selection.table));
+    PX_ASSIGN_OR_RETURN(side.schema_, context->SchemaOf(selection.tenant, selection.table));
   }
   if (selection.where.empty()) return side;
   StatusOr<exec::Predicate> where =
@@ -69,7 +74,9 @@ StatusOr<size_t> Side::Slot(std::string_view name, std::string_view what) {
   const std::optional<size_t> column = schema_->Find(name);
   if (!column.has_value()) {
     std::vector<std::string> names;
-    for (const column::ColumnDef& def : schema_->columns) names.push_back(def.name);
+    for (const column::ColumnDef& def : schema_->columns) {
+      if (!def.dropped) names.push_back(def.name);
+    }
     return InvalidArgument("{}: {}{} has no column '{}'; it has {}", what,
                            given_ == nullptr ? "table " : "", schema_->name, name, Joined(names));
   }

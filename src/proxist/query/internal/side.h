@@ -21,7 +21,7 @@ class Side {
  public:
   /// Looks up the table and compiles the predicate. NOT_FOUND and INVALID_ARGUMENT name what
   /// exists. `given` takes the table's place where there is none.
-  static StatusOr<Side> Make(const QueryContext& context, const Selection& selection,
+  static StatusOr<Side> Make(QueryContext* context, const Selection& selection,
                              std::shared_ptr<const GivenRows> given = nullptr);
 
   [[nodiscard]] const column::SchemaPtr& schema() const { return schema_; }

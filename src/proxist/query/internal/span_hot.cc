@@ -240,7 +240,8 @@ std::optional<ResultBatch> SpanInMemory(const Plan& plan, const Engine::Ports& p
   const ShardCut cut(view);
   const uint32_t code = cut.symbols->Code(symbol);
   if ((code & exec::Symbols::kLocalBit) != 0) return std::nullopt;
-  const Span span = SpanOf(op->begin, op->end);
+  Span span = SpanOf(op->begin, op->end);
+  span.from = std::max(span.from, FloorOf(ports, **schema));
   std::vector<hot::SeriesSnapshot> series;
   cut.guard.SeriesOf((*schema)->id, code, &series);
   Timestamp floor = Timestamp::Min();
@@ -249,6 +250,7 @@ std::optional<ResultBatch> SpanInMemory(const Plan& plan, const Engine::Ports& p
   for (const hot::SeriesSnapshot& one : series) {
     one.Totals(span.from, span.to == Timestamp::Max() ? span.to : After(span.to), &question.totals);
   }
+  if (!cut.guard.ShowsPlainly(**schema)) return std::nullopt;
   const uint64_t in_runs = question.RowsInRuns();
   const uint64_t rows = in_runs + question.totals.rows;
   std::optional<exec::BarGrid::Bar> bar;

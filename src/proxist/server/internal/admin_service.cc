@@ -27,8 +27,9 @@ Status ApplyTable(Node* node, const v1::ApplyTableRequest& request,
                   v1::ApplyTableResponse* response) {
   PX_ASSIGN_OR_RETURN(column::TableSchema declared, api::DecodeTable(request.table()));
   const StatusOr<column::SchemaPtr> before = node->catalog().Find(declared.tenant, declared.name);
+  const auto drops = request.confirm_drop() ? column::Drops::kConfirmed : column::Drops::kRefused;
   PX_ASSIGN_OR_RETURN(const column::SchemaPtr after,
-                      node->ApplyTable(std::move(declared), request.author()));
+                      node->ApplyTable(std::move(declared), request.author(), drops));
   api::EncodeTable(*after, response->mutable_table());
   response->set_changed(!before.ok() || **before != *after);
   return OkStatus();

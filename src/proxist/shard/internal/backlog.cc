@@ -73,6 +73,7 @@ history::SourceBatch Backlog::Entry::Source(ShardId shard) const {
   source.shard = shard;
   source.batch = batch;
   source.first = first;
+  source.published = published;
   return source;
 }
 

@@ -1,0 +1,78 @@
+#include "proxist/server/history_floors.h"
+
+#include <charconv>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace proxist::server {
+namespace {
+
+constexpr std::string_view kPrefix = "retention/";
+constexpr std::string_view kAuthor = "proxistd";
+
+StatusOr<int64_t> Number(std::string_view text, std::string_view key) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return DataLoss("metadata key '{}': '{}' is no number", key, text);
+  }
+  return value;
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<HistoryFloors>> HistoryFloors::Open(meta::MetadataStore* metadata,
+                                                             const meta::Catalog* catalog,
+                                                             const env::Clock* clock) {
+  std::unique_ptr<HistoryFloors> floors(new HistoryFloors(metadata, catalog, clock));
+  PX_ASSIGN_OR_RETURN(const std::vector<meta::Entry> entries, metadata->List(kPrefix));
+  {
+    const MutexLock lock(&floors->mutex_);
+    for (const meta::Entry& entry : entries) {
+      const std::string_view id = std::string_view(entry.key).substr(kPrefix.size());
+      PX_ASSIGN_OR_RETURN(const int64_t table, Number(id, entry.key));
+      PX_ASSIGN_OR_RETURN(const int64_t day, Number(entry.value, entry.key));
+      floors->floors_[TableId(static_cast<uint32_t>(table))] = Day(static_cast<int32_t>(day));
+    }
+    floors->any_ = !floors->floors_.empty();
+  }
+  PX_RETURN_IF_ERROR(floors->Advance());
+  return floors;
+}
+
+Status HistoryFloors::Advance() {
+  const Day today = DayOf(clock_->Now());
+  for (const column::SchemaPtr& schema : catalog_->Tables()) {
+    if (schema->history_retain == Duration()) continue;
+    const int64_t days = schema->history_retain.ns() / Duration::Days(1).ns();
+    const Day floor(static_cast<int32_t>(today.value() - days));
+    {
+      const MutexLock lock(&mutex_);
+      const auto known = floors_.find(schema->id);
+      if (floor.value() <= 0 || (known != floors_.end() && known->second >= floor)) continue;
+    }
+    const std::string key = fmt::format("{}{}", kPrefix, schema->id.value());
+    const std::vector<meta::Mutation> mutations{{key, std::to_string(floor.value()), std::nullopt}};
+    PX_RETURN_IF_ERROR(
+        metadata_->Apply(mutations, kAuthor, "the retention of history moves on").status());
+    const MutexLock lock(&mutex_);
+    floors_[schema->id] = floor;
+    any_ = true;
+  }
+  return OkStatus();
+}
+
+Timestamp HistoryFloors::Of(TableId table) const {
+  if (!any_.load(std::memory_order_acquire)) return kMinRowTimestamp;
+  const MutexLock lock(&mutex_);
+  const auto found = floors_.find(table);
+  return found == floors_.end() ? kMinRowTimestamp : StartOf(found->second);
+}
+
+std::map<TableId, Day> HistoryFloors::All() const {
+  const MutexLock lock(&mutex_);
+  return floors_;
+}
+
+}  // namespace proxist::server
