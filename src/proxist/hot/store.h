@@ -195,6 +195,9 @@ struct StoreOptions {
   size_t overlay_compact_rows = 2048;  // per series, beyond which the overlay is merged into chunks
   size_t max_readers = 256;            // guards alive at once; Read() waits for a slot beyond it
   bool huge_pages = true;
+  /// Batches of so many rows and more are scattered by two threads, if their columns but those of
+  /// the series are numbers without nulls; 0: none are.
+  uint32_t rows_beside = 512;
 };
 
 /// Writer methods belong to one thread (the shard's); Read, stats and the dictionary to any.

@@ -171,7 +171,7 @@ Status Shard::Impl::WriteAndScatter(Timestamp now, std::vector<std::vector<Day>>
     scatter();
     return log->Wait();
   }
-  if (side == nullptr) side = std::make_unique<internal::SideThread>();
+  if (side == nullptr) side = std::make_unique<SideThread>();
   side->Start(scatter);
   Status written = log->Wait();
   side->Join();

@@ -92,6 +92,8 @@ class BatchSource {
   [[nodiscard]] const std::byte* Plain(size_t column) const {
     return column < plain_.size() ? plain_[column] : nullptr;
   }
+  /// All columns but those of the series are Plain: their values are copied, and nothing else.
+  [[nodiscard]] bool AllPlain(const Layout& layout) const;
   /// The store's code of the batch's own code.
   uint32_t SymbolCode(uint32_t code) { return Translate(batch_.symbol, &symbol_codes_, code); }
   uint32_t ColumnCode(size_t column, uint32_t code) {

@@ -12,7 +12,6 @@ namespace proxist::hot {
 using internal::BatchSource;
 using internal::ChunkList;
 using internal::ChunkView;
-using internal::Grouping;
 using internal::KeyOf;
 using internal::Position;
 using internal::RowKey;
@@ -26,27 +25,6 @@ namespace {
 
 constexpr uint32_t kFirstChunkRows = 16;
 constexpr uint32_t kChunkGrowth = 4;
-// How many series ahead memory is asked for: the series, then its open chunk, then the chunk's end.
-// A batch touches many series in no order, and each step is a cache miss that depends on the one
-// before.
-constexpr size_t kSeriesAhead = 24;
-constexpr size_t kChunkAhead = 16;
-constexpr size_t kTailAhead = 8;
-
-/// Asks for the memory that scattering to groups a little ahead of `g` needs.
-void PrefetchAhead(const internal::Layout& layout, const Grouping& grouping, size_t g) {
-  const std::span<Series* const> groups = grouping.groups();
-  if (g + kSeriesAhead < groups.size()) __builtin_prefetch(&groups[g + kSeriesAhead]->open, 1);
-  if (g + kChunkAhead < groups.size()) {
-    const Series& series = *groups[g + kChunkAhead];
-    if (series.open != nullptr) internal::Blocks::PrefetchHeader(*series.open);
-  }
-  if (g + kTailAhead < groups.size() && groups[g + kTailAhead]->open != nullptr) {
-    const size_t rows = grouping.rows(g + kTailAhead).size();
-    internal::Blocks::PrefetchTail(*groups[g + kTailAhead]->open, layout, rows);
-  }
-}
-
 /// Whether a version of `key` is there or may have been.
 bool MayExist(const Series& series, RowKey key) {
   if (series.MayBeDropped(key.ts)) return true;
@@ -72,20 +50,23 @@ ScatterResult Store::Scatter(const column::Batch& batch, Lsn first, Timestamp no
     return Scatter(column::Widen(batch, table->current()), first, now);
   }
   BatchSource source(batch, first.value(), &store.dictionary);
-  Grouping& grouping = store.grouping;
-  grouping.Run(table, &source, store.dictionary, &store.epochs);
-  result.new_series = grouping.new_series();
-  const auto groups = grouping.groups();
-  Impl::Scattered scattered{.rewritten = &result.rewritten_days};
-  for (size_t g = 0; g < std::min(groups.size(), kTailAhead); ++g) {
-    __builtin_prefetch(&groups[g]->open, 1);
+  internal::InOrder& in_order_groups = store.in_order_groups;
+  const bool shared = store.MayShare(*table, source);
+  in_order_groups.Begin(*table->layout, store.grouping, &source, now.ns());
+  if (shared) {
+    if (store.beside == nullptr) store.beside = std::make_unique<SideThread>();
+    // It takes longer to wake than to group the rows.
+    store.beside->Start([&in_order_groups] { in_order_groups.Help(); });
   }
-  for (size_t g = 0; g < groups.size(); ++g) {
-    PrefetchAhead(*table->layout, grouping, g);
-    const std::span<const uint32_t> rows = grouping.rows(g);
-    if (!store.ScatterInOrder(groups[g], &source, rows, now.ns(), &scattered)) {
-      store.ScatterSeries(groups[g], &source, rows, now.ns(), &scattered);
-    }
+  store.grouping.Run(table, &source, store.dictionary, &store.epochs);
+  result.new_series = store.grouping.new_series();
+  in_order_groups.Append();
+  if (shared) store.beside->Join();
+  const internal::InOrder::Result appended = in_order_groups.End();
+  Impl::Scattered scattered{&result.rewritten_days, appended.rows, appended.max_ts};
+  for (const uint32_t group : appended.left) {
+    store.ScatterSeries(store.grouping.groups()[group], &source, store.grouping.rows(group),
+                        now.ns(), &scattered);
   }
   table->rows.fetch_add(scattered.rows, std::memory_order_relaxed);
   if (scattered.max_ts > table->max_ts.load(std::memory_order_relaxed)) {
@@ -99,29 +80,9 @@ ScatterResult Store::Scatter(const column::Batch& batch, Lsn first, Timestamp no
   return result;
 }
 
-bool Store::Impl::ScatterInOrder(Series* series, BatchSource* source,
-                                 std::span<const uint32_t> rows, int64_t now,
-                                 Scattered* scattered) {
-  RowBlock* chunk = series->open;
-  const internal::Layout& layout = *series->table->layout;
-  if (chunk == nullptr || !series->has_last ||
-      rows.size() > internal::Blocks::RoomFor(*chunk, layout) ||
-      !internal::Blocks::FitsLsn(*chunk, source->lsn(rows.back()))) {
-    return false;
-  }
-  const int64_t watch = series->watch_ts.load(std::memory_order_relaxed);
-  RowKey last = series->last;
-  if (source->ts(rows.front()) <= std::max(series->floor, watch)) return false;
-  for (const uint32_t row : rows) {
-    const RowKey key{source->ts(row), source->seq(row)};
-    if (!(last < key) || source->batch().OpAt(row) != column::Op::kPut) return false;
-    last = key;
-  }
-  internal::Blocks::AppendInOrder(chunk, layout, source, rows, now);
-  series->last = last;
-  scattered->rows += rows.size();
-  scattered->max_ts = std::max(scattered->max_ts, last.ts);
-  return true;
+bool Store::Impl::MayShare(const Table& table, const BatchSource& source) {
+  return options.rows_beside != 0 && source.batch().rows >= options.rows_beside &&
+         source.AllPlain(*table.layout);
 }
 
 void Store::Impl::ScatterSeries(Series* series, BatchSource* source, std::span<const uint32_t> rows,

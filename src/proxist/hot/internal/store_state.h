@@ -9,10 +9,12 @@
 #include <utility>
 #include <vector>
 
+#include "proxist/base/side_thread.h"
 #include "proxist/column/dictionary.h"
 #include "proxist/hot/internal/blocks.h"
 #include "proxist/hot/internal/epochs.h"
 #include "proxist/hot/internal/grouping.h"
+#include "proxist/hot/internal/in_order.h"
 #include "proxist/hot/internal/mapped.h"
 #include "proxist/hot/internal/series.h"
 #include "proxist/hot/internal/table.h"
@@ -66,10 +68,10 @@ struct Store::Impl {
     uint64_t rows = 0;
     int64_t max_ts = INT64_MIN;
   };
-  /// What nearly all rows need: puts above every key of their series, into its open chunk. False:
-  /// ScatterSeries has to look at them, nothing is done.
-  static bool ScatterInOrder(internal::Series* series, internal::BatchSource* source,
-                             std::span<const uint32_t> rows, int64_t now, Scattered* scattered);
+  internal::InOrder in_order_groups;
+  std::unique_ptr<SideThread> beside;  // from the first large batch on
+  /// Whether another thread may do a part of what `source` needs.
+  [[nodiscard]] bool MayShare(const internal::Table& table, const internal::BatchSource& source);
   void ScatterSeries(internal::Series* series, internal::BatchSource* source,
                      std::span<const uint32_t> rows, int64_t now, Scattered* scattered);
 

@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "proxist/base/mutex.h"
+#include "proxist/base/side_thread.h"
 #include "proxist/shard/internal/backlog.h"
 #include "proxist/shard/internal/live_cuts.h"
 #include "proxist/shard/internal/refused_numbers.h"
 #include "proxist/shard/internal/restore.h"
 #include "proxist/shard/internal/series_registry.h"
-#include "proxist/shard/internal/side_thread.h"
 #include "proxist/shard/record.h"
 #include "proxist/shard/shard.h"
 #include "proxist/wal/log.h"
@@ -24,7 +24,14 @@ namespace proxist::shard {
 /// The shard's thread alone uses it, but for what `mutex` guards.
 struct Shard::Impl {
   Impl(const ShardOptions& o, const Ports& p)
-      : options(o), ports(p), store(o.store), registry(o.id) {}
+      : options(o), ports(p), store(StoreOptionsOf(o)), registry(o.id) {}
+
+  /// Without threads of its own the shard's store has none either.
+  static hot::StoreOptions StoreOptionsOf(const ShardOptions& options) {
+    hot::StoreOptions store = options.store;
+    if (!options.prepare_segments) store.rows_beside = 0;
+    return store;
+  }
 
   // A write of the group being committed, with what undoes its mark in the producer table.
   struct Pending {
@@ -93,7 +100,7 @@ struct Shard::Impl {
   Duration last_watermark;                 // monotonic
   std::vector<Pending> group;              // reused between commits
   std::vector<std::byte> scratch;
-  std::unique_ptr<internal::SideThread> side;  // from the first large group on
+  std::unique_ptr<SideThread> side;  // from the first large group on
   Duration last_retention;
   Duration opened;  // when opening began
   Epoch epoch;

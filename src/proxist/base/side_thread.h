@@ -6,7 +6,7 @@
 #include <functional>
 #include <thread>
 
-namespace proxist::shard::internal {
+namespace proxist {
 
 /// One owner. Where the processors are busy, work that the thread has not begun by the time of Join
 /// is done by the owner, so that it waits for no one else's turn.
@@ -32,4 +32,4 @@ class SideThread {
   std::thread thread_;
 };
 
-}  // namespace proxist::shard::internal
+}  // namespace proxist

@@ -1,10 +1,10 @@
-#include "proxist/shard/internal/side_thread.h"
+#include "proxist/base/side_thread.h"
 
 #include <utility>
 
 #include "proxist/base/check.h"
 
-namespace proxist::shard::internal {
+namespace proxist {
 
 SideThread::~SideThread() {
   PX_CHECK(state_.load() == State::kIdle);
@@ -49,4 +49,4 @@ void SideThread::Run() {
   }
 }
 
-}  // namespace proxist::shard::internal
+}  // namespace proxist
