@@ -37,6 +37,13 @@ void InOrder::Begin(const Layout& layout, const Grouping& grouping, BatchSource*
   grouped_.store(false, std::memory_order_relaxed);
 }
 
+bool InOrder::AppendGroup(size_t group) {
+  const std::span<Series* const> groups = grouping_->groups();
+  if (group == 0) PrefetchFirst(0, groups.size());
+  PrefetchAhead(group, groups.size());
+  return Append(groups[group], grouping_->rows(group), &shares_[0]);
+}
+
 void InOrder::Append() {
   grouped_.store(true, std::memory_order_release);
   Run(&shares_[0]);
@@ -68,15 +75,19 @@ void InOrder::Run(Share* share) {
     const size_t begin = next_.fetch_add(kTake, std::memory_order_relaxed);
     if (begin >= groups.size()) return;
     const size_t end = std::min(begin + kTake, groups.size());
-    for (size_t g = begin; g < std::min(begin + kSeriesAhead, end); ++g) {
-      __builtin_prefetch(&groups[g]->open, 1);
-    }
+    PrefetchFirst(begin, end);
     for (size_t g = begin; g < end; ++g) {
       PrefetchAhead(g, end);
-      if (!AppendGroup(groups[g], grouping_->rows(g), share)) {
+      if (!Append(groups[g], grouping_->rows(g), share)) {
         share->left.push_back(static_cast<uint32_t>(g));
       }
     }
+  }
+}
+
+void InOrder::PrefetchFirst(size_t begin, size_t end) const {
+  for (size_t g = begin; g < std::min(begin + kSeriesAhead, end); ++g) {
+    __builtin_prefetch(&grouping_->groups()[g]->open, 1);
   }
 }
 
@@ -93,7 +104,7 @@ void InOrder::PrefetchAhead(size_t group, size_t end) const {
   }
 }
 
-bool InOrder::AppendGroup(Series* series, std::span<const uint32_t> rows, Share* share) const {
+bool InOrder::Append(Series* series, std::span<const uint32_t> rows, Share* share) const {
   RowBlock* chunk = series->open;
   if (chunk == nullptr || !series->has_last || rows.size() > Blocks::RoomFor(*chunk, *layout_) ||
       !Blocks::FitsLsn(*chunk, source_->lsn(rows.back()))) {

@@ -26,7 +26,10 @@ class InOrder {
   /// Takes a batch on; `grouping` may still have to run. All live until End.
   void Begin(const Layout& layout, const Grouping& grouping, BatchSource* source,
              int64_t published);
-  /// `grouping` has run: appends groups until none is left to take.
+  // `grouping` has run.
+  /// Appends the rows of one group; groups come in order. False: nothing is done.
+  bool AppendGroup(size_t group);
+  /// Appends groups until none is left to take.
   void Append();
   /// The same on one other thread, which waits for Append to begin; no more than once a batch, and
   /// only when the source is AllPlain. Returns before End.
@@ -43,7 +46,8 @@ class InOrder {
   };
   void Run(Share* share);
   /// False: these rows need more than an open chunk's end. Nothing is done.
-  bool AppendGroup(Series* series, std::span<const uint32_t> rows, Share* share) const;
+  bool Append(Series* series, std::span<const uint32_t> rows, Share* share) const;
+  void PrefetchFirst(size_t begin, size_t end) const;
   void PrefetchAhead(size_t group, size_t end) const;
 
   const Layout* layout_ = nullptr;

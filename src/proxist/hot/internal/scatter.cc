@@ -50,24 +50,8 @@ ScatterResult Store::Scatter(const column::Batch& batch, Lsn first, Timestamp no
     return Scatter(column::Widen(batch, table->current()), first, now);
   }
   BatchSource source(batch, first.value(), &store.dictionary);
-  internal::InOrder& in_order_groups = store.in_order_groups;
-  const bool shared = store.MayShare(*table, source);
-  in_order_groups.Begin(*table->layout, store.grouping, &source, now.ns());
-  if (shared) {
-    if (store.beside == nullptr) store.beside = std::make_unique<SideThread>();
-    // It takes longer to wake than to group the rows.
-    store.beside->Start([&in_order_groups] { in_order_groups.Help(); });
-  }
-  store.grouping.Run(table, &source, store.dictionary, &store.epochs);
-  result.new_series = store.grouping.new_series();
-  in_order_groups.Append();
-  if (shared) store.beside->Join();
-  const internal::InOrder::Result appended = in_order_groups.End();
-  Impl::Scattered scattered{&result.rewritten_days, appended.rows, appended.max_ts};
-  for (const uint32_t group : appended.left) {
-    store.ScatterSeries(store.grouping.groups()[group], &source, store.grouping.rows(group),
-                        now.ns(), &scattered);
-  }
+  Impl::Scattered scattered{.rewritten = &result.rewritten_days};
+  result.new_series = store.ScatterGroups(table, &source, now.ns(), &scattered);
   table->rows.fetch_add(scattered.rows, std::memory_order_relaxed);
   if (scattered.max_ts > table->max_ts.load(std::memory_order_relaxed)) {
     table->max_ts.store(scattered.max_ts, std::memory_order_relaxed);
@@ -78,6 +62,34 @@ ScatterResult Store::Scatter(const column::Batch& batch, Lsn first, Timestamp no
       result.rewritten_days.end());
   store.dictionary_bytes.store(store.dictionary.SizeBytes(), std::memory_order_relaxed);
   return result;
+}
+
+uint32_t Store::Impl::ScatterGroups(Table* table, BatchSource* source, int64_t now,
+                                    Scattered* scattered) {
+  const auto scatter = [&](size_t group) {
+    ScatterSeries(grouping.groups()[group], source, grouping.rows(group), now, scattered);
+  };
+  const bool shared = MayShare(*table, *source);
+  in_order_groups.Begin(*table->layout, grouping, source, now);
+  if (shared) {
+    if (beside == nullptr) beside = std::make_unique<SideThread>();
+    // It takes longer to wake than to group the rows.
+    beside->Start([this] { in_order_groups.Help(); });
+  }
+  grouping.Run(table, source, dictionary, &epochs);
+  if (shared) {
+    in_order_groups.Append();
+    beside->Join();
+  } else {
+    for (size_t g = 0; g < grouping.groups().size(); ++g) {
+      if (!in_order_groups.AppendGroup(g)) scatter(g);
+    }
+  }
+  const internal::InOrder::Result appended = in_order_groups.End();
+  for (const uint32_t group : appended.left) scatter(group);
+  scattered->rows += appended.rows;
+  scattered->max_ts = std::max(scattered->max_ts, appended.max_ts);
+  return grouping.new_series();
 }
 
 bool Store::Impl::MayShare(const Table& table, const BatchSource& source) {

@@ -72,6 +72,9 @@ struct Store::Impl {
   std::unique_ptr<SideThread> beside;  // from the first large batch on
   /// Whether another thread may do a part of what `source` needs.
   [[nodiscard]] bool MayShare(const internal::Table& table, const internal::BatchSource& source);
+  /// How many series were new.
+  uint32_t ScatterGroups(internal::Table* table, internal::BatchSource* source, int64_t now,
+                         Scattered* scattered);
   void ScatterSeries(internal::Series* series, internal::BatchSource* source,
                      std::span<const uint32_t> rows, int64_t now, Scattered* scattered);
 
