@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "proxist/base/check.h"
+#include "proxist/exec/internal/time_kernels.h"
 
 namespace proxist::exec {
 
@@ -55,75 +56,110 @@ std::vector<int64_t> AsofMatch(std::span<const int64_t> left_ts,
 
 namespace {
 
-constexpr uint32_t kNearRows = 64;
-constexpr uint32_t kLineRows = 64 / sizeof(int64_t);
+// Fewer searches in a run than this are done one by one.
+constexpr size_t kFewRows = 4;
+// So many runs ahead of the one that is matched, times are asked for.
+constexpr size_t kRunsAhead = 2;
 
-/// The first row of the run from `row` on whose time is after `ts`; its last one is.
-inline uint32_t FirstAfter(TimeRun run, uint32_t row, int64_t ts) {
-  const int64_t* times = run.ts;
-  const uint32_t far = std::min(row + kNearRows, run.rows - 1);
-  while (row < far && times[row] <= ts) ++row;
-  if (times[row] > ts) return row;
-  return static_cast<uint32_t>(std::upper_bound(times + row, times + run.rows, ts) - times);
-}
+/// Asks for memory that is needed soon: not for the first-level cache, which has fewer misses on
+/// their way at a time.
+void Prefetch(const int64_t* ts) { __builtin_prefetch(ts, 0, 2); }
 
 }  // namespace
 
-void AsofPass::NextRun(int64_t ts) {
-  row_ = 0;
-  for (++run_; run_ < right_.size(); ++run_) {
-    const TimeRun& run = right_[run_];
-    if (run.ts[run.rows - 1] > ts) return;
-  }
+AsofPass::AsofPass(std::span<const TimeRun> right, const AsofRule& rule)
+    : right_(right), rule_(rule), counts_equal_(rule.forward == rule.strict) {
+  for (size_t run = 0; run < std::min(kRunsAhead, right.size()); ++run) AskFor(run, true);
 }
 
-template <bool kForward>
-void AsofPass::MatchRows(std::span<const int64_t> left_ts, RunRow* out) {
-  // Backward takes the row before the first one that is too late, forward the first one that is not
-  // too early.
-  const int64_t earlier = kForward == rule_.strict ? 0 : 1;
-  size_t i = 0;
-  while (i < left_ts.size() && run_ < right_.size()) {
-    const TimeRun run = right_[run_];
-    const TimeRun next = run_ + 1 < right_.size() ? right_[run_ + 1] : run;
-    __builtin_prefetch(next.ts + next.rows - 1);
-    const int64_t last = run.ts[run.rows - 1];
-    uint32_t row = row_;
-    for (; i < left_ts.size(); ++i) {
-      const int64_t ts = left_ts[i] - (left_ts[i] == INT64_MIN ? 0 : earlier);
-      if (last <= ts) break;
-      row = FirstAfter(run, row, ts);
-      // Runs lie apart, and the processor fetches ahead only within one: so the next run is asked
-      // for as this one is passed, and its end, which is looked at first.
-      __builtin_prefetch(next.ts + std::min(row, next.rows - 1));
-      __builtin_prefetch(next.ts + std::min(row + kLineRows, next.rows - 1));
-      if (kForward || row > 0) {
-        out[i] = {run_, kForward ? row : row - 1};
-      } else {
-        out[i] = run_ > 0 ? RunRow{run_ - 1, right_[run_ - 1].rows - 1} : RunRow{};
-      }
-    }
-    row_ = row;
-    if (i < left_ts.size()) NextRun(left_ts[i] - (left_ts[i] == INT64_MIN ? 0 : earlier));
-  }
-  const auto runs = static_cast<uint32_t>(right_.size());
-  const RunRow beyond =
-      kForward || runs == 0 ? RunRow{} : RunRow{runs - 1, right_[runs - 1].rows - 1};
-  std::fill(out + i, out + left_ts.size(), beyond);
-}
-
-void AsofPass::Match(std::span<const int64_t> left_ts, RunRow* out) {
-  if (rule_.forward) {
-    MatchRows<true>(left_ts, out);
+void AsofPass::AskFor(size_t run, bool whole) const {
+  constexpr uint32_t kLineRows = 64 / sizeof(int64_t);
+  const TimeRun& of = right_[run];
+  if (whole) {
+    const uint32_t rows = std::min(of.rows, internal::kSearchRows);
+    for (uint32_t row = 0; row < rows; row += kLineRows) Prefetch(of.ts + row);
   } else {
-    MatchRows<false>(left_ts, out);
+    Prefetch(of.ts);
   }
+  Prefetch(of.ts + of.rows - 1);
+}
+
+/// To the first run that the left row is not beyond, or past the last one.
+void AsofPass::MoveTo(int64_t left) {
+  const size_t end = edges();
+  if (run_ >= end || !IsBefore(EdgeOf(run_), left)) return;
+  size_t low = ++run_;  // beyond everything before it
+  if (low < end && IsBefore(EdgeOf(low), left)) {
+    size_t step = 1;
+    while (low + step < end && IsBefore(EdgeOf(low + step), left)) {
+      low += step;
+      step *= 2;
+    }
+    const size_t high = std::min(low + step, end);
+    const auto all = std::span(right_).subspan(low, high - low);
+    const auto found = std::partition_point(all.begin(), all.end(), [&](const TimeRun& run) {
+      return IsBefore(EdgeOf(static_cast<size_t>(&run - right_.data())), left);
+    });
+    run_ = low + static_cast<size_t>(found - all.begin());
+    for (size_t run = run_; run < std::min(run_ + kRunsAhead, right_.size()); ++run) {
+      AskFor(run, false);
+    }
+    return;
+  }
+  if (run_ + kRunsAhead < right_.size()) AskFor(run_ + kRunsAhead, true);
+}
+
+void AsofPass::MatchIn(std::span<const int64_t> left_ts, uint32_t* rows,
+                       RunMatches* matches) const {
+  const TimeRun& run = right_[matches->run];
+  const uint32_t less = rule_.forward ? 0 : 1;
+  if (left_ts.size() >= kFewRows && run.rows <= internal::kSearchRows) {
+    internal::CountsUpTo(run.ts, run.rows, left_ts.data(), left_ts.size(), counts_equal_, less,
+                         rows);
+  } else {
+    const int64_t* at = run.ts;
+    const int64_t* end = run.ts + run.rows;
+    for (size_t i = 0; i < left_ts.size(); ++i) {
+      at = counts_equal_ ? std::upper_bound(at, end, left_ts[i])
+                         : std::lower_bound(at, end, left_ts[i]);
+      rows[i] = static_cast<uint32_t>(at - run.ts) - less;
+    }
+  }
+  matches->all = true;
   if (!rule_.tolerance.has_value()) return;
   for (size_t i = 0; i < left_ts.size(); ++i) {
-    if (out[i].found() &&
-        !AsofAdmits(rule_, Timestamp(left_ts[i]), Timestamp(right_[out[i].run].ts[out[i].row]))) {
-      out[i] = {};
+    if (AsofAdmits(rule_, Timestamp(left_ts[i]), Timestamp(run.ts[rows[i]]))) continue;
+    rows[i] = kNoRow;
+    matches->all = false;
+  }
+}
+
+void AsofPass::Match(std::span<const int64_t> left_ts, uint32_t* rows,
+                     std::vector<RunMatches>* runs) {
+  const auto count = [](std::span<const int64_t> times, int64_t edge, bool equal) {
+    return internal::CountUpTo(times.data(), times.size(), edge, equal);
+  };
+  while (!left_ts.empty()) {
+    RunMatches matches;
+    size_t n = left_ts.size();
+    if (!right_.empty() && !rule_.forward && !begun_) {
+      n = count(left_ts, right_[0].ts[0], !counts_equal_);
+      begun_ = n < left_ts.size();
+      if (n == 0) continue;
+    } else if (!right_.empty()) {
+      MoveTo(left_ts.front());
+      if (run_ < edges()) n = count(left_ts, EdgeOf(run_), !counts_equal_);
+      if (run_ < right_.size()) matches.run = static_cast<uint32_t>(run_);
     }
+    matches.rows = static_cast<uint32_t>(n);
+    if (matches.run == RunMatches::kNoRun) {
+      std::fill_n(rows, n, kNoRow);
+    } else {
+      MatchIn(left_ts.first(n), rows, &matches);
+    }
+    runs->push_back(matches);
+    left_ts = left_ts.subspan(n);
+    rows += n;
   }
 }
 

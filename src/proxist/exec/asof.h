@@ -35,34 +35,47 @@ struct TimeRun {
   uint32_t rows = 0;
 };
 
-/// A row of a list of runs.
-struct RunRow {
-  static constexpr uint32_t kNone = UINT32_MAX;
-  uint32_t run = kNone;  // kNone: no row
-  uint32_t row = 0;
-  [[nodiscard]] bool found() const { return run != kNone; }
+/// Consecutive left rows whose matches lie in one run.
+struct RunMatches {
+  static constexpr uint32_t kNoRun = UINT32_MAX;
+  uint32_t run = kNoRun;  // kNoRun: none of them has a match
+  uint32_t rows = 0;      // of the left side
+  bool all = false;       // each of them has a match
 };
 
 /// Where the pass of AsofMatch stands: left rows may come in parts, right rows stay where they are.
 /// All rows are of one group. One thread.
 class AsofPass {
  public:
+  static constexpr uint32_t kNoRow = UINT32_MAX;
   /// `right` outlives this.
-  AsofPass(std::span<const TimeRun> right, const AsofRule& rule) : right_(right), rule_(rule) {}
+  AsofPass(std::span<const TimeRun> right, const AsofRule& rule);
   /// The right row of each left row, as AsofMatch defines it; `left_ts` goes on where the last call
-  /// ended. `out` has as many places.
-  void Match(std::span<const int64_t> left_ts, RunRow* out);
+  /// ended. Appends to `runs` in which run they lie; `rows` has a place for each left row: the row
+  /// of that run, or kNoRow.
+  void Match(std::span<const int64_t> left_ts, uint32_t* rows, std::vector<RunMatches>* runs);
 
  private:
-  template <bool kForward>
-  void MatchRows(std::span<const int64_t> left_ts, RunRow* out);
-  /// Moves to the first row of the next run that ends after `ts`, or to the end.
-  void NextRun(int64_t ts);
+  /// A right row at `right` lies before the place of a left row at `left`: backward, it may be the
+  /// match; forward, it may not.
+  [[nodiscard]] bool IsBefore(int64_t right, int64_t left) const {
+    return counts_equal_ ? right <= left : right < left;
+  }
+  /// Left rows are beyond run `run` when this lies before them.
+  [[nodiscard]] int64_t EdgeOf(size_t run) const {
+    return rule_.forward ? right_[run].ts[right_[run].rows - 1] : right_[run + 1].ts[0];
+  }
+  /// Backward, there is no edge behind the last run.
+  [[nodiscard]] size_t edges() const { return right_.size() - (rule_.forward ? 0 : 1); }
+  void MoveTo(int64_t left);
+  void AskFor(size_t run, bool whole) const;
+  void MatchIn(std::span<const int64_t> left_ts, uint32_t* rows, RunMatches* matches) const;
 
   std::span<const TimeRun> right_;
   const AsofRule rule_;
-  uint32_t run_ = 0;  // of the first right row that no left row has passed
-  uint32_t row_ = 0;
+  const bool counts_equal_;
+  bool begun_ = false;  // the first right row lies before the left rows
+  size_t run_ = 0;      // in which the next left row's match lies, if it has one
 };
 
 }  // namespace proxist::exec

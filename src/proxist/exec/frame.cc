@@ -45,8 +45,13 @@ size_t Column::stride() const {
 }
 
 std::byte* Column::Extend(size_t n) {
-  const size_t at = bytes_.size();
-  bytes_.resize(at + n * stride());
+  std::byte* values = ExtendUnset(n);
+  if (n > 0) std::memset(values, 0, n * stride());
+  return values;
+}
+
+std::byte* Column::ExtendUnset(size_t n) {
+  std::byte* values = bytes_.Resize(bytes_.size() + n * stride());
   if (!validity_.empty()) {
     validity_.resize((rows_ + n + 63) / 64, ~uint64_t{0});
     for (size_t row = rows_; row < rows_ + n && (row & 63) != 0; ++row) {
@@ -54,7 +59,7 @@ std::byte* Column::Extend(size_t n) {
     }
   }
   rows_ += n;
-  return bytes_.data() + at;
+  return values;
 }
 
 void Column::SetNull(size_t row) {
@@ -118,7 +123,7 @@ void Column::AppendRange(const Column& other, size_t begin, size_t end) {
   PX_CHECK(other.type_ == type_ && &other != this && begin <= end && end <= other.rows_);
   if (begin == end) return;
   const size_t base = rows_;
-  std::byte* to = Extend(end - begin);
+  std::byte* to = ExtendUnset(end - begin);
   std::memcpy(to, other.bytes_.data() + begin * stride(), (end - begin) * stride());
   if (!other.has_nulls()) return;
   for (size_t row = begin; row < end; ++row) {

@@ -10,6 +10,7 @@
 
 #include "proxist/column/dictionary.h"
 #include "proxist/column/type.h"
+#include "proxist/exec/internal/byte_buffer.h"
 
 namespace proxist::exec {
 
@@ -49,9 +50,11 @@ class Column {
   [[nodiscard]] size_t stride() const;
 
   /// Makes room for `n` values in all, so that growing up to there moves nothing.
-  void Reserve(size_t n) { bytes_.reserve(n * stride()); }
+  void Reserve(size_t n) { bytes_.Reserve(n * stride()); }
   /// Grows by `n` values, zeroed and valid; returns the first new value's address.
   std::byte* Extend(size_t n);
+  /// The same, but the values are not set: the caller sets all of them, those of nulls to zero.
+  std::byte* ExtendUnset(size_t n);
   void SetNull(size_t row);
   void SetValid(size_t row);
   [[nodiscard]] bool IsValid(size_t row) const {
@@ -78,7 +81,7 @@ class Column {
  private:
   column::Type type_;
   size_t rows_ = 0;
-  std::vector<std::byte> bytes_;
+  internal::ByteBuffer bytes_;
   std::vector<uint64_t> validity_;  // empty: all valid
 };
 

@@ -56,8 +56,9 @@ class AsofJoin {
     std::optional<AsofColumns> columns = rights_[0].InMemory();
     if (!columns.has_value()) return;
     for (const size_t slot : *slots) {
-      if (left_.DefOf(slot).type.kind == column::TypeKind::kString) return;
-      columns->left.push_back(left_.ColumnOf(slot));
+      const column::TypeKind kind = left_.DefOf(slot).type.kind;
+      if (kind == column::TypeKind::kString) return;
+      columns->left.push_back({left_.ColumnOf(slot), column::WidthOf(kind)});
     }
     in_memory_ = std::move(columns);
   }

@@ -10,9 +10,7 @@ namespace proxist::query::internal {
 namespace {
 
 // Left rows that are matched together; what one block matched is fetched while the next one is.
-constexpr size_t kBlockRows = 128;
-// Matches whose values are asked for together: few, so that matching goes on beside it.
-constexpr size_t kFetchRows = 16;
+constexpr size_t kBlockRows = 512;
 
 /// The right rows that the left rows of [first, last] may match; nothing when that is not known
 /// without history.
@@ -45,6 +43,7 @@ class Writer {
     for (; !reader.done() && !output_.full(); at = 1 - at) {
       Rows& now = rows_[at];
       now.count = reader.Take(kBlockRows, &now.pieces);
+      if (!reader.done()) PrefetchLeft(reader.Next());
       Match(&now);
       PX_RETURN_IF_ERROR(Emit(&rows_[1 - at]));
     }
@@ -56,52 +55,60 @@ class Writer {
   struct Rows {
     std::vector<Piece> pieces;
     size_t count = 0;
-    std::array<exec::RunRow, kBlockRows> matches;
+    std::vector<exec::RunMatches> runs;
+    std::array<uint32_t, kBlockRows> matches;
   };
 
   void Match(Rows* rows) {
-    exec::RunRow* to = rows->matches.data();
+    rows->runs.clear();
+    size_t at = 0;
     for (const Piece& piece : rows->pieces) {
-      for (uint32_t row = piece.begin; row < piece.end;) {
-        const size_t n = std::min<size_t>(piece.end - row, kFetchRows);
-        pass_.Match({piece.ts() + row, n}, to);
-        right_.Prefetch({to, n});
-        PrefetchLeft(piece, row);
-        to += n;
-        row += static_cast<uint32_t>(n);
-      }
+      const size_t n = piece.end - piece.begin;
+      const size_t known = rows->runs.size();
+      pass_.Match({piece.ts() + piece.begin, n}, rows->matches.data() + at, &rows->runs);
+      right_.Prefetch({std::span(rows->runs).subspan(known), {rows->matches.data() + at, n}});
+      at += n;
     }
   }
 
-  /// What Fill copies of the kFetchRows rows from `row` on, their times aside.
-  void PrefetchLeft(const Piece& piece, uint32_t row) const {
-    constexpr size_t kRowsOfLine = 64 / sizeof(int64_t);
-    for (size_t i = 0; i < kFetchRows; i += kRowsOfLine) {
-      __builtin_prefetch(piece.seq() + row + i);
-      for (const size_t column : columns_.left) {
-        const std::byte* values = hot::ValuesOf(*piece.block, column);
-        if (values != nullptr) __builtin_prefetch(values + (row + i) * sizeof(int64_t));
-      }
+  void PrefetchLeft(const Piece& piece) const {
+    const uint32_t end = std::min(piece.end, piece.begin + static_cast<uint32_t>(kBlockRows));
+    PrefetchRows(piece.ts(), sizeof(int64_t), piece.begin, end);
+    PrefetchRows(piece.seq(), sizeof(uint64_t), piece.begin, end);
+    for (const FixedColumn& column : columns_.left) {
+      PrefetchRows(hot::ValuesOf(*piece.block, column.index), column.width, piece.begin, end);
     }
   }
 
   Status Emit(Rows* rows) {
     PieceReader reader(rows->pieces);
     const size_t count = std::exchange(rows->count, 0);
+    size_t run = 0;
     const auto fill = [&](size_t at, size_t n, std::span<exec::Column> columns) {
       reader.Take(n, &taken_);
-      Fill(taken_, {rows->matches.data() + at, n}, columns);
+      cut_.clear();
+      for (size_t left = n; left > 0;) {
+        exec::RunMatches& matches = rows->runs[run];
+        exec::RunMatches& part = cut_.emplace_back(matches);
+        part.rows = static_cast<uint32_t>(std::min<size_t>(left, matches.rows));
+        left -= part.rows;
+        matches.rows -= part.rows;
+        if (matches.rows == 0) ++run;
+      }
+      Fill(taken_, {cut_, {rows->matches.data() + at, n}}, columns);
       return OkStatus();
     };
     return output_.Write(count, left_.table().cut().symbols, fill);
   }
 
-  void Fill(std::span<const Piece> pieces, std::span<const exec::RunRow> matches,
+  void Fill(std::span<const Piece> pieces, const RightRows& matches,
             std::span<exec::Column> columns) const {
-    const size_t n = matches.size();
+    const size_t n = matches.rows.size();
     AppendKeys(pieces, n, left_.code(), columns);
     size_t c = kKeyColumns;
-    for (const size_t column : columns_.left) AppendValues(pieces, n, column, &columns[c++]);
+    for (const FixedColumn& column : columns_.left) {
+      internal::AppendValues(pieces, n, column.index, &columns[c++]);
+    }
     for (size_t i = 0; i < columns_.right.size(); ++i) {
       right_.AppendValues(matches, i, &columns[c++]);
     }
@@ -116,6 +123,7 @@ class Writer {
   Output& output_;
   std::array<Rows, 2> rows_;
   std::vector<Piece> taken_;
+  std::vector<exec::RunMatches> cut_;
 };
 
 }  // namespace

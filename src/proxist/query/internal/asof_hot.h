@@ -13,7 +13,7 @@ namespace proxist::query::internal {
 /// Which columns come out after symbol, ts and seq, as indices into their schemas; right_ts ends
 /// them.
 struct AsofColumns {
-  std::vector<size_t> left;
+  std::vector<FixedColumn> left;
   std::vector<FixedColumn> right;
   bool right_seq = false;
 };

@@ -86,9 +86,9 @@ Status BarsInMemory::Emit(SymbolScan& symbol, size_t bars) {
   const exec::Parts all{{first_.data(), bars}, {end_.data(), bars}};
   aggregates_.Prepare(all.Longest());
   const auto fill = [&](size_t at, size_t n, std::span<exec::Column> columns) {
-    std::fill_n(reinterpret_cast<uint32_t*>(columns[0].Extend(n)), n, symbol.code());
+    std::fill_n(reinterpret_cast<uint32_t*>(columns[0].ExtendUnset(n)), n, symbol.code());
     if (with_time_) {
-      std::copy_n(start_.data() + at, n, reinterpret_cast<int64_t*>(columns[1].Extend(n)));
+      std::copy_n(start_.data() + at, n, reinterpret_cast<int64_t*>(columns[1].ExtendUnset(n)));
     }
     const exec::Parts parts{all.begin.subspan(at, n), all.end.subspan(at, n)};
     return aggregates_.Append(parts, columns.subspan(with_time_ ? 2 : 1));

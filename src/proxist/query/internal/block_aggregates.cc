@@ -25,10 +25,10 @@ constexpr int kRealBits = 53;
 /// Values that come out as they are lie in blocks as they come out.
 bool ComesOut(Type type) { return column::WidthOf(type.kind) == sizeof(int64_t); }
 
-/// The places of `n` new values of a column that has eight bytes for each.
+/// The places of `n` new values of a column that has eight bytes for each; they are not set yet.
 template <typename T>
 T* Extend(size_t n, exec::Column* out) {
-  return reinterpret_cast<T*>(out->Extend(n));
+  return reinterpret_cast<T*>(out->ExtendUnset(n));
 }
 
 }  // namespace
@@ -119,6 +119,8 @@ Status BlockAggregates::Load(PieceReader* reader, Budget* budget, std::vector<Pi
     if (i + 1 < taken->size()) rows_.Prefetch((*taken)[i + 1]);
     rows_.Append((*taken)[i]);
   }
+  // On its way while this block is worked on.
+  if (!reader->done()) rows_.Prefetch(reader->Next());
   if (rows_.rows() <= charged_rows_) return OkStatus();
   const size_t grown = rows_.rows() - std::exchange(charged_rows_, rows_.rows());
   return budget->Charge(grown * RowBytes());
@@ -130,6 +132,10 @@ std::span<const double> BlockAggregates::RealsOf(size_t place, std::vector<doubl
   exec::ToReals(rows_.wholes(place), rows_.scale(place), room->data());
   return *room;
 }
+
+bool BlockAggregates::LooksAtRows() const { return sums_.empty() && rows_.CanLookAt(); }
+
+void BlockAggregates::LookAt(const Piece& piece) { rows_.LookAt(piece); }
 
 void BlockAggregates::Prepare(size_t longest) {
   for (Sums& sums : sums_) PrepareSums(longest, &sums);

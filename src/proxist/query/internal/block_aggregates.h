@@ -30,6 +30,10 @@ class BlockAggregates {
   /// Adds the next rows of memory to the block, and says which in `taken`: more of them the more
   /// the block kept, since that is looked at again. Charges what the block grows by.
   Status Load(PieceReader* reader, Budget* budget, std::vector<Piece>* taken);
+  /// True when LookAt may take the place of Load and Prepare, for parts of one row.
+  [[nodiscard]] bool LooksAtRows() const;
+  /// The block is the piece's rows where they lie, which outlive the questions.
+  void LookAt(const Piece& piece);
   /// Takes the block as it stands, for parts of at most `longest` rows.
   void Prepare(size_t longest);
   /// Appends the aggregates of each part, which has rows, to `columns`. Moving averages take the

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "proxist/base/check.h"
+#include "proxist/query/internal/piece_columns.h"
 
 namespace proxist::query::internal {
 namespace {
@@ -27,7 +28,7 @@ BlockRows::BlockRows(const column::TableSchema& schema, std::span<const size_t> 
   for (const size_t column : columns) {
     const column::Type type = schema.columns[column].type;
     PX_CHECK(Holds(type));
-    columns_.push_back({column, type, column::IsFloat(type.kind), {}, {}});
+    columns_.push_back({column, type, column::IsFloat(type.kind), {}, {}, nullptr});
   }
 }
 
@@ -50,7 +51,21 @@ uint8_t BlockRows::scale(size_t place) const {
   return type.kind == TypeKind::kDecimal ? type.scale : 0;
 }
 
+bool BlockRows::CanLookAt() const {
+  return std::ranges::all_of(columns_, [](const Values& values) {
+    return column::WidthOf(values.type.kind) == sizeof(int64_t);
+  });
+}
+
+void BlockRows::LookAt(const Piece& piece) {
+  looked_at_ = piece.end - piece.begin;
+  for (Values& values : columns_) {
+    values.lie_at = hot::ValuesOf(*piece.block, values.column) + piece.begin * sizeof(int64_t);
+  }
+}
+
 void BlockRows::DropFront(size_t n) {
+  looked_at_ = 0;
   const auto drop = [n](auto* values) {
     values->erase(values->begin(), values->begin() + static_cast<ptrdiff_t>(n));
   };
@@ -59,21 +74,19 @@ void BlockRows::DropFront(size_t n) {
 }
 
 void BlockRows::Prefetch(const Piece& piece) const {
-  constexpr size_t kLine = 64;
-  const auto ask = [&](const void* values, size_t width) {
-    const auto* at = static_cast<const std::byte*>(values);
-    if (at == nullptr) return;
-    for (size_t i = piece.begin * width; i < piece.end * width; i += kLine) {
-      __builtin_prefetch(at + i);
-    }
-  };
-  ask(piece.ts(), sizeof(int64_t));
+  PrefetchRows(piece.ts(), sizeof(int64_t), piece.begin, piece.end);
+  if (seqs_) PrefetchRows(piece.seq(), sizeof(uint64_t), piece.begin, piece.end);
+  for (const FixedColumn& other : others_) {
+    PrefetchRows(hot::ValuesOf(*piece.block, other.index), other.width, piece.begin, piece.end);
+  }
   for (const Values& values : columns_) {
-    ask(hot::ValuesOf(*piece.block, values.column), column::WidthOf(values.type.kind));
+    PrefetchRows(hot::ValuesOf(*piece.block, values.column), column::WidthOf(values.type.kind),
+                 piece.begin, piece.end);
   }
 }
 
 void BlockRows::Append(const Piece& piece) {
+  looked_at_ = 0;
   ts_.insert(ts_.end(), piece.ts() + piece.begin, piece.ts() + piece.end);
   for (Values& values : columns_) {
     const std::byte* from = hot::ValuesOf(*piece.block, values.column);

@@ -9,6 +9,7 @@
 #include "proxist/column/schema.h"
 #include "proxist/exec/frame.h"
 #include "proxist/query/internal/cold_rows.h"
+#include "proxist/query/internal/piece_columns.h"
 
 namespace proxist::query::internal {
 
@@ -29,6 +30,17 @@ class BlockRows {
   /// Rows of memory that Covers is true of.
   void Append(const Piece& piece);
 
+  /// True when LookAt may be called: all values have 64 bits where they lie.
+  [[nodiscard]] bool CanLookAt() const;
+  /// The block is these rows of memory, where they lie, until rows are added or dropped: only
+  /// reals() and wholes() may be asked.
+  void LookAt(const Piece& piece);
+
+  /// Prefetch asks for the rows' seq as well, and for these columns.
+  void AlsoReads(std::vector<FixedColumn> columns) {
+    seqs_ = true;
+    others_ = std::move(columns);
+  }
   /// Asks for the memory that Append of the piece will read.
   void Prefetch(const Piece& piece) const;
 
@@ -39,10 +51,16 @@ class BlockRows {
   [[nodiscard]] bool is_real(size_t place) const { return columns_[place].real; }
   [[nodiscard]] uint8_t scale(size_t place) const;
   /// Values of floats.
-  [[nodiscard]] std::span<const double> reals(size_t place) const { return columns_[place].reals; }
+  [[nodiscard]] std::span<const double> reals(size_t place) const {
+    const Values& of = columns_[place];
+    if (looked_at_ == 0) return of.reals;
+    return {reinterpret_cast<const double*>(of.lie_at), looked_at_};
+  }
   /// Values of integers, and of decimals without their scale.
   [[nodiscard]] std::span<const int64_t> wholes(size_t place) const {
-    return columns_[place].wholes;
+    const Values& of = columns_[place];
+    if (looked_at_ == 0) return of.wholes;
+    return {reinterpret_cast<const int64_t*>(of.lie_at), looked_at_};
   }
   /// Rows [begin, end) as a column of int64, decimal or float64.
   [[nodiscard]] exec::Column Slice(size_t place, size_t begin, size_t end) const;
@@ -56,7 +74,11 @@ class BlockRows {
     bool real;
     std::vector<double> reals;
     std::vector<int64_t> wholes;
+    const std::byte* lie_at = nullptr;  // of rows that are looked at
   };
+  size_t looked_at_ = 0;  // rows; 0: the block is a copy
+  bool seqs_ = false;
+  std::vector<FixedColumn> others_;
   std::vector<int64_t> ts_;
   std::vector<Values> columns_;
 };

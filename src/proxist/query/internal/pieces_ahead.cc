@@ -4,6 +4,12 @@
 #include <algorithm>
 
 namespace proxist::query::internal {
+namespace {
+
+// Their rows have room in the second-level cache beside the symbol that is worked on.
+constexpr size_t kPiecesAsked = 8;
+
+}  // namespace
 
 void PiecesAhead::Open(std::span<SymbolScan* const> symbols) {
   symbols_.assign(symbols.begin(), symbols.end());
@@ -30,7 +36,8 @@ std::optional<std::vector<Piece>> PiecesAhead::Take(SymbolScan& symbol, Span spa
   pieces_ = next.HotPieces(span);
   if (!pieces_.has_value()) return taken;
   next.Uncount(*pieces_);  // it may never be taken
-  if (!pieces_->empty()) rows.Prefetch(pieces_->front());
+  const size_t asked = std::min(kPiecesAsked, pieces_->size());
+  for (const Piece& piece : std::span(*pieces_).first(asked)) rows.Prefetch(piece);
   return taken;
 }
 

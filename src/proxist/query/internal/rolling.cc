@@ -103,10 +103,11 @@ class RollingWindows {
     if (aggregates_->needs_window() && !window_.span.has_value()) return std::nullopt;
     const std::optional<std::vector<size_t>> slots = choice_.Slots();
     if (!slots.has_value()) return std::nullopt;
-    std::vector<size_t> columns;
+    std::vector<FixedColumn> columns;
     for (const size_t slot : *slots) {
-      if (side_.DefOf(slot).type.kind == column::TypeKind::kString) return std::nullopt;
-      columns.push_back(side_.ColumnOf(slot));
+      const column::TypeKind kind = side_.DefOf(slot).type.kind;
+      if (kind == column::TypeKind::kString) return std::nullopt;
+      columns.push_back({side_.ColumnOf(slot), column::WidthOf(kind)});
     }
     std::optional<BlockAggregates> aggregates =
         BlockAggregates::Make(side_, *aggregates_, /*overlapping=*/true);

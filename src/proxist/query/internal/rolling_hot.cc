@@ -35,8 +35,32 @@ StatusOr<bool> RollingInMemory::Append(SymbolScan& symbol, Timestamp from, Span 
     symbol.Uncount(*pieces);
     return false;
   }
-  PX_RETURN_IF_ERROR(AppendPieces(symbol, *pieces, span));
+  const bool look = !window_.has_value() && aggregates_.LooksAtRows();
+  PX_RETURN_IF_ERROR(look ? AppendWhereTheyLie(symbol, *pieces, span)
+                          : AppendPieces(symbol, *pieces, span));
   return true;
+}
+
+/// Rows that are their own windows are not copied side by side.
+Status RollingInMemory::AppendWhereTheyLie(SymbolScan& symbol, std::span<const Piece> pieces,
+                                           Span span) {
+  aggregates_.Restart();
+  PieceReader reader(pieces);
+  while (!reader.done() && !output_->full()) {
+    reader.Take(hot::kChunkRows, &taken_);
+    if (!reader.done()) aggregates_.rows().Prefetch(reader.Next());
+    DropBefore(span.from, &taken_);
+    for (const Piece& piece : taken_) {
+      const uint32_t n = piece.end - piece.begin;
+      for (auto known = static_cast<uint32_t>(each_.size()); known <= n; ++known) {
+        each_.push_back(known);
+      }
+      aggregates_.LookAt(piece);
+      const exec::Parts all{std::span(each_).first(n), std::span(each_).subspan(1, n)};
+      PX_RETURN_IF_ERROR(Write(symbol, {&piece, 1}, all));
+    }
+  }
+  return OkStatus();
 }
 
 Status RollingInMemory::AppendPieces(SymbolScan& symbol, std::span<const Piece> pieces, Span span) {
@@ -68,12 +92,17 @@ Status RollingInMemory::AppendPieces(SymbolScan& symbol, std::span<const Piece> 
 Status RollingInMemory::Emit(SymbolScan& symbol) {
   const exec::Parts all{begin_, end_};
   aggregates_.Prepare(all.Longest());
-  PieceReader reader(taken_);
+  return Write(symbol, taken_, all);
+}
+
+Status RollingInMemory::Write(SymbolScan& symbol, std::span<const Piece> pieces,
+                              const exec::Parts& all) {
+  PieceReader reader(pieces);
   const auto fill = [&](size_t at, size_t n, std::span<exec::Column> columns) {
     reader.Take(n, &out_);
     AppendKeys(out_, n, symbol.code(), columns);
     size_t c = kKeyColumns;
-    for (const size_t column : columns_) AppendValues(out_, n, column, &columns[c++]);
+    for (const FixedColumn& column : columns_) AppendValues(out_, n, column.index, &columns[c++]);
     const exec::Parts parts{all.begin.subspan(at, n), all.end.subspan(at, n)};
     return aggregates_.Append(parts, columns.subspan(c));
   };

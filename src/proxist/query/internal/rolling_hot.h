@@ -19,11 +19,13 @@ class RollingInMemory {
   /// `window`: by time; none: a row is its own window. `columns` of the schema come out after
   /// symbol, ts and seq; none of them holds strings.
   RollingInMemory(BlockAggregates aggregates, std::optional<Duration> window,
-                  std::vector<size_t> columns, Output* output)
+                  std::vector<FixedColumn> columns, Output* output)
       : aggregates_(std::move(aggregates)),
         window_(window),
         columns_(std::move(columns)),
-        output_(output) {}
+        output_(output) {
+    aggregates_.rows().AlsoReads(columns_);
+  }
 
   /// The symbols that Append may be called with next, in this order.
   void Open(std::span<SymbolScan* const> symbols) { ahead_.Open(symbols); }
@@ -33,14 +35,18 @@ class RollingInMemory {
 
  private:
   Status AppendPieces(SymbolScan& symbol, std::span<const Piece> pieces, Span span);
+  Status AppendWhereTheyLie(SymbolScan& symbol, std::span<const Piece> pieces, Span span);
   Status Emit(SymbolScan& symbol);
+  /// The answer of a row of the pieces for each part.
+  Status Write(SymbolScan& symbol, std::span<const Piece> pieces, const exec::Parts& all);
 
   BlockAggregates aggregates_;
   const std::optional<Duration> window_;
-  const std::vector<size_t> columns_;
+  const std::vector<FixedColumn> columns_;
   Output* output_;
   std::vector<uint32_t> begin_;  // of the windows of the rows to come out, and their ends
   std::vector<uint32_t> end_;
+  std::vector<uint32_t> each_;  // 0, 1, 2, ...
   std::vector<Piece> taken_;
   std::vector<Piece> out_;  // pieces of the rows to come out
   PiecesAhead ahead_;
