@@ -58,6 +58,7 @@ struct Explain {
   std::vector<Seam> seams;
   std::vector<Missing> missing;  // of each table and shard one; empty: the answer is whole
   uint64_t rows_hot = 0;
+  uint64_t rows_in_place = 0;  // of these: answered from where they lie, without copies of columns
   uint64_t rows_cold = 0;
   uint64_t rows_in_totals = 0;  // of memory, not read: totals of their chunks were
   uint64_t history_reads = 0;

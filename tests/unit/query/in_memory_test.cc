@@ -1,5 +1,5 @@
-// Bars, windows and spans of rows in memory, whose ways know no frames, against the way through
-// frames, which a predicate that holds for every row makes the engine take.
+// Joins, bars, windows and spans of rows in memory, whose ways know no frames, against the way
+// through frames, which a predicate that holds for every row makes the engine take.
 #include <cmath>
 #include <random>
 #include <set>
@@ -60,7 +60,7 @@ class MemoryWorld {
 
   void Ask(int plans) {
     for (int i = 0; i < plans; ++i) {
-      Plan plan = OneIn(3) ? MakeRolling() : MakeBars();
+      Plan plan = OneIn(4) ? MakeAsof() : OneIn(3) ? MakeRolling() : MakeBars();
       if (OneIn(6)) plan.limit = Below(3'000);
       QueryOptions options;
       options.batch_rows = OneIn(2) ? 1 + Below(5'000) : 65'536;
@@ -68,6 +68,7 @@ class MemoryWorld {
       std::visit(
           [](auto& op) {
             if constexpr (requires { op.from; }) op.from.where = kEveryRow;
+            if constexpr (requires { op.left; }) op.left.where = kEveryRow;
           },
           plan.op);
       const StatusOr<Answer> expected = world_.Ask(plan, options);
@@ -156,9 +157,27 @@ class MemoryWorld {
     op.columns = {"venue", "fee"};
     return {.op = std::move(op), .limit = {}};
   }
+  /// The table with itself.
+  Plan MakeAsof() {
+    Asof op;
+    op.left.table = schema_->name;
+    if (OneIn(2)) op.left.symbols = {OneIn(3) ? "B" : "A"};
+    if (OneIn(2)) op.begin = Timestamp(Time());
+    if (OneIn(2)) op.end = Timestamp(Time());
+    op.columns = {OneIn(2) ? "fee" : "ts"};
+    AsofRight& right = op.rights.emplace_back();
+    right.from.table = schema_->name;
+    right.columns = {"price", "fee", "venue", "seq"};
+    right.prefix = "r_";
+    right.forward = OneIn(2);
+    right.strict = OneIn(2);
+    if (OneIn(3)) right.tolerance = Duration(static_cast<int64_t>(Below(4)) * kSecond / 2);
+    return {.op = std::move(op), .limit = {}};
+  }
   std::string Describe(const Plan& plan) {
     return std::visit(
         [&](const auto& op) -> std::string {
+          if constexpr (requires { op.left; }) return "asof " + op.left.table;
           if constexpr (requires { op.aggregates, op.from; }) {
             return fmt::format("{} {} of {} {}..{}", op.from.table, fmt::join(op.aggregates, "+"),
                                fmt::join(op.from.symbols, ","), op.begin.ns(), op.end.ns());
@@ -186,6 +205,96 @@ TEST(InMemoryTest, AnswersAreThoseOfTheWayThroughFrames) {
     failed += world.failed;
   }
   EXPECT_GT(failed, 0);  // sums that do not fit are among them
+}
+
+/// Plans of the shapes that are measured: all rows in memory, in order, without nulls.
+class InPlaceTest : public ::testing::Test {
+ protected:
+  InPlaceTest() {
+    world_.AddTable(quotes_);
+    world_.AddTable(trades_);
+    std::vector<ModelRow> quotes;
+    std::vector<ModelRow> trades;
+    for (int64_t i = 0; i < kRows; ++i) {
+      const std::string symbol = i % 3 == 0 ? "B" : "A";
+      quotes.push_back(RowAt(symbol, i, {100.0 + static_cast<double>(i % 7), 101.0}));
+      if (i % 5 == 0) trades.push_back(RowAt(symbol, i, {100.5, 1 + i % 9}));
+    }
+    world_.Publish(quotes_, quotes);
+    world_.Publish(trades_, trades);
+  }
+  /// Rows of memory that were read, and those of them that were answered from where they lie.
+  std::pair<uint64_t, uint64_t> RowsOf(auto op) {
+    Explain explain;
+    EXPECT_EQ(world_.Ask({.op = std::move(op), .limit = {}}, {}, &explain).status(), OkStatus());
+    return {explain.rows_hot, explain.rows_in_place};
+  }
+  static Asof Join() {
+    Asof op;
+    op.left.table = "in_place_trades";
+    op.columns = {"ts"};
+    AsofRight& right = op.rights.emplace_back();
+    right.from.table = "in_place_quotes";
+    right.columns = {"bid", "ask"};
+    return op;
+  }
+  static Bars MinuteBars() {
+    Bars op;
+    op.from.table = "in_place_trades";
+    op.interval = Duration::Seconds(60);
+    op.aggregates = {"vwap"};
+    return op;
+  }
+  static Rolling Windows(const char* aggregate) {
+    Rolling op;
+    op.from.table = "in_place_trades";
+    op.columns = {"ts"};
+    op.aggregates = {aggregate};
+    op.window = Duration::Seconds(300);
+    return op;
+  }
+  static constexpr int64_t kRows = 6'000;
+  static constexpr uint64_t kTrades = kRows / 5;
+
+ private:
+  static ModelRow RowAt(const std::string& symbol, int64_t i, std::vector<Cell> cells) {
+    ModelRow row;
+    row.symbol = symbol;
+    row.ts = i * kSecond / 4;
+    row.seq = static_cast<uint64_t>(i) + 1;
+    row.cells = std::move(cells);
+    return row;
+  }
+  static column::SchemaPtr Table(const char* name, const char* first, const char* second,
+                                 TypeKind kind) {
+    column::TableSchema schema;
+    schema.name = name;
+    schema.columns = {{ColumnId(1), first, {TypeKind::kFloat64, 0}, false},
+                      {ColumnId(2), second, {kind, 0}, false}};
+    return ApplyTable(std::move(schema));
+  }
+  const column::SchemaPtr quotes_ = Table("in_place_quotes", "bid", "ask", TypeKind::kFloat64);
+  const column::SchemaPtr trades_ = Table("in_place_trades", "price", "size", TypeKind::kInt64);
+  World world_;
+};
+
+TEST_F(InPlaceTest, MeasuredShapesAreAnsweredFromWhereRowsLie) {
+  EXPECT_EQ(RowsOf(MinuteBars()), std::pair(kTrades, kTrades));
+  for (const char* aggregate : {"vwap", "mean", "ema(0.1)"}) {
+    EXPECT_EQ(RowsOf(Windows(aggregate)), std::pair(kTrades, kTrades)) << aggregate;
+  }
+  const auto [hot, in_place] = RowsOf(Join());
+  EXPECT_EQ(hot, in_place);
+  EXPECT_GT(in_place, kTrades + kRows * 9 / 10);
+}
+
+TEST_F(InPlaceTest, PredicatesTakeTheWayThroughFrames) {
+  Bars bars = MinuteBars();
+  bars.from.where = "size > 2";
+  EXPECT_EQ(RowsOf(bars).second, 0U);
+  Asof join = Join();
+  join.rights[0].from.where = "bid > 0";
+  EXPECT_EQ(RowsOf(join).second, 0U);
 }
 
 }  // namespace

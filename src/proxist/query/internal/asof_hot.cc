@@ -145,6 +145,8 @@ StatusOr<bool> AsofInMemory(SymbolScan& left, SymbolScan* right, Span span,
   PX_RETURN_IF_ERROR(budget.Charge(PieceRuns::BytesOf(right_pieces->size(), columns.right.size())));
   const PieceRuns runs(*right_pieces, columns.right);
   PX_RETURN_IF_ERROR(Writer(left, runs, rule, columns, output).Write(*left_pieces));
+  left.CountInPlace(*left_pieces);
+  left.CountInPlace(*right_pieces);
   return true;
 }
 

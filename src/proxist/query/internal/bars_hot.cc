@@ -26,6 +26,7 @@ StatusOr<bool> BarsInMemory::Append(SymbolScan& symbol, Span span) {
     return false;
   }
   PX_RETURN_IF_ERROR(AppendPieces(symbol, *pieces));
+  symbol.CountInPlace(*pieces);
   return true;
 }
 

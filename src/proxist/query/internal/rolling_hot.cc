@@ -38,6 +38,7 @@ StatusOr<bool> RollingInMemory::Append(SymbolScan& symbol, Timestamp from, Span 
   const bool look = !window_.has_value() && aggregates_.LooksAtRows();
   PX_RETURN_IF_ERROR(look ? AppendWhereTheyLie(symbol, *pieces, span)
                           : AppendPieces(symbol, *pieces, span));
+  symbol.CountInPlace(*pieces);
   return true;
 }
 

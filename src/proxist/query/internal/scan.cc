@@ -266,6 +266,10 @@ void SymbolScan::Count(std::span<const Piece> pieces) {
   for (const Piece& piece : pieces) table_->context_->explain->rows_hot += piece.end - piece.begin;
 }
 
+void SymbolScan::CountInPlace(std::span<const Piece> pieces) {
+  table_->context_->explain->rows_in_place += RowsOf(pieces);
+}
+
 StatusOr<exec::Frame> SymbolScan::Read(Span span, std::span<const uint32_t> series) {
   return ReadRows(span, series, nullptr);
 }

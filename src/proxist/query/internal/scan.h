@@ -75,6 +75,8 @@ class SymbolScan {
   /// For the explanation: takes back that the rows of HotPieces were read, and says it again.
   void Uncount(std::span<const Piece> pieces);
   void Count(std::span<const Piece> pieces);
+  /// For the explanation as well: these rows of HotPieces were answered from where they lie.
+  void CountInPlace(std::span<const Piece> pieces);
   /// All resolved rows of `span`, in order, with the columns of the table scan. Reads history when
   /// it must.
   StatusOr<exec::Frame> Read(Span span, std::span<const uint32_t> series);
