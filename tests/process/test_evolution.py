@@ -53,6 +53,13 @@ class TableTest(unittest.TestCase):
     def answer(self, *query):
         return list(csv.DictReader(io.StringIO(self.server.pxctl("query", *query, "--output", "csv", "--time", "ns"))))
 
+    def live_count(self, column=""):
+        """None while the view is being replaced."""
+        try:
+            return self.server.clickhouse(f"SELECT count({column}) FROM ticks")
+        except OSError:
+            return None
+
 
 class Evolution(TableTest):
     OPTIONS = ("--snapshot-interval-s", "1")  # so that restarts read chunks of earlier versions
@@ -181,13 +188,7 @@ class Evolution(TableTest):
         count = str(len(self.expected))
         self.assertEqual(self.server.clickhouse("SELECT count(), countIf(size = amount) FROM ticks_history FINAL"),
                          f"{count}\t{count}")
-        wait_for("the live view", lambda: self.live_count() == count, 40)
-
-    def live_count(self):
-        try:
-            return self.server.clickhouse("SELECT count(amount) FROM ticks")
-        except OSError:
-            return None
+        wait_for("the live view", lambda: self.live_count("amount") == count, 40)
 
     def check_refusals(self):
         for column, reason in (("name: price, type: float32", "stored values may not fit"),
@@ -261,12 +262,6 @@ class Retention(TableTest):
             "SELECT engine_full FROM system.tables WHERE name = 'ticks_history'"))
         for text in ("history: {retain: 36h}", "history: {retain: 0s}"):
             self.assertNotEqual(self.apply(table(self.COLUMNS, text), check=False)[0], 0)
-
-    def live_count(self):
-        try:
-            return self.server.clickhouse("SELECT count() FROM ticks")
-        except OSError:
-            return None
 
 
 class KnownThen(TableTest):

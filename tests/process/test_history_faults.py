@@ -10,6 +10,7 @@ import urllib.parse
 
 import market
 from clickhouse_proxy import Proxy
+from lone_clickhouse import LoneClickHouse
 from proxist_process import Directory, Server, wait_for
 
 HISTORY = "default.quotes_history"
@@ -54,23 +55,6 @@ class HistoryFaults(unittest.TestCase):
         counts = (clickhouse or self.server.clickhouse)(
             f"SELECT count(), uniqExact(symbol, ts, seq, venue) FROM {HISTORY}")
         self.assertEqual(counts.split(), [str(self.rows)] * 2)
-
-    def another_clickhouse(self):
-        """A running ClickHouse without history, which no flush looks after: (host, port), URL, a way to ask it."""
-        directory = Directory()
-        self.addCleanup(directory.remove)
-        host = Server(directory).start()
-        self.addCleanup(host.end)
-        wait_for("ClickHouse", lambda: host.status()["history"]["reachable"])
-        url, user, password = host.clickhouse_address()
-        ask = host.clickhouse
-        host.clickhouse_address = lambda: (url, user, password)
-        os.kill(host.process.pid, signal.SIGSTOP)
-        ask("DROP DATABASE proxist SYNC")
-        address = url.removeprefix("http://")
-        name, port = address.split(":")
-        self.clickhouse_pid = host.clickhouse_pid()
-        return (name, int(port)), f"http://{user}:{password}@", ask
 
     def sql(self, text):
         """(status, answer) of SQL over Proxist's HTTP port."""
@@ -191,68 +175,66 @@ class HistoryFaults(unittest.TestCase):
         self.assertEqual(self.history_state()["held_tables"], [])
 
     def test_a_wrong_password_is_said_and_holds_nothing_up(self):
-        address, _, _ = self.another_clickhouse()
-        self.launch(history=f"http://proxist:wrong@{address[0]}:{address[1]}")
+        host, port = LoneClickHouse(self).address
+        self.launch(history=f"http://proxist:wrong@{host}:{port}")
         self.load()
         self.assertEqual(len(self.hot_answer()), 1)
         wait_for("the error", lambda: re.search("password|Authentication", self.history_state()["last_error"]))
         self.assertNotIn("wrong@", str(self.history_state()))
 
     def test_a_slow_clickhouse_gets_fewer_larger_inserts(self):
-        address, scheme, ask = self.another_clickhouse()
-        proxy = Proxy(address)
+        lone = LoneClickHouse(self)
+        proxy = Proxy(lone.address)
         self.addCleanup(proxy.close)
-        self.launch(history=scheme + proxy.address)
+        self.launch(history=lone.scheme + proxy.address)
         self.load()
-        self.assert_all_persisted(ask)
+        self.assert_all_persisted(lone.ask)
         proxy.delay = 0.5
         before = self.history_state()["inserts"]
         for _ in range(5):
             self.load(500)
         self.assertEqual(len(self.hot_answer()), 1)
-        self.assert_all_persisted(ask)
+        self.assert_all_persisted(lone.ask)
         self.assertLess(self.history_state()["inserts"] - before, 25)
 
     def test_another_way_to_clickhouse_is_taken(self):
-        address, scheme, ask = self.another_clickhouse()
-        first, second = Proxy(address), Proxy(address)
+        lone = LoneClickHouse(self)
+        first, second = Proxy(lone.address), Proxy(lone.address)
         self.addCleanup(first.close)
         self.addCleanup(second.close)
-        self.launch(history=f"{scheme}{first.address},{scheme}{second.address}")
+        self.launch(history=f"{lone.scheme}{first.address},{lone.scheme}{second.address}")
         self.load()
-        self.assert_all_persisted(ask)
+        self.assert_all_persisted(lone.ask)
         self.assertIn(first.address, self.history_state()["url"])
         first.close()
         self.load()
-        self.assert_all_persisted(ask)
+        self.assert_all_persisted(lone.ask)
         self.assertIn(second.address, self.history_state()["url"])
         # It stays there.
         first.listen()
         self.load()
-        self.assert_all_persisted(ask)
+        self.assert_all_persisted(lone.ask)
         self.assertIn(second.address, self.history_state()["url"])
 
     def test_sql_goes_where_history_is(self):
         # Two servers with the same history, as replication would make them; the first one is killed.
-        first, second = self.another_clickhouse(), None
-        first_pid = self.clickhouse_pid
-        second = self.another_clickhouse()
-        urls = [f"{scheme}{host}:{port}" for (host, port), scheme, _ in (first, second)]
+        first, second = LoneClickHouse(self), LoneClickHouse(self)
+        urls = ["{}{}:{}".format(lone.scheme, *lone.address) for lone in (first, second)]
         self.launch(history=",".join(urls))
         self.load()
-        self.assert_all_persisted(first[2])
+        self.assert_all_persisted(first.ask)
         wait_for("the views", lambda: self.sql("SELECT count() FROM quotes") == (200, str(self.rows)))
         for name in ("proxist.incarnation", HISTORY):
-            second[2](f"CREATE DATABASE IF NOT EXISTS {name.split('.')[0]}")
-            second[2](first[2](f"SHOW CREATE TABLE {name} FORMAT TSVRaw"))
-            second[2](f"INSERT INTO {name} VALUES " + first[2](f"SELECT * FROM {name} FORMAT Values"))
-        os.kill(first_pid, signal.SIGKILL)
+            second.ask(f"CREATE DATABASE IF NOT EXISTS {name.split('.')[0]}")
+            second.ask(first.ask(f"SHOW CREATE TABLE {name} FORMAT TSVRaw"))
+            second.ask(f"INSERT INTO {name} VALUES " + first.ask(f"SELECT * FROM {name} FORMAT Values"))
+        os.kill(first.pid, signal.SIGKILL)
         self.load()
         # Rows of both servers' time, through the second one's own view.
         wait_for("SQL at the second server", lambda: self.sql("SELECT count() FROM quotes") == (200, str(self.rows)))
-        self.assert_all_persisted(second[2])
+        self.assert_all_persisted(second.ask)
         self.assertEqual(self.sql("SELECT count() FROM quotes"), (200, str(self.rows)))
-        self.assertEqual(second[2]("SELECT count() FROM system.tables WHERE database = 'default' AND engine = 'View'"),
+        self.assertEqual(second.ask("SELECT count() FROM system.tables WHERE database = 'default' AND engine = 'View'"),
                          "2")
 
     def test_a_full_disk_of_clickhouse(self):

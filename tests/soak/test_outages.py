@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/process"))
 
 from clickhouse_proxy import Proxy  # noqa: E402
+from lone_clickhouse import LoneClickHouse  # noqa: E402
 from proxist_process import BIN, Directory, Server, wait_for  # noqa: E402
 
 SECONDS = float(os.environ.get("PROXIST_SOAK_SECONDS", "60"))
@@ -152,22 +153,11 @@ class Outages(unittest.TestCase):
         self.wait_for_inserts()
 
     def test_a_server_elsewhere(self):
-        host_directory = Directory()
-        self.addCleanup(host_directory.remove)
-        host = Server(host_directory).start()
-        self.addCleanup(host.end)
-        wait_for("ClickHouse", lambda: host.status()["history"]["reachable"])
-        url, user, password = host.clickhouse_address()
-        host.clickhouse_address = lambda: (url, user, password)
-        # Only its ClickHouse is wanted, without history.
-        os.kill(host.process.pid, signal.SIGSTOP)
-        self.addCleanup(os.kill, host.process.pid, signal.SIGCONT)
-        self.ask = host.clickhouse
-        self.ask("DROP DATABASE proxist SYNC")
-        name, port = url.removeprefix("http://").split(":")
-        self.proxy = Proxy((name, int(port)))
+        lone = LoneClickHouse(self)
+        self.ask = lone.ask
+        self.proxy = Proxy(lone.address)
         self.addCleanup(self.proxy.close)
-        self.launch(history=f"http://{user}:{password}@{self.proxy.address}")
+        self.launch(history=lone.scheme + self.proxy.address)
         self.run_outages([self.cut, self.flapping, self.slow])
 
 

@@ -2,6 +2,7 @@
 #include "proxist/client/table_file.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -66,14 +67,22 @@ Status ReadSeq(const YamlNode& node, SeqMode* seq) {
   return OkStatus();
 }
 
-Status ReadDurability(const YamlNode& node, column::Durability* durability) {
-  PX_ASSIGN_OR_RETURN(const std::string text, node.Text("durability"));
-  for (const auto known : {column::Durability::kSync, column::Durability::kProcess}) {
-    if (text != column::NameOf(known)) continue;
-    *durability = known;
+/// One of `known`, by its name.
+template <typename T>
+Status ReadNamed(const YamlNode& node, const char* what, std::array<T, 2> known, T* out) {
+  PX_ASSIGN_OR_RETURN(const std::string text, node.Text(what));
+  for (const T value : known) {
+    if (text != column::NameOf(value)) continue;
+    *out = value;
     return OkStatus();
   }
-  return node.Error(fmt::format("durability is {}, expected sync or process", Quoted(text)));
+  return node.Error(fmt::format("{} is {}, expected {} or {}", what, Quoted(text),
+                                column::NameOf(known[0]), column::NameOf(known[1])));
+}
+
+Status ReadDurability(const YamlNode& node, column::Durability* durability) {
+  return ReadNamed(node, "durability",
+                   std::array{column::Durability::kSync, column::Durability::kProcess}, durability);
 }
 
 constexpr std::string_view kForever = "forever";
@@ -139,13 +148,8 @@ Status ReadHistory(const YamlNode& node, TableSchema* schema) {
 }
 
 Status ReadVersions(const YamlNode& node, column::Versions* versions) {
-  PX_ASSIGN_OR_RETURN(const std::string text, node.Text("versions"));
-  for (const auto known : {column::Versions::kLatest, column::Versions::kAll}) {
-    if (text != column::NameOf(known)) continue;
-    *versions = known;
-    return OkStatus();
-  }
-  return node.Error(fmt::format("versions is {}, expected latest or all", Quoted(text)));
+  return ReadNamed(node, "versions", std::array{column::Versions::kLatest, column::Versions::kAll},
+                   versions);
 }
 
 StatusOr<TableSchema> ReadTable(const YamlNode& node, std::string_view tenant) {

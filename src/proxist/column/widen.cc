@@ -15,6 +15,14 @@ namespace {
 
 bool IsSigned(TypeKind kind) { return kind >= TypeKind::kInt8 && kind <= TypeKind::kInt64; }
 
+/// What keeps the values of widened columns, and the batch that the others are views into.
+struct WidenedOwner {
+  std::shared_ptr<const void> before;
+  std::vector<std::vector<std::byte>> values;
+};
+
+}  // namespace
+
 int64_t IntegerAt(TypeKind kind, const std::byte* in, size_t i) {
   switch (kind) {
     case TypeKind::kInt8:
@@ -23,6 +31,7 @@ int64_t IntegerAt(TypeKind kind, const std::byte* in, size_t i) {
       return LoadAt<int16_t>(in, i);
     case TypeKind::kInt32:
       return LoadAt<int32_t>(in, i);
+    case TypeKind::kBool:
     case TypeKind::kUint8:
       return LoadAt<uint8_t>(in, i);
     case TypeKind::kUint16:
@@ -33,14 +42,6 @@ int64_t IntegerAt(TypeKind kind, const std::byte* in, size_t i) {
       return LoadAt<int64_t>(in, i);
   }
 }
-
-/// What keeps the values of widened columns, and the batch that the others are views into.
-struct WidenedOwner {
-  std::shared_ptr<const void> before;
-  std::vector<std::vector<std::byte>> values;
-};
-
-}  // namespace
 
 bool Widens(Type from, Type to) {
   if (from.kind == TypeKind::kFloat32) return to.kind == TypeKind::kFloat64;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
 #include "proxist/column/batch.h"
@@ -17,6 +18,9 @@ bool Widens(Type from, Type to);
 /// Why a column of type `from` can't become one of type `to`; they differ, and Widens is false.
 std::string_view WhyNotWiden(Type from, Type to);
 
+/// Value `i` of a column of any kind but floats and text: in 64 bits, those of a uint64 as they
+/// are. `in` may be unaligned.
+int64_t IntegerAt(TypeKind kind, const std::byte* in, size_t i);
 /// Copies `n` values, where Widens(from, to) or Widens(to, from) holds. The latter only takes
 /// values that `to` has. Either side may be unaligned.
 void ConvertValues(TypeKind from, const std::byte* in, size_t n, TypeKind to, std::byte* out);

@@ -30,7 +30,6 @@ constexpr Duration kStatementTimeout = Duration::Seconds(30);
 constexpr Duration kInsertTimeout = Duration::Seconds(120);
 constexpr Duration kPingTimeout = Duration::Seconds(2);
 constexpr Duration kProbeTimeout = Duration::Seconds(5);
-constexpr std::string_view kRetentionBegin = "toDate(ts) + toIntervalDay(";
 constexpr size_t kMaxReadBytes = 8ull << 30;
 constexpr size_t kMaxStatementBytes = 1ull << 30;
 
@@ -387,9 +386,8 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
     PX_ASSIGN_OR_RETURN(
         auto rows,
         Rows(fmt::format("SELECT engine, partition_key, sorting_key, extract(engine_full, ' TTL "
-                         "(.*?)(?: SETTINGS | COMMENT |$)'), hex(comment) FROM system.tables WHERE "
-                         "database = {} AND name "
-                         "= {} FORMAT TabSeparated",
+                         "(.*?)(?: SETTINGS | COMMENT |$)'), hex(comment) FROM system.tables "
+                         "WHERE database = {} AND name = {} FORMAT TabSeparated",
                          QuoteText(schema.tenant), QuoteText(schema.name + "_history"))));
     if (rows.size() != 1 || rows[0].size() != 5) {
       return NotFound("table {} is not in ClickHouse", TableName(schema));

@@ -39,7 +39,7 @@ class CellReader {
       case TypeKind::kFloat64:
         return out->SetFloat(index_, LoadAt<double>(values, row));
       default:
-        return out->SetInt(index_, IntegerAt(row));
+        return out->SetInt(index_, column::IntegerAt(column_.kind, values, row));
     }
   }
 
@@ -47,27 +47,6 @@ class CellReader {
   [[nodiscard]] bool IsNull(uint32_t row) const {
     if (column_.nulls.empty()) return false;
     return ((LoadAt<uint64_t>(column_.nulls.data(), row >> 6) >> (row & 63)) & 1) != 0;
-  }
-  /// The value, in the low bits; the builder keeps as many of them as its type has.
-  [[nodiscard]] int64_t IntegerAt(uint32_t row) const {
-    const std::byte* values = column_.values.data();
-    switch (column_.kind) {
-      case TypeKind::kInt8:
-        return LoadAt<int8_t>(values, row);
-      case TypeKind::kInt16:
-        return LoadAt<int16_t>(values, row);
-      case TypeKind::kInt32:
-        return LoadAt<int32_t>(values, row);
-      case TypeKind::kBool:
-      case TypeKind::kUint8:
-        return LoadAt<uint8_t>(values, row);
-      case TypeKind::kUint16:
-        return LoadAt<uint16_t>(values, row);
-      case TypeKind::kUint32:
-        return LoadAt<uint32_t>(values, row);
-      default:
-        return LoadAt<int64_t>(values, row);
-    }
   }
 
   const EncodedColumn& column_;

@@ -242,8 +242,7 @@ class Attempt {
         if (schema->versions != column::Versions::kAll) {
           return FailedPrecondition(
               "table {} keeps the latest version of each row alone: as_of_log needs a table that "
-              "is "
-              "declared with versions: all",
+              "is declared with versions: all",
               schema->name);
         }
         const auto key = std::pair(schema->id, view->id());
@@ -338,12 +337,10 @@ Status Engine::Run(const Plan& plan, const QueryOptions& options,
                    const std::function<Status(ResultBatch)>& sink, Explain* explain) {
   if (explain != nullptr) *explain = Explain{};
   const bool now = !plan.as_of_log.has_value();
-  if (auto batch = !now ? std::nullopt
-                        : internal::LastInMemory(plan, ports_, options, orders_.get(), explain)) {
-    return sink(std::move(*batch));
-  }
-  if (auto batch = !now ? std::nullopt : internal::SpanInMemory(plan, ports_, explain)) {
-    return sink(std::move(*batch));
+  if (now) {
+    auto batch = internal::LastInMemory(plan, ports_, options, orders_.get(), explain);
+    if (!batch) batch = internal::SpanInMemory(plan, ports_, explain);
+    if (batch) return sink(std::move(*batch));
   }
   Explain unseen;
   if (explain == nullptr) explain = &unseen;

@@ -186,7 +186,7 @@ std::string VersionComment(const column::TableSchema& schema) {
 std::string RetentionOf(const column::TableSchema& schema) {
   if (schema.history_retain == Duration()) return "";
   const int64_t days = schema.history_retain.ns() / Duration::Hours(24).ns();
-  return fmt::format("toDate(ts) + toIntervalDay({})", days + kDaysBehindFloor);
+  return fmt::format("{}{})", kRetentionBegin, days + kDaysBehindFloor);
 }
 
 std::string AlterTableSql(const column::TableSchema& schema, const std::string& change) {

@@ -49,6 +49,8 @@ std::string SortingKey(const column::TableSchema& schema);
 
 /// CREATE TABLE IF NOT EXISTS; inserts into it are durable when they are acknowledged.
 std::string CreateTableSql(const column::TableSchema& schema);
+/// How RetentionOf begins.
+inline constexpr std::string_view kRetentionBegin = "toDate(ts) + toIntervalDay(";
 /// "toDate(ts) + toIntervalDay(92)": when ClickHouse deletes a day, as it spells it itself; empty:
 /// never.
 std::string RetentionOf(const column::TableSchema& schema);
