@@ -17,6 +17,8 @@ sys.path.insert(0, str(HERE))
 class TimedResult(unittest.TextTestResult):
     """Says each test's outcome and time on one line as it ends."""
 
+    began = time.monotonic()  # of a class whose setup fails no test has begun
+
     def startTest(self, test):
         unittest.TestResult.startTest(self, test)
         self.began = time.monotonic()
