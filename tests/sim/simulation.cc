@@ -225,8 +225,9 @@ void Simulation::Evict(ShardBox* box) {
   const Timestamp published =
       random_.Chance(50) ? Timestamp::Max()
                          : clock_.Now().Minus(Duration(random_.Between(0, 10'000'000'000)));
-  const auto evicted = box->shard().Evict(random_.Chance(50) ? quotes_->id : trades_->id,
-                                          plans_->Bound(), published);
+  const TableId table = random_.Chance(50) ? quotes_->id : trades_->id;
+  const Timestamp before = plans_->Bound();
+  const auto evicted = box->shard().Evict(table, before, published);
   if (evicted.ok()) {
     Note("shard {} evicted {} rows", box->id().value(), evicted->rows);
     outcome_.counts.evicted_rows += evicted->rows;
@@ -238,19 +239,20 @@ void Simulation::Evict(ShardBox* box) {
 // A snapshot is written step by step while everything else goes on.
 void Simulation::Snapshot(ShardBox* box) {
   std::unique_ptr<shard::SnapshotJob>& job = snapshots_[box->id()];
+  uint64_t steps = 1 + random_.Below(6);
   shard_busy_ = true;
   Status status;
   if (job == nullptr) {
     auto begun = box->shard().BeginSnapshot();
     status = begun.status();
     if (begun.ok()) job = std::move(*begun);
-  } else {
+  }
+  for (; job != nullptr && steps > 0; --steps) {
     const auto more = job->Step();
-    if (!more.ok() || !*more) {
-      status = box->shard().FinishSnapshot(std::move(job));
-      job = nullptr;
-      if (status.ok()) ++outcome_.counts.snapshots;
-    }
+    if (more.ok() && *more) continue;
+    status = box->shard().FinishSnapshot(std::move(job));
+    job = nullptr;
+    if (status.ok()) ++outcome_.counts.snapshots;
   }
   shard_busy_ = false;
   if (!status.ok() && power_.on() && !absl::IsUnavailable(status) &&

@@ -28,7 +28,7 @@ void DrawWeights(Random* random, Swarm* swarm) {
   set(Action::kSendAgain, Sometimes(random, 50, 3));
   set(Action::kSnapshot, Sometimes(random, 70, 20));
   set(Action::kRotateKey, Sometimes(random, 50, 2));
-  set(Action::kSpill, Sometimes(random, 60, 10));
+  set(Action::kSpill, Sometimes(random, 70, 15));
   set(Action::kSchemaDrifts, Sometimes(random, 30, 4));
 }
 

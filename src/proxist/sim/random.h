@@ -8,7 +8,8 @@
 
 namespace proxist::sim {
 
-/// One thread.
+/// Equal draws in equal order are equal under every compiler; so no two stand in one expression
+/// whose operands, or one list of arguments, a compiler may evaluate in either order. One thread.
 class Random {
  public:
   explicit Random(uint64_t seed) : engine_(seed) {}

@@ -54,11 +54,13 @@ ModelRow RandomPlans::Row(const column::SchemaPtr& schema) {
   row.seq = Below(3);
   if (schema == quotes_) {
     const double weights[] = {0.1, -2.5, 1e16, std::nan(""), 3, 1e-9};
+    const size_t length = Below(4);
+    const std::string note(length, static_cast<char>('a' + Below(3)));
     row.cells = {Venue(),
                  Maybe(static_cast<int64_t>(Below(9)) - 2),
                  Maybe(static_cast<int64_t>(Below(5))),
                  Maybe(weights[Below(6)]),
-                 Maybe(std::string(Below(4), static_cast<char>('a' + Below(3)))),
+                 Maybe(note),
                  Maybe(std::string(1, static_cast<char>('x' + Below(3)))),
                  Maybe(static_cast<double>(Below(3)) / 2)};
   } else {
