@@ -59,12 +59,14 @@ void AddInterval(CLI::App* sub, QueryFlags* flags) {
   sub->add_option("--to", flags->to, "End, not included")->type_name("TIME");
 }
 
-void AddAggregates(CLI::App* sub, QueryFlags* flags) {
-  sub->add_option("--aggregates", flags->aggregates,
-                  "A,B,... as vwap, quantile(spread, 0.9), sum(price * size) / sum(size) as v")
-      ->required();
+/// The option of the list itself.
+CLI::Option* AddAggregates(CLI::App* sub, QueryFlags* flags) {
+  CLI::Option* list =
+      sub->add_option("--aggregates", flags->aggregates,
+                      "A,B,... as vwap, quantile(spread, 0.9), sum(price * size) / sum(size) as v");
   sub->add_option("--price", flags->price, "The column that is the price (default: price)");
   sub->add_option("--size", flags->size, "The column that is the size (default: size)");
+  return list;
 }
 
 CLI::Option* AddJoin(CLI::App* sub, QueryFlags* flags) {
@@ -150,13 +152,13 @@ void AddWindowQueries(const Add& add) {
     sub->add_option("--zone", flags->zone, "Days follow its clocks, as America/New_York");
     sub->add_option("--fill", flags->fill,
                     "Empty bars: none (default), null, zero, previous or linear");
-    AddAggregates(sub, flags);
+    AddAggregates(sub, flags);  // without it: open, high, low, close, volume, count, vwap
   }
   {
     const auto [sub, flags] = add("aggregate", "Aggregates of each group over an interval");
     AddTable(sub, flags);
     AddInterval(sub, flags);
-    AddAggregates(sub, flags);
+    AddAggregates(sub, flags)->required();
   }
   {
     const auto [sub, flags] =
@@ -170,7 +172,7 @@ void AddWindowQueries(const Add& add) {
         ->type_name("DURATION");
     sub->add_flag("--prevailing", flags->prevailing,
                   "The window begins with the last row at or before its begin");
-    AddAggregates(sub, flags);
+    AddAggregates(sub, flags)->required();
   }
   {
     const auto [sub, flags] = add("rolling", "Each row with aggregates of the window around it");
@@ -179,7 +181,7 @@ void AddWindowQueries(const Add& add) {
     AddInterval(sub, flags);
     sub->add_option("--window", flags->window, "5m or 100rows; moving averages need none");
     sub->add_flag("--centred", flags->centred, "Half of the window before the row, half after it");
-    AddAggregates(sub, flags);
+    AddAggregates(sub, flags)->required();
   }
 }
 

@@ -98,20 +98,26 @@ std::string MemoryText(const v1::MemoryStatus& memory) {
   return text;
 }
 
+std::string FloorText(const v1::TableStatus& table) {
+  if (table.history_floor() == 0) return "all";
+  return FormatIso8601(Timestamp(table.history_floor()))
+      .substr(0, std::string_view("0000-00-00").size());
+}
+
 std::string TablesText(const v1::StatusResponse& status) {
   std::string text =
-      fmt::format("{:<20} {:>7} {:<10} {:>12} {:>12} {:>12} {:>8} {:>10}  {:<30} {}\n", "table",
-                  "version", "durability", "rows hot", "memory", "spilled", "series", "overlay",
-                  "persisted through", "latest ts");
+      fmt::format("{:<20} {:>7} {:<10} {:>12} {:>12} {:>12} {:>8} {:>10}  {:<10}  {:<30} {}\n",
+                  "table", "version", "durability", "rows hot", "memory", "spilled", "series",
+                  "overlay", "kept from", "persisted through", "latest ts");
   for (const v1::TableStatus& table : status.tables()) {
     const std::string name = table.tenant().empty() || table.tenant() == "default"
                                  ? table.name()
                                  : table.tenant() + "." + table.name();
-    text += fmt::format("{:<20} {:>7} {:<10} {:>12} {:>12} {:>12} {:>8} {:>10}  {:<30} {}\n", name,
-                        table.version(), DurabilityName(table), table.rows_hot(),
-                        FormatBytes(table.bytes_hot()), FormatBytes(table.spilled_bytes()),
-                        table.series(), table.overlay_rows(), FormatTime(table.persisted_through()),
-                        FormatTime(table.max_ts()));
+    text += fmt::format(
+        "{:<20} {:>7} {:<10} {:>12} {:>12} {:>12} {:>8} {:>10}  {:<10}  {:<30} {}\n", name,
+        table.version(), DurabilityName(table), table.rows_hot(), FormatBytes(table.bytes_hot()),
+        FormatBytes(table.spilled_bytes()), table.series(), table.overlay_rows(), FloorText(table),
+        FormatTime(table.persisted_through()), FormatTime(table.max_ts()));
   }
   return text;
 }
@@ -138,6 +144,7 @@ std::string StatusText(const v1::StatusResponse& status, const v1::GetFlushRespo
                   status.healthy() ? "healthy" : "NOT HEALTHY", FormatTime(status.started_at()),
                   FormatBytes(status.memory_bytes()), status.http_address());
   for (const std::string& problem : status.problems()) text += fmt::format("  {}\n", problem);
+  text += fmt::format("partial answers: {} since the start\n", status.partial_answers());
   text += MemoryText(status.memory());
   return text + HistoryText(status.history(), flush) + "\n" + TablesText(status) + "\n" +
          ShardsText(status);
@@ -158,6 +165,7 @@ Json TablesJson(const v1::StatusResponse& status) {
                       {"series", table.series()},
                       {"overlay_rows", table.overlay_rows()},
                       {"persisted_through", table.persisted_through()},
+                      {"history_floor", table.history_floor()},
                       {"max_ts", table.max_ts()}});
   }
   return tables;
@@ -195,6 +203,7 @@ std::string StatusJson(const v1::StatusResponse& status, const v1::GetFlushRespo
       {"healthy", status.healthy()},           {"problems", status.problems()},
       {"started_at", status.started_at()},     {"memory_bytes", status.memory_bytes()},
       {"http_address", status.http_address()}, {"history", HistoryJson(status.history(), flush)}};
+  json["partial_answers"] = status.partial_answers();
   json["memory"] = MemoryJson(status.memory());
   json["tables"] = TablesJson(status);
   json["shards"] = ShardsJson(status);

@@ -2,7 +2,9 @@
 
 import csv
 import io
+import json
 import random
+import re
 import subprocess
 import time
 import unittest
@@ -210,6 +212,18 @@ class Evolution(TableTest):
 class Retention(TableTest):
     COLUMNS = ("name: size, type: int64",)
 
+    def assert_floor(self, floor):
+        """What status and metrics say of the time before which rows are gone; None: there is no table or none such."""
+        tables = json.loads(self.server.http_get("/status")[1])["tables"]
+        self.assertEqual([table["history_floor_ns"] for table in tables], [floor] if floor else [])
+        self.assertEqual([table["history_floor"] for table in self.server.status()["tables"]], [floor] if floor else [])
+        metric = re.findall(r"\nproxist_table_history_floor_seconds\{.*table=\"ticks\"\} (\S+)\n",
+                            self.server.http_get("/metrics")[1])
+        self.assertEqual([float(value) * 10**9 for value in metric], [float(floor)] if floor else [])
+        if floor:
+            day = time.strftime("%Y-%m-%d", time.gmtime(floor // 10**9))
+            self.assertRegex(self.server.pxctl("status"), rf"\nticks .* {day}  ")
+
     def test_rows_beyond_the_retention_are_gone_wherever_they_lie(self):
         today = time.time_ns() // DAY * DAY
         mapping = self.file("yaml", "map: ticks\ncolumns:\n  seq: {line: true}\n  symbol: {column: 1}\n"
@@ -217,8 +231,10 @@ class Retention(TableTest):
         ages = (0, 1, 2, 3, 4, 40)
         rows = [("A", today - age * DAY + offset, "P", age) for age in ages for offset in (0, 1, DAY - 1)
                 if age > 0 or offset < 2]
+        self.assert_floor(None)
         self.apply(table(self.COLUMNS, "history: {retain: 3d}"))
         self.load(mapping, rows)
+        self.assert_floor(today - 3 * DAY)
 
         def expect(days):
             kept = sorted((str(row[1]), str(row[3])) for row in rows if row[3] <= days)
@@ -258,6 +274,7 @@ class Retention(TableTest):
         expect(1)
         self.crash()
         expect(1)
+        self.assert_floor(today - DAY)
         self.assertNotIn("TTL", self.server.clickhouse(
             "SELECT engine_full FROM system.tables WHERE name = 'ticks_history'"))
         for text in ("history: {retain: 36h}", "history: {retain: 0s}"):

@@ -1,5 +1,6 @@
 """What ClickHouse can do to the flush: hang, empty out, fill its disk, refuse, slow down, drift, fail over."""
 
+import json
 import os
 import re
 import shutil
@@ -62,7 +63,8 @@ class HistoryFaults(unittest.TestCase):
         return code, answer.strip()
 
     def assert_hot_part(self):
-        """Every row is asked for, and what memory holds comes, marked."""
+        """Every row is asked for, and what memory holds comes, marked and counted."""
+        before = self.server.status()["partial_answers"]
         code, out, err = self.server.pxctl("query", "range", "quotes", "--output", "csv", "--allow-partial",
                                            check=False)
         self.assertEqual(code, 0, err)
@@ -71,6 +73,13 @@ class HistoryFaults(unittest.TestCase):
         hot = self.server.status()["tables"][0]["rows_hot"]
         self.assertGreaterEqual(len(out.splitlines()) - 1, hot)
         self.assertLess(len(out.splitlines()) - 1, self.rows)
+        self.assert_partial_answers(before + 1)
+
+    def assert_partial_answers(self, count):
+        self.assertEqual(self.server.status()["partial_answers"], count)
+        self.assertIn(f"partial answers: {count} since", self.server.pxctl("status"))
+        self.assertEqual(json.loads(self.server.http_get("/status")[1])["partial_answers"], count)
+        self.assertIn(f"\nproxist_queries_partial_total {count}\n", self.server.http_get("/metrics")[1])
 
     def test_a_hung_clickhouse_is_found_out_and_restarted(self):
         self.launch("--history-hang-s", "3")
@@ -94,6 +103,7 @@ class HistoryFaults(unittest.TestCase):
         code, out, err = self.server.pxctl("query", "range", "quotes", "--output", "csv", "--allow-partial",
                                            check=False)
         self.assertEqual((code, err, len(out.splitlines()) - 1), (0, "", self.rows))
+        self.assert_partial_answers(1)  # a whole answer does not count, whoever asks
 
     def test_an_emptied_clickhouse_is_filled_again_with_what_is_left(self):
         self.launch()

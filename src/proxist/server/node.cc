@@ -1,6 +1,7 @@
 #include "proxist/server/node.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -119,6 +120,7 @@ struct Node::Impl {
   std::unique_ptr<shard::IngestRouter> router;
   std::unique_ptr<HistoryFloors> floors;
   std::unique_ptr<query::Engine> engine;
+  std::atomic<uint64_t> partial_answers{0};
   std::unique_ptr<FlushLoop> flush;
   std::vector<history::ClickHouseAddress> sql_addresses;  // as `addresses`, for SQL
   std::string live_token;
@@ -305,6 +307,8 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
 void Node::Write(WriteCall call, std::function<void(WriteResult)> done) {
   impl_->router->Submit(std::move(call), done);
 }
+
+void Node::NotePartialAnswer() { impl_->partial_answers.fetch_add(1, std::memory_order_relaxed); }
 
 query::Engine& Node::engine() { return *impl_->engine; }
 const meta::Catalog& Node::catalog() const { return *impl_->directory.catalog; }
@@ -597,12 +601,14 @@ NodeState Node::State() const {
           std::min(table.persisted_through, runner->shard().PersistedThrough(schema->id));
     }
     if (table.stats.series == 0) table.persisted_through = Timestamp::Min();
+    table.history_floor = impl_->floors->Of(schema->id);
     state.tables.push_back(std::move(table));
   }
   state.history = impl_->History();
   state.memory = impl_->Memory();
   state.live.views = impl_->Views();
   if (impl_->seams != nullptr) state.live.seams = impl_->seams->stats();
+  state.partial_answers = impl_->partial_answers.load(std::memory_order_relaxed);
   state.resident_bytes = ResidentBytes();
   if (const auto keys = Keys(); !keys.empty()) state.key = keys.back().id;
   state.problems = impl_->Problems();

@@ -80,8 +80,9 @@ struct HistoryState {
 };
 struct TableState {
   column::SchemaPtr schema;
-  hot::TableStats stats;        // summed over shards
-  Timestamp persisted_through;  // the least of the shards
+  hot::TableStats stats;                       // summed over shards
+  Timestamp persisted_through;                 // the least of the shards
+  Timestamp history_floor = kMinRowTimestamp;  // rows before it do not exist; the least: all do
 };
 struct MemoryState {
   uint64_t limit_bytes = 0;  // 0: none
@@ -107,7 +108,8 @@ struct NodeState {
   HistoryState history;
   MemoryState memory;
   LiveState live;
-  HttpStats http;  // filled in by who has the server
+  HttpStats http;                // filled in by who has the server
+  uint64_t partial_answers = 0;  // since the start
   uint64_t resident_bytes = 0;
   KeyId key;  // that new files are encrypted under; 0: they are not encrypted
   /// What an operator should look at, in plain sentences; empty: healthy.
@@ -149,6 +151,8 @@ class Node {
   /// Waits until each range's rows are visible here; UNAVAILABLE when they are not by `deadline`
   /// from now.
   Status AwaitVisible(const std::vector<history::LsnRange>& ranges, Duration deadline);
+  /// An answer was given without history's part, and marked so: the state counts them.
+  void NotePartialAnswer();
   NodeState State() const;
 
   /// What live views ask for; nullptr without history. The node outlives the handler.

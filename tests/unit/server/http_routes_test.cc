@@ -26,6 +26,7 @@ NodeState MakeState() {
       schema, {.rows = 10, .bytes = 640, .spilled_bytes = 512, .series = 3, .overlay_rows = 1}, {}};
   table.stats.max_ts = Timestamp(5'000'000'000);
   table.persisted_through = Timestamp(4'500'000'000);
+  table.history_floor = Timestamp(3'000'000'000);
   state.tables.push_back(table);
   auto empty = std::make_shared<column::TableSchema>();
   empty->name = "trades";
@@ -49,6 +50,7 @@ NodeState MakeState() {
   state.memory.refused_writes = 3;
   state.memory.pressure.evicted_rows = 77;
   state.resident_bytes = 4096;
+  state.partial_answers = 8;
   return state;
 }
 
@@ -71,6 +73,10 @@ TEST(HttpRoutes, Status) {
   EXPECT_EQ(status["tables"][0]["spilled_bytes"], 512);
   EXPECT_EQ(status["memory"]["limit_bytes"], 2048);
   EXPECT_EQ(status["memory"]["evicted_rows"], 77);
+  EXPECT_EQ(status["partial_answers"], 8);
+  EXPECT_EQ(status["tables"][0]["history_floor"], "1970-01-01T00:00:03.000000000Z");
+  EXPECT_EQ(status["tables"][0]["history_floor_ns"], 3'000'000'000);
+  EXPECT_TRUE(status["tables"][1]["history_floor"].is_null());
   EXPECT_EQ(status["healthy"], true);
 }
 
@@ -99,6 +105,11 @@ TEST(HttpRoutes, MetricsHoldTheState) {
                               "table=\"quotes\"} 4.5\n"));
   EXPECT_THAT(text, Not(HasSubstr("proxist_table_persisted_through_seconds{tenant=\"default\","
                                   "table=\"trades\"}")));
+  EXPECT_THAT(text, HasSubstr("proxist_table_history_floor_seconds{tenant=\"default\","
+                              "table=\"quotes\"} 3\n"));
+  EXPECT_THAT(text, Not(HasSubstr("proxist_table_history_floor_seconds{tenant=\"default\","
+                                  "table=\"trades\"}")));
+  EXPECT_THAT(text, HasSubstr("proxist_queries_partial_total 8\n"));
   EXPECT_THAT(text, HasSubstr("proxist_history_flush_lag_seconds 1.5\n"));
   EXPECT_THAT(text, HasSubstr("proxist_memory_used_bytes 1024\n"));
   EXPECT_THAT(text, HasSubstr("proxist_memory_refused_writes_total 3\n"));
@@ -127,6 +138,9 @@ TEST(StatusMessage, HoldsTheState) {
   EXPECT_EQ(message.tables(0).spilled_bytes(), 512u);
   EXPECT_EQ(message.memory().used_bytes(), 1024u);
   EXPECT_EQ(message.memory().spilled_chunks(), 5u);
+  EXPECT_EQ(message.tables(0).history_floor(), 3'000'000'000);
+  EXPECT_EQ(message.tables(1).history_floor(), 0);
+  EXPECT_EQ(message.partial_answers(), 8u);
   EXPECT_TRUE(message.healthy());
 }
 

@@ -119,6 +119,7 @@ void QueryRun::Record() const {
                                         .status = status_};
   context_.metrics->RecordQuery(finished.operation, status_, explain_.rows_hot, explain_.rows_cold,
                                 elapsed_);
+  if (status_.ok() && !explain_.missing.empty()) context_.node->NotePartialAnswer();
   observe::LogIfSlow(finished, explain_, context_.options->slow_query);
 }
 

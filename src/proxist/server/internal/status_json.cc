@@ -17,6 +17,11 @@ Json TimeNs(Timestamp ts) {
   return ts.ns();
 }
 
+/// Null when the table's rows are kept for good.
+Timestamp FloorOf(const TableState& table) {
+  return table.history_floor > kMinRowTimestamp ? table.history_floor : Timestamp::Min();
+}
+
 Json TableJson(const TableState& table) {
   return {{"tenant", table.schema->tenant},
           {"name", table.schema->name},
@@ -32,7 +37,9 @@ Json TableJson(const TableState& table) {
           {"max_ts", TimeJson(table.stats.max_ts)},
           {"max_ts_ns", TimeNs(table.stats.max_ts)},
           {"persisted_through", TimeJson(table.persisted_through)},
-          {"persisted_through_ns", TimeNs(table.persisted_through)}};
+          {"persisted_through_ns", TimeNs(table.persisted_through)},
+          {"history_floor", TimeJson(FloorOf(table))},
+          {"history_floor_ns", TimeNs(FloorOf(table))}};
 }
 
 Json ShardJson(ShardId id, const shard::ShardStats& stats) {
@@ -151,6 +158,7 @@ std::string StatusJson(const NodeState& state) {
                {"started_at", TimeJson(state.started_at)},
                {"healthy", state.problems.empty()},
                {"problems", state.problems},
+               {"partial_answers", state.partial_answers},
                {"memory_bytes", state.resident_bytes},
                {"memory", MemoryJson(state.memory)},
                {"tables", std::move(tables)},

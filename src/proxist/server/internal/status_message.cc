@@ -23,6 +23,7 @@ void EncodeTableState(const TableState& table, v1::TableStatus* out) {
   out->set_spilled_bytes(table.stats.spilled_bytes);
   out->set_spilled_chunks(table.stats.spilled_chunks);
   out->set_memory_limit_bytes(table.schema->hot_memory_bytes);
+  out->set_history_floor(table.history_floor.ns());
 }
 
 void EncodeShardStats(ShardId id, const shard::ShardStats& stats, v1::ShardStatus* out) {
@@ -81,6 +82,7 @@ void EncodeStatus(const NodeState& state, v1::StatusResponse* message) {
   EncodeHistory(state.history, message->mutable_history());
   EncodeMemory(state.memory, message->mutable_memory());
   message->set_memory_bytes(state.resident_bytes);
+  message->set_partial_answers(state.partial_answers);
   message->set_healthy(state.problems.empty());
   for (const std::string& problem : state.problems) message->add_problems(problem);
 }

@@ -215,6 +215,8 @@ std::vector<Sample> StatusSamples(const NodeState& state) {
           state.problems.empty() ? 1 : 0);
   out.Add("proxist_resident_memory_bytes", "Resident set of the server.", Kind::kGauge, {},
           static_cast<double>(state.resident_bytes));
+  out.Add("proxist_queries_partial_total", "Answers given without history's part, marked so.",
+          Kind::kCounter, {}, static_cast<double>(state.partial_answers));
   for (const MemoryMetric& metric : kMemoryMetrics) {
     out.Add(metric.name, metric.help, metric.kind, {},
             static_cast<double>(metric.read(state.memory)));
@@ -238,6 +240,12 @@ std::vector<Sample> StatusSamples(const NodeState& state) {
     out.Add("proxist_table_persisted_through_seconds",
             "T_persisted: every row at or before this time is in history.", Kind::kGauge,
             labels(table), static_cast<double>(table.persisted_through.ns()) * 1e-9);
+  }
+  for (const TableState& table : state.tables) {
+    if (table.history_floor == kMinRowTimestamp) continue;
+    out.Add("proxist_table_history_floor_seconds",
+            "Rows before this time are beyond the table's retention: no answer has them.",
+            Kind::kGauge, labels(table), static_cast<double>(table.history_floor.ns()) * 1e-9);
   }
   AddHistory(state.history, &out);
   AddSql(state.live, state.http, &out);
