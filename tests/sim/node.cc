@@ -71,6 +71,9 @@ StatusOr<std::unique_ptr<SimNode>> SimNode::Open(
       queues, shard::SpreadSlots(swarm.shards), shard::IngestRouter::Limits{64, kMaxBacklogBytes});
   engine.catalog = node->catalog_.get();
   engine.history = ports.history;
+  engine.rewritten_days = [metadata = ports.metadata](TableId table) {
+    return shard::RewrittenDays(metadata, table);
+  };
   engine.clock = ports.clock;
   engine.shard_of = [all = engine.shards](SlotId slot) { return all[slot.value() % all.size()]; };
   node->engine_ = std::make_unique<query::Engine>(std::move(engine));

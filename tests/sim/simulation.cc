@@ -28,6 +28,7 @@ void Counts::Add(const Counts& other) {
   query_rows += other.query_rows;
   query_errors += other.query_errors;
   cold_reads += other.cold_reads;
+  cold_totals += other.cold_totals;
   snapshots += other.snapshots;
   sealed += other.sealed;
   spilled_chunks += other.spilled_chunks;
@@ -44,10 +45,10 @@ std::string Counts::Text() const {
       "kept and {} lost, {} of those acked unsynced were lost; {} rows flushed, {} flush errors, "
       "{} rows evicted, {} snapshots, {} encrypted parts, {} chunks spilled; {} queries "
       "({} rows, "
-      "{} cold reads, {} fair errors); damage was found {} times",
+      "{} cold reads, {} of totals, {} fair errors); damage was found {} times",
       batches, rows, duplicates, refused, power_failures, dark_recoveries, kills, poisoned,
       in_flight_kept, in_flight_lost, unsynced_lost, flushed_rows, flush_errors, evicted_rows,
-      snapshots, sealed, spilled_chunks, queries, query_rows, cold_reads, query_errors,
+      snapshots, sealed, spilled_chunks, queries, query_rows, cold_reads, cold_totals, query_errors,
       damage_found);
 }
 
@@ -95,6 +96,7 @@ Outcome Simulation::Run() {
   if (!done()) Converge();
   CheckNonces();
   outcome_.counts.sealed = keys_.sealed();
+  outcome_.counts.cold_totals = history_.totals_read();
   return outcome_;
 }
 

@@ -29,7 +29,7 @@ struct Counts {
   uint64_t batches = 0, rows = 0, duplicates = 0, refused = 0;
   uint64_t power_failures = 0, kills = 0, dark_recoveries = 0, poisoned = 0;
   uint64_t flushed_rows = 0, flush_errors = 0, evicted_rows = 0;
-  uint64_t queries = 0, query_rows = 0, query_errors = 0, cold_reads = 0;
+  uint64_t queries = 0, query_rows = 0, query_errors = 0, cold_reads = 0, cold_totals = 0;
   uint64_t snapshots = 0, sealed = 0, spilled_chunks = 0;
   uint64_t unsynced_lost = 0;
   uint64_t in_flight_kept = 0, in_flight_lost = 0, damage_found = 0;

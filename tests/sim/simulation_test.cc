@@ -32,6 +32,7 @@ TEST(SimulationTest, FixedSeedsHold) {
   EXPECT_GT(counts.evicted_rows, 1000U);
   EXPECT_GT(counts.queries, 3000U);
   EXPECT_GT(counts.cold_reads, 1000U);
+  EXPECT_GT(counts.cold_totals, 5U);
   EXPECT_GT(counts.poisoned, 0U);
   EXPECT_GT(counts.sealed, 1000U);
   EXPECT_GT(counts.snapshots, 200U);

@@ -62,6 +62,10 @@ class History final : public history::History {
                 std::span<const history::SourceBatch> sources) override;
   StatusOr<uint64_t> CountVersions(const history::InsertIntent& intent) override;
   StatusOr<history::ReadResult> Read(const history::ReadRequest& request) override;
+  /// UNIMPLEMENTED now and then, as sums are that ClickHouse can't give exactly.
+  StatusOr<history::TotalsResult> ReadTotals(const history::TotalsRequest& request) override;
+  /// Answers of ReadTotals with rows in them.
+  [[nodiscard]] uint64_t totals_read() const { return totals_read_; }
   StatusOr<std::vector<Day>> Days(const column::TableSchema& schema,
                                   const history::ReadBounds& bounds) override;
   StatusOr<std::string> Incarnation(std::string_view fresh) override;
@@ -78,6 +82,10 @@ class History final : public history::History {
     if (on_call_) on_call_();
   }
   void Commit(const Block& block);
+  Status AnswerRead();
+  /// Rows asked for, in order. As ClickHouse does with `push_down`, rows of days that are not told
+  /// of as rewritten count as they are.
+  [[nodiscard]] StatusOr<std::vector<Row>> Select(const history::ReadRequest& request) const;
 
   Clock* const clock_;
   Random* const random_;
@@ -89,6 +97,7 @@ class History final : public history::History {
   std::vector<std::pair<Timestamp, Block>> late_;
   std::string incarnation_;
   std::set<TableId> drifted_;
+  uint64_t totals_read_ = 0;
 };
 
 }  // namespace proxist::sim
