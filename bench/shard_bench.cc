@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "bench/ready_memory.h"
 #include "proxist/env/clock.h"
 #include "proxist/env/file_system.h"
 #include "proxist/shard/record.h"
@@ -30,6 +31,7 @@ StatusOr<std::unique_ptr<ShardBench>> ShardBench::Open(const std::string& parent
   options.wal_directory = bench->directory.path() + "/wal";
   options.incarnation = 1;
   options.keep_backlog = false;
+  options.store.ready_bytes = kReadyBytes;
   shard::RecoveryReport report;
   PX_ASSIGN_OR_RETURN(bench->shard, shard::Shard::Open(options,
                                                        {.files = &env::PosixFileSystem(),
@@ -39,6 +41,7 @@ StatusOr<std::unique_ptr<ShardBench>> ShardBench::Open(const std::string& parent
                                                         .keys = bench->keys.get()},
                                                        &report));
   bench->shard->SetSchema(bench->schema);
+  WaitUntilReady(bench->shard->store());
   return bench;
 }
 

@@ -87,13 +87,14 @@ std::string MemoryText(const v1::MemoryStatus& memory) {
   const std::string limit =
       memory.limit_bytes() == 0 ? "no limit" : "limit " + FormatBytes(memory.limit_bytes());
   std::string text = fmt::format(
-      "memory {} of {}: rows {}, backlog {}, queues {}\n"
+      "memory {} of {}: rows {}, backlog {}, queues {}; {} ready for more\n"
       "  spilled {} in {} chunks; by pressure: {} rows evicted, {} chunks spilled; {} writes "
       "refused\n",
       FormatBytes(memory.used_bytes()), limit, FormatBytes(memory.row_bytes()),
       FormatBytes(memory.backlog_bytes()), FormatBytes(memory.queued_bytes()),
-      FormatBytes(memory.spilled_bytes()), memory.spilled_chunks(), memory.evicted_rows(),
-      memory.spills_chunks(), memory.refused_writes());
+      FormatBytes(memory.ready_bytes()), FormatBytes(memory.spilled_bytes()),
+      memory.spilled_chunks(), memory.evicted_rows(), memory.spills_chunks(),
+      memory.refused_writes());
   if (!memory.last_error().empty()) text += fmt::format("  last error: {}\n", memory.last_error());
   return text;
 }
@@ -190,11 +191,11 @@ Json ShardsJson(const v1::StatusResponse& status) {
 Json MemoryJson(const v1::MemoryStatus& memory) {
   return {{"limit_bytes", memory.limit_bytes()},       {"used_bytes", memory.used_bytes()},
           {"row_bytes", memory.row_bytes()},           {"backlog_bytes", memory.backlog_bytes()},
-          {"queued_bytes", memory.queued_bytes()},     {"spilled_bytes", memory.spilled_bytes()},
-          {"spilled_chunks", memory.spilled_chunks()}, {"evicted_rows", memory.evicted_rows()},
-          {"evicted_bytes", memory.evicted_bytes()},   {"spills_chunks", memory.spills_chunks()},
-          {"spills_bytes", memory.spills_bytes()},     {"refused_writes", memory.refused_writes()},
-          {"last_error", memory.last_error()}};
+          {"queued_bytes", memory.queued_bytes()},     {"ready_bytes", memory.ready_bytes()},
+          {"spilled_bytes", memory.spilled_bytes()},   {"spilled_chunks", memory.spilled_chunks()},
+          {"evicted_rows", memory.evicted_rows()},     {"evicted_bytes", memory.evicted_bytes()},
+          {"spills_chunks", memory.spills_chunks()},   {"spills_bytes", memory.spills_bytes()},
+          {"refused_writes", memory.refused_writes()}, {"last_error", memory.last_error()}};
 }
 
 std::string StatusJson(const v1::StatusResponse& status, const v1::GetFlushResponse& flush) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "bench/ready_memory.h"
 #include "proxist/env/clock.h"
 
 namespace proxist::bench {
@@ -56,7 +57,8 @@ StatusOr<std::unique_ptr<LoadedStore>> LoadedStore::Open(const std::string& pare
       Table("trades", {{"price", TypeKind::kFloat64}, {"size", TypeKind::kInt64}});
   PX_ASSIGN_OR_RETURN(loaded->quotes_, loaded->catalog_->Apply(quotes, "proxist-bench"));
   PX_ASSIGN_OR_RETURN(loaded->trades_, loaded->catalog_->Apply(trades, "proxist-bench"));
-  loaded->store_ = std::make_unique<hot::Store>(hot::StoreOptions{.rows_beside = 0});
+  loaded->store_ = std::make_unique<hot::Store>(hot::StoreOptions{.ready_bytes = kReadyBytes});
+  WaitUntilReady(*loaded->store_);
   loaded->store_->SetSchema(loaded->quotes_);
   loaded->store_->SetSchema(loaded->trades_);
   loaded->view_ = std::make_shared<View>(loaded->store_.get());

@@ -15,7 +15,9 @@ using internal::SeriesState;
 using internal::Table;
 
 Store::Impl::Impl(const StoreOptions& store_options)
-    : options(store_options), epochs(store_options.max_readers), blocks(store_options.huge_pages) {
+    : options(store_options),
+      epochs(store_options.max_readers),
+      blocks(store_options.huge_pages, store_options.ready_bytes) {
   PX_CHECK(options.chunk_rows > 0 && options.chunk_rows <= kChunkRows);
   owned_lists.push_back(std::make_unique<const Tables>());
   tables.store(owned_lists.back().get());
@@ -108,6 +110,8 @@ SpilledStats Store::spilled() const {
 uint64_t Store::retired_bytes() const {
   return impl_->account.retired.load(std::memory_order_relaxed);
 }
+
+uint64_t Store::ready_bytes() const { return impl_->blocks.ready_bytes(); }
 
 uint64_t Store::bytes() const {
   uint64_t bytes = impl_->account.bytes.load(std::memory_order_relaxed) +

@@ -195,9 +195,10 @@ struct StoreOptions {
   size_t overlay_compact_rows = 2048;  // per series, beyond which the overlay is merged into chunks
   size_t max_readers = 256;            // guards alive at once; Read() waits for a slot beyond it
   bool huge_pages = true;
-  /// Batches of so many rows and more are scattered by two threads, if their columns but those of
-  /// the series are numbers without nulls; 0: none are.
-  uint32_t rows_beside = 512;
+  /// Of memory that is kept ready for chunks beyond what they use: touching new pages takes several
+  /// times as long as filling them. A thread of low priority touches it, from the start on; what
+  /// leaves memory makes it up too.
+  uint64_t ready_bytes = 0;
 };
 
 /// Writer methods belong to one thread (the shard's); Read, stats and the dictionary to any.
@@ -251,6 +252,8 @@ class Store {
   void SealedChunks(std::vector<SealedChunk>* out) const;
   /// Of memory: what is spilled counts with its headers alone.
   [[nodiscard]] uint64_t bytes() const;
+  /// Of memory that is ready for chunks; bytes() does not count it.
+  [[nodiscard]] uint64_t ready_bytes() const;
   [[nodiscard]] SpilledStats spilled() const;
   /// Of bytes(), what goes when the readers that may see it are done.
   [[nodiscard]] uint64_t retired_bytes() const;

@@ -97,6 +97,7 @@ Status LoadMasterKey(const std::string& source, std::optional<security::MasterKe
 
 struct Node::Impl {
   Status OpenShards(const NodeOptions& options);
+  static uint64_t ReadyBytes(const NodeOptions& options);
   Status ConnectHistory(const NodeOptions& options);
   Status RefuseForeignHistory();
   void StartThreads(const NodeOptions& options);
@@ -218,6 +219,13 @@ Status Node::Impl::RefuseForeignHistory() {
       history_url, *stored, directory.path);
 }
 
+uint64_t Node::Impl::ReadyBytes(const NodeOptions& options) {
+  // The memory that is left when the limit is reached has other uses.
+  return options.memory_limit_bytes == 0
+             ? options.ready_memory_bytes
+             : std::min(options.ready_memory_bytes, options.memory_limit_bytes / 4);
+}
+
 Status Node::Impl::OpenShards(const NodeOptions& options) {
   max_backlog_bytes = options.max_backlog_bytes / directory.shards;
   memory_limit = options.memory_limit_bytes;
@@ -238,6 +246,7 @@ Status Node::Impl::OpenShards(const NodeOptions& options) {
       shard.max_unsynced = options.max_unsynced;
       shard.recovery_memory_bytes =
           options.memory_limit_bytes / 100 * kRecoveryPercent / directory.shards;
+      shard.store.ready_bytes = ReadyBytes(options) / directory.shards;
       const shard::Shard::Ports ports{&env::PosixFileSystem(),  &clock,
                                       directory.metadata.get(), directory.catalog.get(),
                                       directory.keys.get(),     LogProgress()};
@@ -531,6 +540,7 @@ MemoryState Node::Impl::Memory() const {
     state.row_bytes += runner->memory_bytes();
     state.backlog_bytes += runner->backlog_bytes();
     state.queued_bytes += runner->queued_bytes();
+    state.ready_bytes += runner->store().ready_bytes();
     const hot::SpilledStats spilled = runner->store().spilled();
     state.spilled_chunks += spilled.chunks;
     state.spilled_bytes += spilled.bytes;

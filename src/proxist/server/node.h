@@ -43,6 +43,7 @@ struct NodeOptions {
   Duration snapshot_interval = Duration::Seconds(300);
   uint64_t max_backlog_bytes = 4ull << 30;  // of the node, divided among its shards
   uint64_t memory_limit_bytes = 0;          // of rows, backlogs and queues; 0: none
+  uint64_t ready_memory_bytes = 0;          // of the node, touched ahead for rows to come
   Duration flush_min_interval = Duration::Millis(5);
   Duration flush_max_interval = Duration::Millis(50);
   Duration flush_stretched_interval = Duration::Seconds(2);  // at most, when ClickHouse is slow
@@ -90,6 +91,7 @@ struct MemoryState {
   uint64_t row_bytes = 0;
   uint64_t backlog_bytes = 0;
   uint64_t queued_bytes = 0;
+  uint64_t ready_bytes = 0;    // touched ahead for rows to come
   uint64_t spilled_bytes = 0;  // in chunk files, of rows that are read from there
   uint64_t spilled_chunks = 0;
   uint64_t refused_writes = 0;

@@ -1,12 +1,10 @@
 // Cuts huge-page regions into blocks and gives empty regions back.
 #include "proxist/hot/internal/arena.h"
 
-#include <cstdint>
 #include <cstdlib>
 #include <new>
 
 #include "proxist/base/check.h"
-#include "proxist/hot/internal/region_supply.h"
 
 namespace proxist::hot::internal {
 namespace {
@@ -49,24 +47,18 @@ struct Arena::Region {
   }
 };
 
-Arena::Arena(bool huge_pages) : huge_pages_(huge_pages) {}
+Arena::Arena(bool huge_pages, uint64_t ready_bytes) {
+  if (kUseRegions) supply_.emplace(ready_bytes / kRegionBytes, huge_pages);
+}
 
 Arena::~Arena() {
   // Regions in use belong to blocks that the store frees before its arena.
   for (auto& [bytes, size] : sizes_) PX_CHECK(size.open == nullptr);
-  if (spare_ != nullptr) UnmapRegion(spare_);
 }
 
 Arena::Region* Arena::NewRegion(size_t block_bytes) {
   static_assert(sizeof(Region) <= kHeaderBytes);
-  void* memory = spare_;
-  spare_ = nullptr;
-  if (memory == nullptr && huge_pages_) {
-    if (supply_ == nullptr) supply_ = std::make_unique<RegionSupply>();
-    memory = supply_->Take();
-  }
-  if (memory == nullptr) memory = MapRegion(false);
-  Region* region = new (memory) Region{.block_bytes = block_bytes};
+  Region* region = new (supply_->Take()) Region{.block_bytes = block_bytes};
   Link(region);
   return region;
 }
@@ -118,12 +110,10 @@ void Arena::Free(void* block, size_t bytes) {
   region->free = block;
   if (region->live > 0) return;
   Unlink(region);
-  if (spare_ == nullptr) {
-    spare_ = region;
-  } else {
-    UnmapRegion(region);
-  }
+  supply_->Give(region);
 }
+
+uint64_t Arena::ready_bytes() const { return supply_ ? supply_->ready() * kRegionBytes : 0; }
 
 void Arena::FreeAlone(void* block, size_t bytes) {
   bytes = Rounded(bytes);

@@ -2,19 +2,21 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
+#include <cstdint>
+#include <optional>
 #include <unordered_map>
+
+#include "proxist/hot/internal/region_supply.h"
 
 namespace proxist::hot::internal {
 
-class RegionSupply;
-
 /// One thread (the store's writer). Blocks of a size come from regions once some of it are in use;
-/// before, and under AddressSanitizer always, each is an allocation of its own. A region goes back
-/// to the system when its last block is freed, but for one spare.
+/// before, and under AddressSanitizer always, each is an allocation of its own. Regions come from a
+/// RegionSupply, and go back there when their last block is freed.
 class Arena {
  public:
-  explicit Arena(bool huge_pages);
+  /// Keeps `ready_bytes` of regions touched ahead.
+  Arena(bool huge_pages, uint64_t ready_bytes);
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
@@ -26,6 +28,8 @@ class Arena {
   void Free(void* block, size_t bytes);
   /// A block that is not.
   void FreeAlone(void* block, size_t bytes);
+  /// Of regions that are ready. Any thread.
+  [[nodiscard]] uint64_t ready_bytes() const;
 
  private:
   struct Region;
@@ -38,10 +42,8 @@ class Arena {
   void Link(Region* region);
   void Unlink(Region* region);
 
-  const bool huge_pages_;
   std::unordered_map<size_t, Size> sizes_;
-  void* spare_ = nullptr;
-  std::unique_ptr<RegionSupply> supply_;  // from the first region on, on huge pages
+  std::optional<RegionSupply> supply_;  // where regions are used
 };
 
 /// 64-byte aligned memory outside the arena, for blocks that are small or of odd sizes.

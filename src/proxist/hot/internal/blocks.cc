@@ -10,6 +10,18 @@
 #include "proxist/hot/store.h"
 
 namespace proxist::hot::internal {
+namespace {
+
+/// The first of `rows`, and those after it that follow it in its block.
+RowRun Neighbours(std::span<const RowRef> rows) {
+  const RowRef first = rows.front();
+  uint32_t n = 1;
+  while (n < rows.size() && rows[n].block == first.block && rows[n].row == first.row + n) ++n;
+  return {first.block, first.row, first.row + n};
+}
+
+}  // namespace
+
 Layout::Layout(const column::TableSchema& schema)
     : totals(std::make_shared<const TotalsLayout>(schema)) {
   columns.reserve(schema.columns.size());
@@ -151,53 +163,63 @@ void Blocks::SetText(RowBlock* block, size_t column, uint32_t row, ByteSpan text
 }
 
 void Blocks::Append(RowBlock* block, const Layout& layout, std::span<const RowRef> rows) {
-  const uint32_t at = block->rows_.load(std::memory_order_relaxed);
+  uint32_t at = block->rows_.load(std::memory_order_relaxed);
   PX_CHECK(rows.size() <= block->capacity_ - at);
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const RowRef& from = rows[i];
-    const auto row = static_cast<uint32_t>(at + i);
-    block->ts_[row] = from.block->ts_[from.row];
-    block->seq_[row] = from.block->seq_[from.row];
-    SetLsn(block, row, from.block->lsn(from.row));
-    const int64_t published = PublishedAt(*from.block, from.row);
+  while (!rows.empty()) {
+    const RowRun run = Neighbours(rows);
+    CopyRun(block, layout, at, run);
+    at += run.end - run.begin;
+    rows = rows.subspan(run.end - run.begin);
+  }
+  block->rows_.store(at, std::memory_order_release);
+}
+
+void Blocks::CopyRun(RowBlock* block, const Layout& layout, uint32_t at, const RowRun& run) {
+  const RowBlock& from = *run.block;
+  const size_t n = run.end - run.begin;
+  std::memcpy(block->ts_ + at, from.ts_ + run.begin, n * sizeof(int64_t));
+  std::memcpy(block->seq_ + at, from.seq_ + run.begin, n * sizeof(uint64_t));
+  for (uint32_t i = 0; i < n; ++i) {
+    SetLsn(block, at + i, from.lsn(run.begin + i));
+    const int64_t published = PublishedAt(from, run.begin + i);
     if (block->published_ != nullptr) {
-      block->op_[row] = static_cast<uint8_t>(from.block->op(from.row));
-      block->published_[row] = published;
+      block->op_[at + i] = static_cast<uint8_t>(from.op(run.begin + i));
+      block->published_[at + i] = published;
     }
     RaisePublished(block, published);
   }
   for (size_t c = 0; c < block->column_count_; ++c) {
-    if (block->columns_[c].own) FillColumn(block, c, layout.columns[c], at, rows);
+    if (block->columns_[c].own) FillColumn(block, c, layout.columns[c], at, run);
   }
-  block->rows_.store(static_cast<uint32_t>(at + rows.size()), std::memory_order_release);
 }
 
 void Blocks::FillColumn(RowBlock* block, size_t column, const Layout::Column& shape, uint32_t at,
-                        std::span<const RowRef> rows) {
+                        const RowRun& run) {
+  const RowBlock& from = *run.block;
   std::byte* out = block->columns_[column].values + size_t{at} * shape.width;
   const bool text = shape.kind == column::TypeKind::kString;
-  for (size_t i = 0; i < rows.size(); ++i, out += shape.width) {
-    const RowRef& from = rows[i];
-    const auto row = static_cast<uint32_t>(at + i);
-    if (!from.block->IsValid(column, from.row)) {
-      std::memset(out, 0, shape.width);
-      SetNull(block, column, row);
-      if (text) SetText(block, column, row, {});
-      continue;
-    }
-    const column::TypeKind kind = from.block->kind(column);
-    if (kind != shape.kind) {
-      column::ConvertValues(kind, from.block->values(column) + from.row * column::WidthOf(kind), 1,
-                            shape.kind, out);
-      continue;
-    }
-    const std::byte* in = from.block->values(column) + size_t{from.row} * shape.width;
-    if (text) {
-      SetText(block, column, row, from.block->text(column, from.row));
-    } else if (shape.width == 8) {
-      std::memcpy(out, in, 8);
+  if (!text && from.AllValid(column, run.begin, run.end)) {
+    const column::TypeKind kind = from.kind(column);
+    const size_t width = column::WidthOf(kind);
+    const size_t n = run.end - run.begin;
+    const std::byte* in = from.values(column) + run.begin * width;
+    if (kind == shape.kind) {
+      std::memcpy(out, in, n * width);
     } else {
-      std::memcpy(out, in, shape.width);
+      column::ConvertValues(kind, in, n, shape.kind, out);
+    }
+    return;
+  }
+  for (uint32_t row = run.begin; row < run.end; ++row, ++at, out += shape.width) {
+    const bool valid = from.IsValid(column, row);
+    if (!valid) {
+      std::memset(out, 0, shape.width);
+      SetNull(block, column, at);
+    }
+    if (text) {
+      SetText(block, column, at, valid ? from.text(column, row) : ByteSpan());
+    } else if (valid) {
+      FillColumn(block, column, shape, at, RowRun{run.block, row, row + 1});
     }
   }
 }

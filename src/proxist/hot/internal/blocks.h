@@ -92,8 +92,6 @@ class BatchSource {
   [[nodiscard]] const std::byte* Plain(size_t column) const {
     return column < plain_.size() ? plain_[column] : nullptr;
   }
-  /// All columns but those of the series are Plain: their values are copied, and nothing else.
-  [[nodiscard]] bool AllPlain(const Layout& layout) const;
   /// The store's code of the batch's own code.
   uint32_t SymbolCode(uint32_t code) { return Translate(batch_.symbol, &symbol_codes_, code); }
   uint32_t ColumnCode(size_t column, uint32_t code) {
@@ -122,7 +120,7 @@ class BatchSource {
 /// All on the writer's thread.
 class Blocks {
  public:
-  explicit Blocks(bool huge_pages) : arena_(huge_pages) {}
+  Blocks(bool huge_pages, uint64_t ready_bytes) : arena_(huge_pages, ready_bytes) {}
 
   /// An empty chunk whose series columns point at `series_values` (one array of at least
   /// `capacity` codes each), which outlive it. Its rows' LSNs are base..base + 2^32 - 1.
@@ -198,6 +196,8 @@ class Blocks {
     return block.published_ == nullptr ? LastPublished(block) : block.published_[row];
   }
   static size_t BytesOf(const RowBlock& block) { return block.total_bytes_; }
+  /// Of memory that is ready for more chunks. Any thread.
+  [[nodiscard]] uint64_t ready_bytes() const { return arena_.ready_bytes(); }
   /// The number of the file that its rows are read from; 0: they are in memory. Any thread.
   static uint64_t FileOf(const RowBlock& block);
   static void PrefetchHeader(const RowBlock& block) { __builtin_prefetch(&block, 1); }
@@ -223,8 +223,10 @@ class Blocks {
   static void SetText(RowBlock* block, size_t column, uint32_t row, ByteSpan text);
   static void FillColumn(RowBlock* block, size_t column, const Layout::Column& shape, uint32_t at,
                          BatchSource* source, std::span<const uint32_t> rows, bool contiguous);
+  /// Copies rows of another block to row `at` and on; publishes nothing.
+  static void CopyRun(RowBlock* block, const Layout& layout, uint32_t at, const RowRun& run);
   static void FillColumn(RowBlock* block, size_t column, const Layout::Column& shape, uint32_t at,
-                         std::span<const RowRef> rows);
+                         const RowRun& run);
   static void RestoreColumn(RowBlock* block, size_t column, uint32_t rows,
                             const EncodedColumn& encoded);
   static void RaisePublished(RowBlock* block, int64_t published) {

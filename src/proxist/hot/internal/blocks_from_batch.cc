@@ -69,13 +69,6 @@ BatchSource::BatchSource(const column::Batch& batch, uint64_t first_lsn,
   }
 }
 
-bool BatchSource::AllPlain(const Layout& layout) const {
-  for (size_t c = 0; c < layout.columns.size(); ++c) {
-    if (layout.columns[c].series < 0 && Plain(c) == nullptr) return false;
-  }
-  return true;
-}
-
 uint32_t BatchSource::Translate(const column::ColumnView& view, std::vector<uint32_t>* codes,
                                 uint32_t code) {
   uint32_t& known = (*codes)[code];

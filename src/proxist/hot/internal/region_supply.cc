@@ -1,12 +1,19 @@
 #include "proxist/hot/internal/region_supply.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "proxist/base/check.h"
 
 namespace proxist::hot::internal {
+namespace {
+
+constexpr size_t kPageBytes = 4096;
+constexpr int kLowestPriority = 19;
 
 void* MapRegion(bool huge_pages) {
   void* raw = mmap(nullptr, 2 * kRegionBytes, PROT_READ | PROT_WRITE,
@@ -26,7 +33,18 @@ void* MapRegion(bool huge_pages) {
 
 void UnmapRegion(void* region) { munmap(region, kRegionBytes); }
 
-RegionSupply::RegionSupply() : thread_([this] { Run(); }) {}
+/// Page by page rather than with MADV_POPULATE_WRITE, which keeps other threads from mapping memory
+/// until it has all pages.
+void Touch(void* region) {
+  auto* bytes = static_cast<volatile std::byte*>(region);
+  for (size_t at = 0; at < kRegionBytes; at += kPageBytes) bytes[at] = std::byte{0};
+}
+
+}  // namespace
+
+RegionSupply::RegionSupply(size_t ready, bool huge_pages) : ready_(ready), huge_pages_(huge_pages) {
+  if (ready_ > 0) thread_ = std::thread([this] { Run(); });
+}
 
 RegionSupply::~RegionSupply() {
   {
@@ -34,9 +52,9 @@ RegionSupply::~RegionSupply() {
     stop_ = true;
   }
   wanted_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
   MutexLock lock(&mutex_);
-  for (size_t i = 0; i < count_; ++i) UnmapRegion(ready_[i]);
+  for (void* region : regions_) UnmapRegion(region);
 }
 
 void* RegionSupply::Take() {
@@ -44,26 +62,47 @@ void* RegionSupply::Take() {
   bool low = false;
   {
     MutexLock lock(&mutex_);
-    if (count_ > 0) region = ready_[--count_];
-    low = count_ <= kReady / 2;
+    if (!regions_.empty()) {
+      region = regions_.back();
+      regions_.pop_back();
+    }
+    low = regions_.size() <= ready_ / 2;
   }
   if (low) wanted_.notify_one();
-  return region != nullptr ? region : MapRegion(true);
+  return region != nullptr ? region : MapRegion(huge_pages_);
+}
+
+void RegionSupply::Give(void* region) {
+  {
+    MutexLock lock(&mutex_);
+    if (regions_.size() < std::max<size_t>(1, ready_)) {
+      regions_.push_back(region);
+      return;
+    }
+  }
+  UnmapRegion(region);
+}
+
+size_t RegionSupply::ready() const {
+  MutexLock lock(&mutex_);
+  return regions_.size();
 }
 
 void RegionSupply::Run() {
+  // Of this thread alone: Linux has it so.
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kLowestPriority);
   MutexLock lock(&mutex_);
   while (!stop_) {
-    if (count_ == kReady) {
-      wanted_.wait(lock, [this]() PX_REQUIRES(mutex_) { return stop_ || count_ <= kReady / 2; });
+    if (regions_.size() >= ready_) {
+      wanted_.wait(lock,
+                   [this]() PX_REQUIRES(mutex_) { return stop_ || regions_.size() <= ready_ / 2; });
       continue;
     }
     lock.unlock();
-    void* region = MapRegion(true);
-    // Best effort: a kernel without it touches the pages when they are used.
-    madvise(region, kRegionBytes, MADV_POPULATE_WRITE);
+    void* region = MapRegion(huge_pages_);
+    Touch(region);
     lock.lock();
-    ready_[count_++] = region;
+    regions_.push_back(region);
   }
 }
 

@@ -1,9 +1,9 @@
 // Memory that the writer finds ready: touching new pages takes longer than filling them.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <thread>
+#include <vector>
 
 #include "proxist/base/mutex.h"
 
@@ -11,29 +11,31 @@ namespace proxist::hot::internal {
 
 inline constexpr size_t kRegionBytes = size_t{2} << 20;
 
-/// Maps a region at a multiple of its size. Never nullptr: out of memory aborts.
-void* MapRegion(bool huge_pages);
-void UnmapRegion(void* region);
-
-/// Keeps a few regions on huge pages mapped and touched, by a thread of its own.
+/// Keeps regions mapped and touched, by a thread of its own that has what processor time others
+/// leave, and takes back what is not used any more.
 class RegionSupply {
  public:
-  RegionSupply();
+  /// Keeps up to `ready` regions; 0: none are touched ahead, and there is no thread.
+  RegionSupply(size_t ready, bool huge_pages);
   ~RegionSupply();
   RegionSupply(const RegionSupply&) = delete;
   RegionSupply& operator=(const RegionSupply&) = delete;
 
-  /// A region that is ready, or a new one when there is none. Does not wait.
+  /// A region at a multiple of its size: one that is ready or, when there is none, a new one. Does
+  /// not wait. Never nullptr: out of memory aborts.
   void* Take();
+  /// A region that was taken.
+  void Give(void* region);
+  [[nodiscard]] size_t ready() const;
 
  private:
-  static constexpr size_t kReady = 4;
   void Run();
 
-  Mutex mutex_;
+  const size_t ready_;
+  const bool huge_pages_;
+  mutable Mutex mutex_;
   CondVar wanted_;
-  std::array<void*, kReady> ready_ PX_GUARDED_BY(mutex_){};
-  size_t count_ PX_GUARDED_BY(mutex_) = 0;
+  std::vector<void*> regions_ PX_GUARDED_BY(mutex_);
   bool stop_ PX_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

@@ -4,6 +4,7 @@
 #include "proxist/base/check.h"
 #include "proxist/base/planted.h"
 #include "proxist/column/widen.h"
+#include "proxist/hot/internal/in_order.h"
 #include "proxist/hot/internal/reading.h"
 #include "proxist/hot/internal/store_state.h"
 
@@ -66,35 +67,18 @@ ScatterResult Store::Scatter(const column::Batch& batch, Lsn first, Timestamp no
 
 uint32_t Store::Impl::ScatterGroups(Table* table, BatchSource* source, int64_t now,
                                     Scattered* scattered) {
-  const auto scatter = [&](size_t group) {
-    ScatterSeries(grouping.groups()[group], source, grouping.rows(group), now, scattered);
-  };
-  const bool shared = MayShare(*table, *source);
-  in_order_groups.Begin(*table->layout, grouping, source, now);
-  if (shared) {
-    if (beside == nullptr) beside = std::make_unique<SideThread>();
-    // It takes longer to wake than to group the rows.
-    beside->Start([this] { in_order_groups.Help(); });
-  }
   grouping.Run(table, source, dictionary, &epochs);
-  if (shared) {
-    in_order_groups.Append();
-    beside->Join();
-  } else {
-    for (size_t g = 0; g < grouping.groups().size(); ++g) {
-      if (!in_order_groups.AppendGroup(g)) scatter(g);
+  internal::InOrder append(*table->layout, grouping, source, now);
+  for (size_t group = 0; group < grouping.groups().size(); ++group) {
+    const std::span<const uint32_t> rows = grouping.rows(group);
+    if (append.Append(group)) {
+      scattered->rows += rows.size();
+      scattered->max_ts = std::max(scattered->max_ts, source->ts(rows.back()));
+    } else {
+      ScatterSeries(grouping.groups()[group], source, rows, now, scattered);
     }
   }
-  const internal::InOrder::Result appended = in_order_groups.End();
-  for (const uint32_t group : appended.left) scatter(group);
-  scattered->rows += appended.rows;
-  scattered->max_ts = std::max(scattered->max_ts, appended.max_ts);
   return grouping.new_series();
-}
-
-bool Store::Impl::MayShare(const Table& table, const BatchSource& source) {
-  return options.rows_beside != 0 && source.batch().rows >= options.rows_beside &&
-         source.AllPlain(*table.layout);
 }
 
 void Store::Impl::ScatterSeries(Series* series, BatchSource* source, std::span<const uint32_t> rows,

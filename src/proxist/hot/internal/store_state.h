@@ -9,12 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include "proxist/base/side_thread.h"
 #include "proxist/column/dictionary.h"
 #include "proxist/hot/internal/blocks.h"
 #include "proxist/hot/internal/epochs.h"
 #include "proxist/hot/internal/grouping.h"
-#include "proxist/hot/internal/in_order.h"
 #include "proxist/hot/internal/mapped.h"
 #include "proxist/hot/internal/series.h"
 #include "proxist/hot/internal/table.h"
@@ -68,10 +66,6 @@ struct Store::Impl {
     uint64_t rows = 0;
     int64_t max_ts = INT64_MIN;
   };
-  internal::InOrder in_order_groups;
-  std::unique_ptr<SideThread> beside;  // from the first large batch on
-  /// Whether another thread may do a part of what `source` needs.
-  [[nodiscard]] bool MayShare(const internal::Table& table, const internal::BatchSource& source);
   /// How many series were new.
   uint32_t ScatterGroups(internal::Table* table, internal::BatchSource* source, int64_t now,
                          Scattered* scattered);

@@ -137,6 +137,10 @@ constexpr OptionRow kOptions[] = {
      "(RESOURCE_EXHAUSTED). `auto` is 60 % of the machine's memory or of its control group's, 0 is "
      "no limit.",
      &SetMemoryLimit},
+    {"ready-memory-mb", "MIB", "256",
+     "Memory that is kept touched for rows to come, beyond what memory-limit-mb counts and at most "
+     "a quarter of it: the first touch of a page takes longer than filling it. 0 keeps none.",
+     &SetCount<PX_FIELD(node.ready_memory_bytes), 0, 1u << 20, kMiB>},
     {"max-queued-batches", "N", "1024",
      "Batches that wait for a shard; beyond it writes are refused (RESOURCE_EXHAUSTED).",
      &SetCount<PX_FIELD(node.max_queued_batches), 1, 1u << 20>},

@@ -109,6 +109,7 @@ Json MemoryJson(const MemoryState& memory) {
           {"row_bytes", memory.row_bytes},
           {"backlog_bytes", memory.backlog_bytes},
           {"queued_bytes", memory.queued_bytes},
+          {"ready_bytes", memory.ready_bytes},
           {"spilled_bytes", memory.spilled_bytes},
           {"spilled_chunks", memory.spilled_chunks},
           {"evicted_rows", memory.pressure.evicted_rows},

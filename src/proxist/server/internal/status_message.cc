@@ -60,6 +60,7 @@ void EncodeMemory(const MemoryState& memory, v1::MemoryStatus* out) {
   out->set_row_bytes(memory.row_bytes);
   out->set_backlog_bytes(memory.backlog_bytes);
   out->set_queued_bytes(memory.queued_bytes);
+  out->set_ready_bytes(memory.ready_bytes);
   out->set_spilled_bytes(memory.spilled_bytes);
   out->set_spilled_chunks(memory.spilled_chunks);
   out->set_evicted_rows(memory.pressure.evicted_rows);

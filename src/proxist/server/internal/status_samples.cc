@@ -111,6 +111,8 @@ constexpr MemoryMetric kMemoryMetrics[] = {
      [](const MemoryState& m) { return m.row_bytes; }},
     {"proxist_memory_queued_bytes", "Memory of batches that wait for a shard.", Kind::kGauge,
      [](const MemoryState& m) { return m.queued_bytes; }},
+    {"proxist_memory_ready_bytes", "Memory touched ahead for rows to come; not in used_bytes.",
+     Kind::kGauge, [](const MemoryState& m) { return m.ready_bytes; }},
     {"proxist_spilled_bytes", "Bytes in chunk files of rows that are read from there.",
      Kind::kGauge, [](const MemoryState& m) { return m.spilled_bytes; }},
     {"proxist_spilled_chunks", "Chunks that are read from chunk files.", Kind::kGauge,

@@ -24,14 +24,7 @@ namespace proxist::shard {
 /// The shard's thread alone uses it, but for what `mutex` guards.
 struct Shard::Impl {
   Impl(const ShardOptions& o, const Ports& p)
-      : options(o), ports(p), store(StoreOptionsOf(o)), registry(o.id) {}
-
-  /// Without threads of its own the shard's store has none either.
-  static hot::StoreOptions StoreOptionsOf(const ShardOptions& options) {
-    hot::StoreOptions store = options.store;
-    if (!options.prepare_segments) store.rows_beside = 0;
-    return store;
-  }
+      : options(o), ports(p), store(o.store), registry(o.id) {}
 
   // A write of the group being committed, with what undoes its mark in the producer table.
   struct Pending {
