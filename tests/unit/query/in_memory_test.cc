@@ -28,6 +28,7 @@ struct Columns {
 };
 constexpr Columns kTables[] = {
     {"mem_real", {TypeKind::kFloat64, 0}, {TypeKind::kInt64, 0}, 30, 14},
+    {"mem_far", {TypeKind::kFloat64, 0}, {TypeKind::kInt64, 0}, 30, 14, true},
     {"mem_odd", {TypeKind::kFloat64, 0}, {TypeKind::kFloat64, 0}, 30, 14, true},
     {"mem_narrow", {TypeKind::kFloat32, 0}, {TypeKind::kInt16, 0}, 20, 12},
     {"mem_decimal", {TypeKind::kDecimal, 4}, {TypeKind::kUint32, 0}, 24, 20},
@@ -138,6 +139,9 @@ class MemoryWorld {
     Select({"vwap", "count", "sum(price)", "volume", "mean", "mean(size)", "high", "low",
             "min(size)", "max(fee)", "open", "close", "count(fee)", "vwap(size,price)"},
            &op);
+    // Of these a single sweep makes bars of sums.
+    if (OneIn(3)) op.aggregates = {"count", "vwap", "mean", "sum(price)", "vwap(fee,size)"};
+    if (OneIn(3)) op.aggregates.resize(1 + Below(op.aggregates.size()));
     constexpr int64_t kIntervals[] = {
         1, kSecond, 60 * kSecond, 3'601 * kSecond, 86'400 * kSecond, 8'640'000'000 * kSecond};
     op.interval = Duration(kIntervals[Below(std::size(kIntervals))]);

@@ -19,4 +19,8 @@ int GrowthOf(size_t n);
 /// no more than `sum_bits`, if there is one.
 std::optional<Grid> GridFor(const Extent& extent, size_t longest, int sum_bits = kSumBits);
 
+/// The grid of as many bits as sums of `longest` values leave, for magnitudes below 2^exponent: it
+/// may or may not hold values, however small they are. Nothing when there is none.
+std::optional<Grid> WidestGrid(int exponent, size_t longest);
+
 }  // namespace proxist::exec::internal

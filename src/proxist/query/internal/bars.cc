@@ -122,8 +122,8 @@ class BarMaker {
     std::optional<BlockAggregates> aggregates =
         BlockAggregates::Make(side_, *aggregates_, /*overlapping=*/false);
     if (!aggregates.has_value()) return std::nullopt;
-    return BarsInMemory(std::move(*aggregates), &grid_, plan_.interval.has_value(), totals,
-                        run_.output);
+    return BarsInMemory(std::move(*aggregates), SweptBars::Make(side_, *aggregates_, grid_), &grid_,
+                        plan_.interval.has_value(), totals, run_.output);
   }
 
   /// `read`: what stands for rows that the frame does not hold, if anything.

@@ -10,13 +10,15 @@ namespace {
 
 // Totals are worth their trouble in bars of more rows than this.
 constexpr size_t kLongBarRows = 3 * hot::kChunkRows;
+// What a sweep notes of these stays in the second-level cache.
+constexpr size_t kSweptRows = 4096;
 
 int64_t LastTs(const Piece& piece) { return piece.ts()[piece.end - 1]; }
 
 }  // namespace
 
 StatusOr<bool> BarsInMemory::Append(SymbolScan& symbol, Span span) {
-  if (totals_ && LongBars(symbol, span)) return false;
+  if (totals_ && !ahead_.Has(symbol) && LongBars(symbol, span)) return false;
   const std::optional<std::vector<Piece>> pieces =
       ahead_.Take(symbol, span, aggregates_.rows(),
                   [&](const SymbolScan& next) { return totals_ && LongBars(next, span); });
@@ -25,7 +27,9 @@ StatusOr<bool> BarsInMemory::Append(SymbolScan& symbol, Span span) {
     symbol.Uncount(*pieces);
     return false;
   }
-  PX_RETURN_IF_ERROR(AppendPieces(symbol, *pieces));
+  PieceReader reader(*pieces);
+  if (swept_.has_value() && swept_->Begin(*pieces)) PX_RETURN_IF_ERROR(Sweep(symbol, &reader));
+  PX_RETURN_IF_ERROR(AppendPieces(symbol, reader));
   symbol.CountInPlace(*pieces);
   return true;
 }
@@ -58,14 +62,46 @@ bool BarsInMemory::MostlyLong(std::span<const Piece> pieces) const {
   return 2 * in_long > all;
 }
 
-Status BarsInMemory::AppendPieces(SymbolScan& symbol, std::span<const Piece> pieces) {
+Status BarsInMemory::Sweep(SymbolScan& symbol, PieceReader* reader) {
+  // The one of the caller stays at the first row of a bar.
+  PieceReader ahead = *reader;
+  while (!ahead.done() && !output_->full()) {
+    ahead.Take(kSweptRows, &taken_);
+    if (!ahead.done()) taken_.push_back(ahead.Next());
+    const size_t pieces = taken_.size() - (ahead.done() ? 0 : 1);
+    for (size_t i = 0; i < pieces; ++i) {
+      swept_->Add(taken_[i], i + 1 < taken_.size() ? &taken_[i + 1] : nullptr);
+    }
+    if (!swept_->Fits()) {
+      if (!swept_->BeginAgain()) break;
+      ahead = *reader;
+      continue;
+    }
+    const exec::BarMarks& marks = swept_->marks();
+    const size_t closed = ahead.done() ? marks.bars() : marks.bars() - 1;
+    if (closed == 0) continue;
+    PX_RETURN_IF_ERROR(Write(symbol, marks.starts().first(closed),
+                             [&](size_t at, size_t n, std::span<exec::Column> columns) {
+                               swept_->Append(at, n, columns);
+                               return OkStatus();
+                             }));
+    if (ahead.done()) {
+      *reader = ahead;
+      break;
+    }
+    reader->Take(marks.rows().back(), &taken_);
+    swept_->KeepLast();
+  }
+  return OkStatus();
+}
+
+Status BarsInMemory::AppendPieces(SymbolScan& symbol, PieceReader reader) {
   BlockRows& rows = aggregates_.rows();
   aggregates_.Restart();
   cutter_.Restart();
   first_.clear();
   start_.clear();
   Budget& budget = *symbol.table().context().budget;
-  PieceReader reader(pieces);
   while (!reader.done() && !output_->full()) {
     const auto known = static_cast<uint32_t>(rows.rows());
     PX_RETURN_IF_ERROR(aggregates_.Load(&reader, &budget, &taken_));
@@ -86,15 +122,22 @@ Status BarsInMemory::AppendPieces(SymbolScan& symbol, std::span<const Piece> pie
 Status BarsInMemory::Emit(SymbolScan& symbol, size_t bars) {
   const exec::Parts all{{first_.data(), bars}, {end_.data(), bars}};
   aggregates_.Prepare(all.Longest());
-  const auto fill = [&](size_t at, size_t n, std::span<exec::Column> columns) {
+  return Write(
+      symbol, {start_.data(), bars}, [&](size_t at, size_t n, std::span<exec::Column> columns) {
+        return aggregates_.Append({all.begin.subspan(at, n), all.end.subspan(at, n)}, columns);
+      });
+}
+
+template <typename Fill>
+Status BarsInMemory::Write(SymbolScan& symbol, std::span<const int64_t> starts, const Fill& fill) {
+  const auto fill_all = [&](size_t at, size_t n, std::span<exec::Column> columns) -> Status {
     std::fill_n(reinterpret_cast<uint32_t*>(columns[0].ExtendUnset(n)), n, symbol.code());
     if (with_time_) {
-      std::copy_n(start_.data() + at, n, reinterpret_cast<int64_t*>(columns[1].ExtendUnset(n)));
+      std::copy_n(starts.data() + at, n, reinterpret_cast<int64_t*>(columns[1].ExtendUnset(n)));
     }
-    const exec::Parts parts{all.begin.subspan(at, n), all.end.subspan(at, n)};
-    return aggregates_.Append(parts, columns.subspan(with_time_ ? 2 : 1));
+    return fill(at, n, columns.subspan(with_time_ ? 2 : 1));
   };
-  return output_->Write(bars, symbol.table().cut().symbols, fill);
+  return output_->Write(starts.size(), symbol.table().cut().symbols, fill_all);
 }
 
 }  // namespace proxist::query::internal

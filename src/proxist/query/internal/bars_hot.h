@@ -9,6 +9,7 @@
 #include "proxist/query/internal/block_aggregates.h"
 #include "proxist/query/internal/operators.h"
 #include "proxist/query/internal/pieces_ahead.h"
+#include "proxist/query/internal/swept_bars.h"
 
 namespace proxist::query::internal {
 
@@ -17,10 +18,11 @@ namespace proxist::query::internal {
 class BarsInMemory {
  public:
   /// `with_time`: the start of each bar comes out after its symbol. `totals`: those of whole chunks
-  /// may stand for rows. Both outlive this.
-  BarsInMemory(BlockAggregates aggregates, const exec::BarGrid* grid, bool with_time, bool totals,
-               Output* output)
+  /// may stand for rows. `swept`: of the same aggregates. Grid and output outlive this.
+  BarsInMemory(BlockAggregates aggregates, std::optional<SweptBars> swept,
+               const exec::BarGrid* grid, bool with_time, bool totals, Output* output)
       : aggregates_(std::move(aggregates)),
+        swept_(std::move(swept)),
         grid_(grid),
         cutter_(grid),
         with_time_(with_time),
@@ -36,10 +38,17 @@ class BarsInMemory {
  private:
   [[nodiscard]] bool LongBars(const SymbolScan& symbol, Span span) const;
   [[nodiscard]] bool MostlyLong(std::span<const Piece> pieces) const;
-  Status AppendPieces(SymbolScan& symbol, std::span<const Piece> pieces);
+  /// Appends bars of the rows ahead of the reader, which then stands behind these: before the end
+  /// when the other rows are not for a sweep.
+  Status Sweep(SymbolScan& symbol, PieceReader* reader);
+  Status AppendPieces(SymbolScan& symbol, PieceReader reader);
   Status Emit(SymbolScan& symbol, size_t bars);
+  /// Appends `starts.size()` bars; `fill(at, n, columns)` their aggregates.
+  template <typename Fill>
+  Status Write(SymbolScan& symbol, std::span<const int64_t> starts, const Fill& fill);
 
   BlockAggregates aggregates_;
+  std::optional<SweptBars> swept_;
   const exec::BarGrid* grid_;
   exec::BarCutter cutter_;
   const bool with_time_;

@@ -17,6 +17,8 @@ class PiecesAhead {
  public:
   /// The symbols to come, in the order in which they will be taken, if they are; they outlive that.
   void Open(std::span<SymbolScan* const> symbols);
+  /// True when the symbol is the one that was looked at ahead: `skip` did not hold for it.
+  [[nodiscard]] bool Has(const SymbolScan& symbol) const { return ahead_ == &symbol; }
   /// What HotPieces gives for the symbol. Then asks for the first rows of the next one, as `rows`
   /// will read them, unless `skip` says that it will not be taken.
   std::optional<std::vector<Piece>> Take(SymbolScan& symbol, Span span, const BlockRows& rows,

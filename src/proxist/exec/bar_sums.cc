@@ -1,0 +1,137 @@
+// A grid is tried, and what it cannot hold shows.
+#include "proxist/exec/bar_sums.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "proxist/base/check.h"
+#include "proxist/exec/internal/grid.h"
+
+namespace proxist::exec {
+namespace {
+
+// Values may be so many times greater than the first one, as a power of two, without another try.
+constexpr int kRoom = 10;
+
+template <typename T>
+void MakeRoom(size_t n, std::vector<T>* list) {
+  if (list->size() < n) list->resize(std::max(n, 2 * list->size()));
+}
+
+}  // namespace
+
+void BarMarks::Restart(Timestamp base, Duration interval) {
+  PX_CHECK(interval.ns() > 0 && interval.ns() < kReach);
+  base_ = base.ns();
+  interval_ = interval.ns();
+  row_count_ = 0;
+  bars_ = 0;
+}
+
+void BarMarks::Add(std::span<const int64_t> ts, const int64_t* ahead) {
+  if (ts.empty()) return;
+  const size_t n = ts.size();
+  MakeRoom(n / internal::kRowsOfMark + 1, &marks_);
+  MakeRoom(bars_ + n + internal::kMarkSlack, &rows_);
+  MakeRoom(bars_ + n + internal::kMarkSlack, &starts_);
+  const int64_t end = bars_ == 0 ? INT64_MIN : starts_[bars_ - 1] + interval_;
+  bars_ += internal::MarkBars(ts.data(), n, base_, interval_, end, row_count_, ahead, marks_.data(),
+                              rows_.data() + bars_, starts_.data() + bars_);
+  row_count_ += static_cast<uint32_t>(n);
+}
+
+void BarMarks::KeepLast() {
+  if (bars_ == 0) return;
+  row_count_ -= rows_[bars_ - 1];
+  rows_[0] = 0;
+  starts_[0] = starts_[bars_ - 1];
+  bars_ = 1;
+}
+
+uint32_t BarMarks::Longest() const {
+  if (bars_ == 0) return 0;
+  const uint32_t last = row_count_ - rows_[bars_ - 1];
+  return std::max(last, internal::Longest(rows_.data(), rows_.data() + 1, bars_ - 1));
+}
+
+void BarSums::SetGrid(int exponent) {
+  exponent_ = exponent;
+  grid_ = internal::WidestGrid(exponent, kLongest);
+  sums_ = {};
+  bars_ = 0;
+}
+
+void BarSums::Restart() {
+  grid_.reset();
+  sums_ = {};
+  bars_ = 0;
+}
+
+bool BarSums::RestartWider() {
+  if (!grid_.has_value() || !std::isfinite(sums_.greatest) || sums_.greatest == 0) return false;
+  // The bar that is begun again may lie before the greatest value.
+  const int exponent = std::ilogb(sums_.greatest) + 2;
+  if (exponent == exponent_) return false;
+  SetGrid(exponent);
+  return grid_.has_value();
+}
+
+void BarSums::Add(const double* values, const int64_t* weights, size_t n, const BarMarks& marks,
+                  const internal::Ahead& ahead) {
+  if (n == 0) return;
+  if (!grid_.has_value()) {
+    double first = 0;
+    for (size_t i = 0; i < n && (first == 0 || !std::isfinite(first)); ++i) {
+      first = values[i] * (weighted_ ? static_cast<double>(weights[i]) : 1.0);
+    }
+    SetGrid(std::isfinite(first) && first != 0 ? std::ilogb(first) + 1 + kRoom : kRoom);
+    if (!grid_.has_value()) SetGrid(kRoom);
+  }
+  const size_t room = bars_ + n + 1 + internal::kMarkSlack;
+  MakeRoom(room, &high_);
+  MakeRoom(room, &low_);
+  if (weighted_) {
+    MakeRoom(room, &weight_);
+    bars_ += internal::AddMarkedProducts(values, weights, n, marks.last_marks(), *grid_, ahead,
+                                         &sums_, high_.data() + bars_, low_.data() + bars_,
+                                         weight_.data() + bars_);
+  } else {
+    bars_ += internal::AddMarked(values, n, marks.last_marks(), *grid_, ahead, &sums_,
+                                 high_.data() + bars_, low_.data() + bars_);
+  }
+}
+
+bool BarSums::Fits(uint32_t longest) const {
+  if (!grid_.has_value() || longest > kLongest || sums_.off_grid != 0) return false;
+  if (!(sums_.greatest < std::ldexp(1.0, exponent_))) return false;
+  return std::bit_width(sums_.weight_bits) + internal::GrowthOf(longest) <= internal::kSumBits;
+}
+
+void BarSums::Close() {
+  high_[bars_] = sums_.high;
+  low_[bars_] = sums_.low;
+  if (weighted_) weight_[bars_] = sums_.weight;
+}
+
+void BarSums::Sums(size_t first, size_t n, double* out) {
+  if (n == 0) return;
+  Close();
+  internal::MarkedSums(From(first), n, out);
+}
+
+bool BarSums::Quotients(size_t first, size_t n, double* out) {
+  if (n == 0) return false;
+  Close();
+  return internal::MarkedQuotients(From(first), weight_.data() + first, n, out);
+}
+
+void BarSums::KeepLast() {
+  if (bars_ == 0) return;
+  high_[0] = high_[bars_ - 1];
+  low_[0] = low_[bars_ - 1];
+  if (weighted_) weight_[0] = weight_[bars_ - 1];
+  bars_ = 1;
+}
+
+}  // namespace proxist::exec
