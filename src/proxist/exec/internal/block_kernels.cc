@@ -332,50 +332,70 @@ HWY_ATTR size_t BarStarts(const int64_t* HWY_RESTRICT ts, size_t n, int64_t base
   return found;
 }
 
-/// Goes from row to row with the begin of its window, which moves on past times that are too early.
+/// Goes over rows with the begin of the window of the last one.
 struct WindowWalk {
   uint32_t row;
-  uint32_t stop;
   uint32_t low;
 };
 
-HWY_ATTR HWY_INLINE void Step(const int64_t* HWY_RESTRICT ts, size_t n, int64_t span,
-                              uint32_t first, WindowWalk* walk, uint32_t* HWY_RESTRICT begin) {
-  const Wholes di;
-  const size_t lanes = hn::Lanes(di);
+/// One row, whose window begins at `low` or later.
+HWY_INLINE void StepOne(const int64_t* HWY_RESTRICT ts, int64_t span, uint32_t first,
+                        WindowWalk* walk, uint32_t* HWY_RESTRICT begin) {
   const int64_t least = ts[walk->row] - span;
-  size_t early = 0;
+  while (ts[walk->low] < least) ++walk->low;
+  begin[walk->row++ - first] = walk->low;
+}
+
+/// A row for each lane: how many times from `low` on are too early, counted for all of them at
+/// once.
+HWY_ATTR HWY_INLINE void StepLanes(const int64_t* HWY_RESTRICT ts, size_t n, int64_t span,
+                                   uint32_t first, WindowWalk* walk, uint32_t* HWY_RESTRICT begin) {
+  const Wholes di;
+  constexpr size_t kLanes = hn::MaxLanes(Wholes());
+  const int64_t* at = ts + walk->low;
+  const WholeVec least = hn::Sub(hn::LoadU(di, ts + walk->row), hn::Set(di, span));
+  const int64_t last = ts[walk->row + kLanes - 1] - span;
+  WholeVec counts[2] = {hn::Set(di, static_cast<int64_t>(walk->low)), hn::Zero(di)};
+  // Seldom more than two rounds; how many of them is not easy to foresee.
+  size_t seen = 0;
   do {
-    if (walk->low + lanes > n) {
-      while (ts[walk->low] < least) ++walk->low;
-      break;
+    if (walk->low + seen + 2 * kLanes > n) {
+      for (size_t i = 0; i < kLanes; ++i) StepOne(ts, span, first, walk, begin);
+      return;
     }
-    early = hn::CountTrue(di, hn::Lt(hn::LoadU(di, ts + walk->low), hn::Set(di, least)));
-    walk->low += static_cast<uint32_t>(early);
-  } while (early == lanes);
-  begin[walk->row - first] = walk->low;
-  ++walk->row;
+    for (size_t i = 0; i < kLanes; ++i) {
+      for (size_t half = 0; half < 2; ++half) {
+        const WholeVec time = hn::Set(di, at[seen + half * kLanes + i]);
+        counts[half] = hn::Sub(counts[half], hn::VecFromMask(di, hn::Lt(time, least)));
+      }
+    }
+    seen += 2 * kLanes;
+  } while (at[seen - 1] < last);
+  const auto low = hn::BitCast(hn::RebindToUnsigned<Wholes>(), hn::Add(counts[0], counts[1]));
+  hn::StoreU(hn::TruncateTo(Rows(), low), Rows(), begin + (walk->row - first));
+  walk->row += static_cast<uint32_t>(kLanes);
+  walk->low = begin[walk->row - 1 - first];
 }
 
 HWY_ATTR void WindowBegins(const int64_t* HWY_RESTRICT ts, size_t n, uint32_t first, int64_t span,
                            uint32_t* HWY_RESTRICT begin) {
   // A step waits for the one before it; steps of several stretches of rows go on side by side.
-  constexpr size_t kWalks = 4;
-  const auto rows = static_cast<uint32_t>(n) - first;
+  constexpr uint32_t kWalks = 2;
+  const auto lanes = static_cast<uint32_t>(hn::Lanes(Wholes()));
+  const uint32_t steps = (static_cast<uint32_t>(n) - first) / kWalks / lanes;
   WindowWalk walks[kWalks];
   for (uint32_t w = 0; w < kWalks; ++w) {
-    walks[w].row = first + rows / kWalks * w;
-    walks[w].stop = w + 1 == kWalks ? static_cast<uint32_t>(n) : first + rows / kWalks * (w + 1);
-    if (walks[w].row < n) {
-      const int64_t least = ts[walks[w].row] - span;
-      walks[w].low = static_cast<uint32_t>(std::lower_bound(ts, ts + walks[w].row, least) - ts);
-    }
+    walks[w] = {first + steps * lanes * w, 0};
+    if (walks[w].row == n) continue;
+    const int64_t least = ts[walks[w].row] - span;
+    walks[w].low = static_cast<uint32_t>(std::lower_bound(ts, ts + walks[w].row, least) - ts);
   }
-  for (uint32_t i = 0; i < rows / kWalks; ++i) {
-    for (WindowWalk& walk : walks) Step(ts, n, span, first, &walk, begin);
+  for (uint32_t i = 0; i < steps; ++i) {
+    for (WindowWalk& walk : walks) StepLanes(ts, n, span, first, &walk, begin);
   }
-  WindowWalk& last = walks[kWalks - 1];
-  while (last.row < last.stop) Step(ts, n, span, first, &last, begin);
+  WindowWalk& rest = walks[kWalks - 1];
+  while (rest.row + lanes <= n) StepLanes(ts, n, span, first, &rest, begin);
+  while (rest.row < n) StepOne(ts, span, first, &rest, begin);
 }
 
 HWY_ATTR uint32_t Longest(const uint32_t* HWY_RESTRICT begin, const uint32_t* HWY_RESTRICT end,

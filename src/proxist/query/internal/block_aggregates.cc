@@ -2,6 +2,7 @@
 #include "proxist/query/internal/block_aggregates.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 #include <utility>
 
@@ -110,7 +111,7 @@ size_t BlockAggregates::RowBytes() const {
 void BlockAggregates::Restart() {
   rows_.Clear();
   charged_rows_ = 0;
-  for (Item& item : items_) item.seeded = false;
+  for (Item& item : items_) item.average.reset();
 }
 
 Status BlockAggregates::Load(PieceReader* reader, Budget* budget, std::vector<Piece>* taken) {
@@ -159,10 +160,25 @@ void BlockAggregates::PrepareSums(size_t longest, Sums* sums) {
   }
 }
 
-Status BlockAggregates::Append(const exec::Parts& parts, std::span<exec::Column> columns) {
+bool BlockAggregates::LeavesTime(const Item& item) const {
+  return item.of.kind == Kind::kEma && rows_.is_real(item.value);
+}
+
+Status BlockAggregates::Append(const exec::Parts& parts, std::span<exec::Column> columns,
+                               std::span<const exec::WordCopy> copies) {
   PX_CHECK(columns.size() == items_.size());
   for (size_t i = 0; i < items_.size(); ++i) {
+    if (!copies.empty() && LeavesTime(items_[i])) {
+      const std::span<const double> values = rows_.reals(items_[i].value);
+      exec::MovingAverages(values.subspan(parts.end[0] - 1, parts.size()), items_[i].of.parameter,
+                           &items_[i].average, copies, Extend<double>(parts.size(), &columns[i]));
+      copies = {};
+      continue;
+    }
     PX_RETURN_IF_ERROR(AppendItem(parts, &items_[i], &columns[i]));
+  }
+  for (const exec::WordCopy& copy : copies) {
+    std::memcpy(copy.to, copy.from, parts.size() * sizeof(int64_t));
   }
   return OkStatus();
 }
@@ -278,19 +294,20 @@ void BlockAggregates::AppendExtremes(const exec::Parts& parts, const Item& item,
 void BlockAggregates::AppendAverage(const exec::Parts& parts, Item* item, exec::Column* out) const {
   auto* to = Extend<double>(parts.size(), out);
   const double alpha = item->of.parameter;
-  double average = item->average;
   const auto run = [&](const auto& value_at) {
+    double average = item->average.value_or(0);
     size_t i = 0;
-    if (!item->seeded && parts.size() > 0) {
+    if (!item->average.has_value()) {
       average = to[i] = value_at(parts.end[i] - 1);
-      item->seeded = true;
       ++i;
     }
     for (; i < parts.size(); ++i) {
       average = alpha * value_at(parts.end[i] - 1) + (1 - alpha) * average;
       to[i] = average;
     }
+    item->average = average;
   };
+  if (parts.size() == 0) return;
   if (rows_.is_real(item->value)) {
     const double* values = rows_.reals(item->value).data();
     run([values](uint32_t row) { return values[row]; });
@@ -303,7 +320,6 @@ void BlockAggregates::AppendAverage(const exec::Parts& parts, Item* item, exec::
       return value;
     });
   }
-  item->average = average;
 }
 
 Status BlockAggregates::AppendSlowly(const exec::Parts& parts, const Item& item,

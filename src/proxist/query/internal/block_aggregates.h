@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "proxist/exec/moving_average.h"
 #include "proxist/exec/part_sums.h"
 #include "proxist/query/internal/aggregates.h"
 #include "proxist/query/internal/block_rows.h"
@@ -37,8 +38,11 @@ class BlockAggregates {
   /// Takes the block as it stands, for parts of at most `longest` rows.
   void Prepare(size_t longest);
   /// Appends the aggregates of each part, which has rows, to `columns`. Moving averages take the
-  /// last row of each part as the next one. OUT_OF_RANGE when a sum does not fit.
-  Status Append(const exec::Parts& parts, std::span<exec::Column> columns);
+  /// last row of each part as the next one. OUT_OF_RANGE when a sum does not fit. `copies` are made
+  /// meanwhile, of as many values as there are parts; each part then ends with the row after that
+  /// with which the one before it ends.
+  Status Append(const exec::Parts& parts, std::span<exec::Column> columns,
+                std::span<const exec::WordCopy> copies = {});
   /// Bytes that Prepare takes for each row of a block, and the block itself.
   [[nodiscard]] size_t RowBytes() const;
 
@@ -59,8 +63,7 @@ class BlockAggregates {
     size_t size = 0;
     std::optional<size_t> sums;     // in sums_
     std::optional<size_t> weights;  // the same
-    bool seeded = false;            // of moving averages
-    double average = 0;
+    std::optional<double> average;  // of moving averages
   };
   BlockAggregates(BlockRows rows, std::vector<Item> items) noexcept
       : rows_(std::move(rows)), items_(std::move(items)) {}
@@ -69,6 +72,8 @@ class BlockAggregates {
   void PrepareSums(size_t longest, Sums* sums);
   /// Values of the place as float64, in `room` unless they are that already.
   std::span<const double> RealsOf(size_t place, std::vector<double>* room) const;
+  /// A moving average of rows in a row, which leaves time for the copies.
+  [[nodiscard]] bool LeavesTime(const Item& item) const;
   Status AppendItem(const exec::Parts& parts, Item* item, exec::Column* out);
   Status AppendSums(const exec::Parts& parts, const Item& item, exec::Column* out);
   void AppendVwap(const exec::Parts& parts, const Item& item, exec::Column* out);

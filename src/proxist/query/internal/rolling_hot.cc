@@ -96,16 +96,45 @@ Status RollingInMemory::Emit(SymbolScan& symbol) {
   return Write(symbol, taken_, all);
 }
 
+/// Appends the rows' own columns, of which those of eight bytes are set by `copies_`.
+void RollingInMemory::CopyLater(const Piece& piece, uint32_t symbol,
+                                std::span<exec::Column> columns) {
+  const size_t n = piece.end - piece.begin;
+  std::fill_n(reinterpret_cast<uint32_t*>(columns[0].ExtendUnset(n)), n, symbol);
+  const auto later = [&](const void* values, exec::Column* out) {
+    const auto* from = static_cast<const std::byte*>(values) + piece.begin * sizeof(int64_t);
+    copies_.push_back({from, out->ExtendUnset(n)});
+  };
+  later(piece.ts(), &columns[1]);
+  later(piece.seq(), &columns[2]);
+  size_t c = kKeyColumns;
+  for (const FixedColumn& column : columns_) {
+    exec::Column* out = &columns[c++];
+    const std::byte* values = hot::ValuesOf(*piece.block, column.index);
+    if (column.width == sizeof(int64_t) && values != nullptr &&
+        hot::AllValid(*piece.block, column.index, piece.begin, piece.end)) {
+      later(values, out);
+    } else {
+      AppendValues({&piece, 1}, n, column.index, out);
+    }
+  }
+}
+
 Status RollingInMemory::Write(SymbolScan& symbol, std::span<const Piece> pieces,
                               const exec::Parts& all) {
   PieceReader reader(pieces);
   const auto fill = [&](size_t at, size_t n, std::span<exec::Column> columns) {
     reader.Take(n, &out_);
-    AppendKeys(out_, n, symbol.code(), columns);
-    size_t c = kKeyColumns;
-    for (const FixedColumn& column : columns_) AppendValues(out_, n, column.index, &columns[c++]);
+    copies_.clear();
+    if (out_.size() == 1) {
+      CopyLater(out_[0], symbol.code(), columns);
+    } else {
+      AppendKeys(out_, n, symbol.code(), columns);
+      size_t c = kKeyColumns;
+      for (const FixedColumn& column : columns_) AppendValues(out_, n, column.index, &columns[c++]);
+    }
     const exec::Parts parts{all.begin.subspan(at, n), all.end.subspan(at, n)};
-    return aggregates_.Append(parts, columns.subspan(c));
+    return aggregates_.Append(parts, columns.subspan(kKeyColumns + columns_.size()), copies_);
   };
   return output_->Write(all.size(), symbol.table().cut().symbols, fill);
 }

@@ -37,6 +37,7 @@ class RollingInMemory {
   Status AppendPieces(SymbolScan& symbol, std::span<const Piece> pieces, Span span);
   Status AppendWhereTheyLie(SymbolScan& symbol, std::span<const Piece> pieces, Span span);
   Status Emit(SymbolScan& symbol);
+  void CopyLater(const Piece& piece, uint32_t symbol, std::span<exec::Column> columns);
   /// The answer of a row of the pieces for each part.
   Status Write(SymbolScan& symbol, std::span<const Piece> pieces, const exec::Parts& all);
 
@@ -49,6 +50,7 @@ class RollingInMemory {
   std::vector<uint32_t> each_;  // 0, 1, 2, ...
   std::vector<Piece> taken_;
   std::vector<Piece> out_;  // pieces of the rows to come out
+  std::vector<exec::WordCopy> copies_;
   PiecesAhead ahead_;
 };
 

@@ -1,0 +1,40 @@
+// Copies go in steps that a processor can look ahead over.
+#include "proxist/exec/moving_average.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace proxist::exec {
+
+void MovingAverages(std::span<const double> values, double alpha, std::optional<double>* average,
+                    std::span<const WordCopy> copies, double* out) {
+  constexpr size_t kStep = 8;
+  constexpr size_t kWord = 8;
+  if (values.empty()) return;
+  const size_t n = values.size();
+  const double keep = 1 - alpha;
+  // The first of all takes itself as it is.
+  double now = average->value_or(values[0]);
+  size_t i = 0;
+  if (!average->has_value()) out[i++] = now;
+  size_t copied = 0;
+  for (; i + kStep <= n; copied += kStep) {
+    for (const WordCopy& one : copies) {
+      std::memcpy(one.to + copied * kWord, one.from + copied * kWord, kStep * kWord);
+    }
+    for (const size_t stop = i + kStep; i < stop; ++i) {
+      now = alpha * values[i] + keep * now;
+      out[i] = now;
+    }
+  }
+  for (const WordCopy& one : copies) {
+    std::memcpy(one.to + copied * kWord, one.from + copied * kWord, (n - copied) * kWord);
+  }
+  for (; i < n; ++i) {
+    now = alpha * values[i] + keep * now;
+    out[i] = now;
+  }
+  *average = now;
+}
+
+}  // namespace proxist::exec
