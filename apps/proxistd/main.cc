@@ -51,16 +51,18 @@ void AwaitStop() {
   }
 }
 
-/// Large blocks, overlays above all, are mapped one by one and given back when they are freed. Left
-/// to itself the allocator puts them on its heap after the first ones, where small blocks that live
-/// long keep the holes between them from being used again: several times of what is in use.
-void GiveLargeBlocksBack() {
-  constexpr int kLargeBytes = 128 << 10;
-  mallopt(M_MMAP_THRESHOLD, kLargeBytes);
+/// Batches, frames and answers come and go all the time: their memory stays on the heap, since
+/// touching new pages takes longer than filling them. Larger blocks are mapped one by one and given
+/// back when they are freed; left to itself the allocator would move that border up to 32 MiB.
+void KeepBatchesMemory() {
+  constexpr int kMappedBytes = 4 << 20;
+  constexpr int kKeptBytes = 64 << 20;  // free at the end of a heap
+  mallopt(M_MMAP_THRESHOLD, kMappedBytes);
+  mallopt(M_TRIM_THRESHOLD, kKeptBytes);
 }
 
 int Serve(const DaemonOptions& options) {
-  GiveLargeBlocksBack();
+  KeepBatchesMemory();
   proxist::observe::SetLogLevel(options.log_level);
   auto daemon = Daemon::Start(options);
   if (!daemon.ok()) {

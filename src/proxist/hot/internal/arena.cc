@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <new>
 
+#include <sys/mman.h>
+
 #include "proxist/base/check.h"
 
 namespace proxist::hot::internal {
@@ -14,11 +16,14 @@ constexpr size_t kHeaderBytes = 64;
 constexpr size_t kMaxBlockBytes = kRegionBytes / 8;
 // So much of a size in use makes a region worth its memory.
 constexpr size_t kMostAlone = kRegionBytes / 8;
+// Blocks outside of regions that are mapped one by one.
+constexpr size_t kMappedBytes = size_t{128} << 10;
 
+// AddressSanitizer watches allocations, not what is mapped.
 #if defined(__SANITIZE_ADDRESS__)
-constexpr bool kUseRegions = false;
+constexpr bool kOwnMemory = false;
 #else
-constexpr bool kUseRegions = true;
+constexpr bool kOwnMemory = true;
 #endif
 
 constexpr size_t Rounded(size_t bytes) { return (bytes + 63) / 64 * 64; }
@@ -26,12 +31,23 @@ constexpr size_t Rounded(size_t bytes) { return (bytes + 63) / 64 * 64; }
 }  // namespace
 
 void* AllocatePlain(size_t bytes) {
+  if (kOwnMemory && bytes >= kMappedBytes) {
+    void* block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    PX_CHECK(block != MAP_FAILED);
+    return block;
+  }
   void* block = std::aligned_alloc(64, Rounded(bytes));
   PX_CHECK(block != nullptr);
   return block;
 }
 
-void FreePlain(void* block) { std::free(block); }
+void FreePlain(void* block, size_t bytes) {
+  if (kOwnMemory && bytes >= kMappedBytes) {
+    munmap(block, bytes);
+  } else {
+    std::free(block);
+  }
+}
 
 /// Stands at the start of its region, so a block finds it by its address.
 struct Arena::Region {
@@ -48,7 +64,7 @@ struct Arena::Region {
 };
 
 Arena::Arena(bool huge_pages, uint64_t ready_bytes) {
-  if (kUseRegions) supply_.emplace(ready_bytes / kRegionBytes, huge_pages);
+  if (kOwnMemory) supply_.emplace(ready_bytes / kRegionBytes, huge_pages);
 }
 
 Arena::~Arena() {
@@ -83,7 +99,7 @@ void Arena::Unlink(Region* region) {
 void* Arena::Allocate(size_t bytes, bool* in_region) {
   bytes = Rounded(bytes);
   *in_region = false;
-  if (!kUseRegions || bytes > kMaxBlockBytes) return AllocatePlain(bytes);
+  if (!kOwnMemory || bytes > kMaxBlockBytes) return AllocatePlain(bytes);
   Size& size = sizes_[bytes];
   if (size.open == nullptr && size.alone + bytes <= kMostAlone) {
     size.alone += bytes;
@@ -117,8 +133,8 @@ uint64_t Arena::ready_bytes() const { return supply_ ? supply_->ready() * kRegio
 
 void Arena::FreeAlone(void* block, size_t bytes) {
   bytes = Rounded(bytes);
-  if (kUseRegions && bytes <= kMaxBlockBytes) sizes_[bytes].alone -= bytes;
-  FreePlain(block);
+  if (kOwnMemory && bytes <= kMaxBlockBytes) sizes_[bytes].alone -= bytes;
+  FreePlain(block, bytes);
 }
 
 }  // namespace proxist::hot::internal

@@ -46,8 +46,11 @@ class Arena {
   std::optional<RegionSupply> supply_;  // where regions are used
 };
 
-/// 64-byte aligned memory outside the arena, for blocks that are small or of odd sizes.
+/// 64-byte aligned memory outside the arena, for blocks that are small or of odd sizes. Large ones,
+/// overlays above all, are mapped one by one: on the heap, small blocks that live long would keep
+/// the holes between them from being used again.
 void* AllocatePlain(size_t bytes);
-void FreePlain(void* block);
+/// `bytes` as they were allocated.
+void FreePlain(void* block, size_t bytes);
 
 }  // namespace proxist::hot::internal

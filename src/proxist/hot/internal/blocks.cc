@@ -118,7 +118,7 @@ void Blocks::Free(RowBlock* block) {
   } else if (alone) {
     arena_.FreeAlone(block, bytes);
   } else {
-    FreePlain(block);
+    FreePlain(block, bytes);
   }
 }
 
