@@ -50,6 +50,10 @@ bool Widens(Type from, Type to) {
   return IsSigned(to.kind) || !IsSigned(from.kind);
 }
 
+bool MayBeStoredAs(TypeKind stored, TypeKind now) {
+  return stored == now || Widens({stored, 0}, {now, 0});
+}
+
 std::string_view WhyNotWiden(Type from, Type to) {
   if (IsText(from.kind) != IsText(to.kind)) return "text and values are not stored alike";
   if (IsText(from.kind)) return "symbols are stored as codes, strings as they are: add a column";

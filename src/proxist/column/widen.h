@@ -15,6 +15,9 @@ namespace proxist::column {
 /// True when every value of `from` is one of `to` as well, and `to` is another type: integers to
 /// wider ones, unsigned ones to wider signed ones, float32 to float64.
 bool Widens(Type from, Type to);
+/// True when a column of kind `now` may have stored values of kind `stored`: the same, or one that
+/// it was widened from.
+bool MayBeStoredAs(TypeKind stored, TypeKind now);
 /// Why a column of type `from` can't become one of type `to`; they differ, and Widens is false.
 std::string_view WhyNotWiden(Type from, Type to);
 

@@ -286,4 +286,8 @@ Status Connection::Insert(std::string_view sql, ByteSpan body, const Settings& s
       .status();
 }
 
+StatusOr<std::string> Connection::Incarnation(Duration timeout) {
+  return impl_->Incarnation(timeout);
+}
+
 }  // namespace proxist::history

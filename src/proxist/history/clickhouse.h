@@ -50,6 +50,8 @@ class Connection {
                 const std::atomic<bool>* cancelled = nullptr);
   /// Runs `sql` (an INSERT ... FORMAT Native) with `body` as its data.
   Status Insert(std::string_view sql, ByteSpan body, const Settings& settings, Duration timeout);
+  /// The id of the data directory whose history the server holds; empty: it holds none.
+  StatusOr<std::string> Incarnation(Duration timeout);
 
  private:
   struct Impl;

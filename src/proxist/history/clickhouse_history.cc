@@ -77,14 +77,6 @@ bool IsAway(const Status& status) {
          absl::IsPermissionDenied(status);
 }
 
-/// Empty: the server holds none.
-StatusOr<std::string> IncarnationOf(Connection* connection, Duration timeout) {
-  const auto hex = connection->Query(kIncarnationSql, ReadOnly(), timeout);
-  if (absl::IsNotFound(hex.status())) return std::string();
-  PX_RETURN_IF_ERROR(hex.status());
-  return FromHex(*hex);
-}
-
 /// The columns that a read selects: those asked for, the series columns, those of conditions.
 std::vector<size_t> DeclaredColumns(const ReadRequest& request, std::vector<size_t> declared) {
   declared.insert(declared.end(), request.columns.begin(), request.columns.end());
@@ -238,14 +230,16 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
                 "DateTime64(9, 'UTC')) ENGINE = MergeTree ORDER BY (`created`, `id`) "
                 "SETTINGS fsync_after_insert = 1, fsync_part_directory = 1")
             .status());
-    PX_ASSIGN_OR_RETURN(std::string stored, StoredIncarnation());
+    PX_ASSIGN_OR_RETURN(std::string stored, pool_.Take()->Incarnation(kStatementTimeout));
     if (!stored.empty() || fresh.empty()) return stored;
     const std::string insert =
         fmt::format("INSERT INTO `proxist`.`incarnation` SELECT {}, now64(9)", QuoteText(fresh));
     PX_RETURN_IF_ERROR(
         pool_.Take()->Query(insert, {{"async_insert", "0"}}, kStatementTimeout).status());
     // Of two nodes that store one at the same time, both take the earlier.
-    return StoredIncarnation();
+    PX_ASSIGN_OR_RETURN(stored, pool_.Take()->Incarnation(kStatementTimeout));
+    if (stored.empty()) return Unavailable("the id that history was given is gone again");
+    return stored;
   }
 
   Status Ping() override {
@@ -326,13 +320,6 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
     return fetch();
   }
 
-  StatusOr<std::string> StoredIncarnation() {
-    auto connection = pool_.Take();
-    const auto hex = connection->Query(kIncarnationSql, ReadOnly(), kStatementTimeout);
-    PX_RETURN_IF_ERROR(hex.status());
-    return FromHex(*hex);
-  }
-
   StatusOr<HistoryLoad> LoadOf(size_t server) {
     const MutexLock held(&probe_mutex_);
     if (probe_ == nullptr || probed_ != server) {
@@ -341,7 +328,7 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
     }
     HistoryLoad load;
     load.url = pool_.address(server).url;
-    PX_ASSIGN_OR_RETURN(load.incarnation, IncarnationOf(probe_.get(), kProbeTimeout));
+    PX_ASSIGN_OR_RETURN(load.incarnation, probe_->Incarnation(kProbeTimeout));
     PX_ASSIGN_OR_RETURN(const std::string body,
                         probe_->Query(LoadSql(), ReadOnly(), kProbeTimeout));
     for (const auto& row : SplitRows(body)) {
@@ -363,7 +350,7 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
     for (size_t step = 1; step < pool_.size(); ++step) {
       const size_t index = (than + step) % pool_.size();
       Connection connection(pool_.address(index));
-      const auto stored = IncarnationOf(&connection, kProbeTimeout);
+      const auto stored = connection.Incarnation(kProbeTimeout);
       if (stored.ok() && (pool_.expected().empty() || *stored == pool_.expected())) return index;
     }
     return std::nullopt;

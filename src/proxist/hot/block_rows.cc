@@ -65,10 +65,8 @@ Status CheckFits(const EncodedBlock& block, const BlockContext& context) {
   for (size_t c = 0; c < block.columns.size(); ++c) {
     const bool series = std::ranges::find(schema.series, c) != schema.series.end();
     const bool own = block.kind == BlockKind::kOverlay || !series;
-    const column::Type kind{block.columns[c].kind, 0};
-    const bool fits =
-        kind.kind == schema.columns[c].type.kind || column::Widens(kind, schema.columns[c].type);
-    if (!fits || block.columns[c].own != own) {
+    if (!column::MayBeStoredAs(block.columns[c].kind, schema.columns[c].type.kind) ||
+        block.columns[c].own != own) {
       return DataLoss("column {} of a block is not as its table has it", c);
     }
   }

@@ -53,14 +53,13 @@ StatusOr<Layout> LayoutOf(const EncodedBlock& encoded, const Layout& table) {
   const bool chunk = encoded.kind == BlockKind::kChunk;
   for (size_t c = 0; c < layout.columns.size(); ++c) {
     const bool own = !chunk || layout.columns[c].series < 0;
-    const column::Type kind{encoded.columns[c].kind, 0};
-    const bool narrower = column::Widens(kind, {layout.columns[c].kind, 0});
-    if ((kind.kind != layout.columns[c].kind && !narrower) || encoded.columns[c].own != own) {
+    const column::TypeKind kind = encoded.columns[c].kind;
+    if (!column::MayBeStoredAs(kind, layout.columns[c].kind) || encoded.columns[c].own != own) {
       return DataLoss("column {} of a block is not as its table has it", c);
     }
-    if (!narrower) continue;
-    layout.columns[c].kind = kind.kind;
-    layout.columns[c].width = static_cast<uint32_t>(column::WidthOf(kind.kind));
+    if (kind == layout.columns[c].kind) continue;
+    layout.columns[c].kind = kind;
+    layout.columns[c].width = static_cast<uint32_t>(column::WidthOf(kind));
     layout.widened = true;
   }
   return layout;
