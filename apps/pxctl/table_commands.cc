@@ -92,9 +92,13 @@ Status Run(client::Client& client, const Options& /*options*/, const KeysCommand
   if (command.rotate) {
     v1::RotateKeyResponse answer;
     PX_RETURN_IF_ERROR(client.RotateKey(command.author, &answer));
-    return WriteOut(
+    std::string text =
         fmt::format("key {} is the current one: the next log segments and snapshot files take it\n",
-                    answer.id()));
+                    answer.id());
+    for (const uint32_t retired : answer.retired()) {
+      text += fmt::format("key {} is retired: no file was encrypted under it\n", retired);
+    }
+    return WriteOut(text);
   }
   v1::ListKeysResponse answer;
   PX_RETURN_IF_ERROR(client.ListKeys(&answer));

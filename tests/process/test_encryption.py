@@ -12,6 +12,22 @@ from proxist_process import BIN, Directory, Server, wait_for
 SYMBOLS = [f"NEEDLE{i:02}" for i in range(20)]
 FAILED_PRECONDITION = 19
 
+NOTES = """\
+kind: Table
+name: notes
+columns:
+  - {name: text, type: string}
+seq: producer
+"""
+NOTES_MAP = """\
+map: notes
+columns:
+  symbol: {column: 1}
+  seq: {column: 2}
+  ts: {column: 2, unit: s}
+  text: {column: 3}
+"""
+
 
 class Encryption(unittest.TestCase):
     def setUp(self):
@@ -93,6 +109,60 @@ class Encryption(unittest.TestCase):
             self.assertNotIn("NEEDLE", without.stdout)
             result = self.inspect(*command, "--master-key", f"file:{self.key}")
             self.assertEqual(result.returncode, 0, (command, result.stderr))
+
+    def test_a_key_that_no_file_needs_is_retired(self):
+        server = Server(self.directory, "--shards", "1", "--snapshot-interval-s", "1", "--segment-mb", "50",
+                        "--master-key", f"file:{self.key}").start()
+        self.addCleanup(server.end)
+        server.pxctl("apply", "-f", self.directory.file("tables.yaml", market.TABLES.split("---")[0]))
+        server.pxctl("apply", "-f", self.directory.file("notes.yaml", NOTES))
+        self.load(server, 1, 60_000)
+        self.assertNotIn("retired", server.pxctl("keys", "rotate"))
+        self.assertIn(1, self.keys_in_files())
+        self.load_notes(server, 110)  # the log's segment is full, and the next one takes the new key
+        rows = 60_000
+
+        def only_new_files():
+            nonlocal rows
+            self.load(server, rows + 1, 100)
+            rows += 100
+            server.pxctl("flush", "--wait")
+            for table in ("quotes", "notes"):
+                server.pxctl("evict", table, "--before", "now")
+            return 1 not in self.keys_in_files()
+        wait_for("files under the new key alone", only_new_files, 60)
+        self.assertIn(2, self.keys_in_files())
+        before = self.answers(server)
+        self.assertIn("key 1 is retired", server.pxctl("keys", "rotate"))
+        self.assertEqual([line.split()[0] for line in server.pxctl("keys", "list").splitlines()[1:]], ["2", "3"])
+        self.assertEqual(self.answers(server), before)
+        server.kill()
+        verified = self.inspect("verify", self.directory.data, "--master-key", f"file:{self.key}")
+        self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
+        server.start()
+        self.assertEqual(self.answers(server), before)
+        self.assertEqual([line.split()[0] for line in server.pxctl("keys", "list").splitlines()[1:]], ["2", "3"])
+
+    def load_notes(self, server, count):
+        lines = "".join(f"N,{i + 1},{'x' * 500_000}\n" for i in range(count))
+        server.pxctl("import", "notes", "--file", self.directory.file("notes.csv", lines),
+                     "--map", self.directory.file("notes.map.yaml", NOTES_MAP))
+
+    def keys_in_files(self):
+        """What the headers of segments that are in use, manifests and chunk files name."""
+        places = {"*/*.wal": 72, "*/snapshot-*": 64, "*/*.chunks": 64}
+        keys = set()
+        for folder in ("wal", "snapshots"):
+            for pattern, at in places.items():
+                for path in (self.directory.data / folder).glob(pattern):
+                    if path.name.startswith("free-"):
+                        continue
+                    try:
+                        with open(path, "rb") as file:
+                            keys.add(int.from_bytes(file.read(at + 4)[at:], "little"))
+                    except FileNotFoundError:
+                        continue  # recycled or removed meanwhile
+        return keys - {0}
 
     def keys_of_snapshots(self, server):
         del server

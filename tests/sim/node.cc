@@ -32,6 +32,8 @@ size_t ShardBox::Commit(size_t count) {
   return taken;
 }
 
+std::string SimNode::LogOf(ShardId shard) { return fmt::format("data/wal-{}", shard.value()); }
+
 StatusOr<std::unique_ptr<SimNode>> SimNode::Open(
     const Ports& ports, const Swarm& swarm,
     const std::function<void(ShardId, const std::string&, uint64_t, const shard::Ack&)>& listener) {
@@ -44,7 +46,7 @@ StatusOr<std::unique_ptr<SimNode>> SimNode::Open(
   for (uint32_t i = 0; i < swarm.shards; ++i) {
     shard::ShardOptions options;
     options.id = ShardId(static_cast<uint16_t>(i));
-    options.wal_directory = fmt::format("data/wal-{}", i);
+    options.wal_directory = LogOf(options.id);
     options.segment_bytes = swarm.segment_bytes;
     options.max_frame_bytes = swarm.segment_bytes / 2;
     options.prepare_segments = false;
@@ -110,8 +112,8 @@ StatusOr<uint64_t> SimNode::Flush(uint64_t max_rows, Random* random) {
   return persisted + rows;
 }
 
-Status SimNode::ApplyTable(column::TableSchema table, column::SchemaPtr* schema) {
-  PX_ASSIGN_OR_RETURN(*schema, catalog_->Apply(std::move(table), "simulator"));
+Status SimNode::ApplyTable(const column::TableSchema& table, column::SchemaPtr* schema) {
+  PX_ASSIGN_OR_RETURN(*schema, catalog_->Apply(table, "simulator"));
   for (const auto& box : shards_) box->shard().SetSchema(*schema);
   return OkStatus();
 }

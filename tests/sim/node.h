@@ -87,6 +87,9 @@ class SimNode {
       const std::function<void(ShardId, const std::string&, uint64_t, const shard::Ack&)>&
           listener);
 
+  /// The directory of a shard's log; that of its snapshots lies in it.
+  static std::string LogOf(ShardId shard);
+
   [[nodiscard]] meta::Catalog& catalog() { return *catalog_; }
   [[nodiscard]] const std::vector<std::unique_ptr<ShardBox>>& shards() const { return shards_; }
   [[nodiscard]] shard::IngestRouter& router() { return *router_; }
@@ -94,7 +97,7 @@ class SimNode {
   /// Connects and resumes, then opens some rounds of the flush, and sends and settles them as
   /// threads of their own might.
   StatusOr<uint64_t> Flush(uint64_t max_rows, Random* random);
-  Status ApplyTable(column::TableSchema table, column::SchemaPtr* schema);
+  Status ApplyTable(const column::TableSchema& table, column::SchemaPtr* schema);
 
  private:
   SimNode() = default;

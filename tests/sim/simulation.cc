@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "proxist/shard/file_keys.h"
+
 namespace proxist::sim {
 namespace {
 
@@ -32,6 +34,7 @@ void Counts::Add(const Counts& other) {
   snapshots += other.snapshots;
   sealed += other.sealed;
   spilled_chunks += other.spilled_chunks;
+  keys_retired += other.keys_retired;
   unsynced_lost += other.unsynced_lost;
   in_flight_kept += other.in_flight_kept;
   in_flight_lost += other.in_flight_lost;
@@ -43,13 +46,14 @@ std::string Counts::Text() const {
       "{} batches of {} rows acked ({} answers for repetitions, {} refusals); {} power failures, "
       "{} of them while recovering, {} kills, {} poisoned logs; of batches in flight then {} were "
       "kept and {} lost, {} of those acked unsynced were lost; {} rows flushed, {} flush errors, "
-      "{} rows evicted, {} snapshots, {} encrypted parts, {} chunks spilled; {} queries "
+      "{} rows evicted, {} snapshots, {} encrypted parts, {} keys retired, {} chunks "
+      "spilled; {} queries "
       "({} rows, "
       "{} cold reads, {} of totals, {} fair errors); damage was found {} times",
       batches, rows, duplicates, refused, power_failures, dark_recoveries, kills, poisoned,
       in_flight_kept, in_flight_lost, unsynced_lost, flushed_rows, flush_errors, evicted_rows,
-      snapshots, sealed, spilled_chunks, queries, query_rows, cold_reads, cold_totals, query_errors,
-      damage_found);
+      snapshots, sealed, keys_retired, spilled_chunks, queries, query_rows, cold_reads, cold_totals,
+      query_errors, damage_found);
 }
 
 Simulation::Simulation(uint64_t seed, std::function<void(const std::string&)> trace)
@@ -76,7 +80,7 @@ Outcome Simulation::Run() {
   if (swarm_.quotes_unsynced) quotes.durability = column::Durability::kProcess;
   if (swarm_.trades_unsynced) trades.durability = column::Durability::kProcess;
   for (auto& [table, schema] : {std::pair{&quotes, &quotes_}, std::pair{&trades, &trades_}}) {
-    if (const Status status = node_->ApplyTable(std::move(*table), schema); !status.ok()) {
+    if (const Status status = node_->ApplyTable(*table, schema); !status.ok()) {
       Violate("the table is refused: {}", status.ToString());
       return outcome_;
     }
@@ -137,6 +141,8 @@ void Simulation::Act(Action action) {
       return Snapshot(box);
     case Action::kRotateKey:
       return keys_.Rotate();
+    case Action::kRetireKeys:
+      return RetireKeys();
     case Action::kSpill:
       return Spill(box);
     case Action::kAsk:
@@ -280,6 +286,21 @@ void Simulation::Spill(ShardBox* box) {
   const hot::SpillResult spilled = box->shard().Spill(std::move(batch));
   Note("shard {} spilled {} chunks", box->id().value(), spilled.chunks);
   outcome_.counts.spilled_chunks += spilled.chunks;
+}
+
+void Simulation::RetireKeys() {
+  std::set<KeyId> idle = keys_.Idle();
+  for (const auto& box : node_->shards()) {
+    const std::string log = SimNode::LogOf(box->id());
+    const auto used = shard::KeysOfFiles(&disk_, log, log + "/snapshots");
+    if (!used.ok()) {
+      if (power_.on() && !damaged_) Violate("the files' keys: {}", used.status().ToString());
+      return;
+    }
+    for (const KeyId id : *used) idle.erase(id);
+  }
+  keys_.Retire(idle);
+  outcome_.counts.keys_retired += idle.size();
 }
 
 void Simulation::Wait(Duration most) {

@@ -30,7 +30,7 @@ struct Counts {
   uint64_t power_failures = 0, kills = 0, dark_recoveries = 0, poisoned = 0;
   uint64_t flushed_rows = 0, flush_errors = 0, evicted_rows = 0;
   uint64_t queries = 0, query_rows = 0, query_errors = 0, cold_reads = 0, cold_totals = 0;
-  uint64_t snapshots = 0, sealed = 0, spilled_chunks = 0;
+  uint64_t snapshots = 0, sealed = 0, spilled_chunks = 0, keys_retired = 0;
   uint64_t unsynced_lost = 0;
   uint64_t in_flight_kept = 0, in_flight_lost = 0, damage_found = 0;
   void Add(const Counts& other);
@@ -90,6 +90,7 @@ class Simulation {
   void Evict(ShardBox* box);
   void Snapshot(ShardBox* box);
   void Spill(ShardBox* box);
+  void RetireKeys();
   void Wait(Duration most);
   void Restart(bool power_failed);
   void Recover();

@@ -35,6 +35,7 @@ TEST(SimulationTest, FixedSeedsHold) {
   EXPECT_GT(counts.cold_totals, 5U);
   EXPECT_GT(counts.poisoned, 0U);
   EXPECT_GT(counts.sealed, 1000U);
+  EXPECT_GT(counts.keys_retired, 20U);
   EXPECT_GT(counts.snapshots, 200U);
   EXPECT_GT(counts.spilled_chunks, 100U);
 }

@@ -27,7 +27,8 @@ void DrawWeights(Random* random, Swarm* swarm) {
   set(Action::kDiskFills, Sometimes(random, 15, 2));
   set(Action::kSendAgain, Sometimes(random, 50, 3));
   set(Action::kSnapshot, Sometimes(random, 70, 20));
-  set(Action::kRotateKey, Sometimes(random, 50, 2));
+  set(Action::kRotateKey, Sometimes(random, 50, 4));
+  set(Action::kRetireKeys, Sometimes(random, 60, 6));
   set(Action::kSpill, Sometimes(random, 70, 15));
   set(Action::kSchemaDrifts, Sometimes(random, 30, 4));
 }

@@ -28,6 +28,7 @@ enum class Action : uint8_t {
   kSendAgain,
   kSnapshot,
   kRotateKey,
+  kRetireKeys,
   kSpill,
   kSchemaDrifts,
   kCount

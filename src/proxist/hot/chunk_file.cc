@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "proxist/env/file_keys.h"
 #include "proxist/hot/internal/chunk_file_format.h"
 
 namespace proxist::hot {
@@ -33,6 +34,10 @@ std::optional<uint64_t> ParseChunkFileName(std::string_view name) {
     return std::nullopt;
   }
   return file;
+}
+
+StatusOr<KeyId> KeyOfChunkFile(env::FileSystem* files, const std::string& path) {
+  return env::ReadKeyId(files, path, {kChunkFileMagic, kEncryptedChunkFileVersion, f::kKeyOffset});
 }
 
 StatusOr<std::unique_ptr<ChunkFileWriter>> ChunkFileWriter::Create(env::FileSystem* files,

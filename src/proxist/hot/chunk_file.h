@@ -40,6 +40,9 @@ std::string ChunkFileName(uint64_t file);
 /// The number in such a name, which is at least 1; nothing for any other name.
 std::optional<uint64_t> ParseChunkFileName(std::string_view name);
 
+/// The key that the file is encrypted under, as its header says; as env::ReadKeyId.
+StatusOr<KeyId> KeyOfChunkFile(env::FileSystem* files, const std::string& path);
+
 /// Writes one file, encrypted when there are keys. One thread. Nothing may refer to it before
 /// Finish and a sync of its directory.
 class ChunkFileWriter {

@@ -69,7 +69,8 @@ struct Catalog::Impl {
   }
 
   StatusOr<column::SchemaPtr> ApplyOnce(const column::TableSchema& declared,
-                                        std::string_view author, column::Drops drops);
+                                        std::string_view author, column::Drops drops,
+                                        const Beside& beside);
 
   MetadataStore* const store;
   mutable Mutex mutex;
@@ -80,7 +81,8 @@ struct Catalog::Impl {
 };
 
 StatusOr<column::SchemaPtr> Catalog::Impl::ApplyOnce(const column::TableSchema& declared,
-                                                     std::string_view author, column::Drops drops) {
+                                                     std::string_view author, column::Drops drops,
+                                                     const Beside& beside) {
   const std::string key = TableKey(declared.tenant, declared.name);
   const StatusOr<Entry> entry = store->Get(key);
   column::SchemaPtr current;
@@ -107,6 +109,9 @@ StatusOr<column::SchemaPtr> Catalog::Impl::ApplyOnce(const column::TableSchema& 
   if (current == nullptr) {
     mutations.push_back(
         {std::string(kTableCounter), std::to_string(fresh_id.value()), counter.modified});
+  }
+  if (beside) {
+    for (Mutation& more : beside(*next)) mutations.push_back(std::move(more));
   }
   const std::string reason =
       fmt::format("table {}.{} version {}", next->tenant, next->name, next->version.value());
@@ -138,11 +143,12 @@ StatusOr<std::unique_ptr<Catalog>> Catalog::Open(MetadataStore* store) {
   return std::unique_ptr<Catalog>(new Catalog(std::move(impl)));
 }
 
-StatusOr<column::SchemaPtr> Catalog::Apply(column::TableSchema declared, std::string_view author,
-                                           column::Drops drops) {
+StatusOr<column::SchemaPtr> Catalog::Apply(const column::TableSchema& declared,
+                                           std::string_view author, column::Drops drops,
+                                           const Beside& beside) {
   StatusOr<column::SchemaPtr> applied;
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-    applied = impl_->ApplyOnce(declared, author, drops);
+    applied = impl_->ApplyOnce(declared, author, drops, beside);
     if (!absl::IsAborted(applied.status())) break;
   }
   return applied;

@@ -1,6 +1,7 @@
 // Tables as metadata resources.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -17,10 +18,14 @@ class Catalog {
   static StatusOr<std::unique_ptr<Catalog>> Open(MetadataStore* store);
   ~Catalog();
 
+  /// Writes that stand or fall with a table's new version.
+  using Beside = std::function<std::vector<Mutation>(const column::TableSchema& next)>;
   /// Creates or evolves a table (column::Evolve); durable when it returns. Unchanged content
-  /// returns the current schema without a new revision.
-  StatusOr<column::SchemaPtr> Apply(column::TableSchema declared, std::string_view author,
-                                    column::Drops drops = column::Drops::kRefused);
+  /// returns the current schema without a new revision, and then nothing is written beside it.
+  /// `beside` may be called several times; its last answer counts.
+  StatusOr<column::SchemaPtr> Apply(const column::TableSchema& declared, std::string_view author,
+                                    column::Drops drops = column::Drops::kRefused,
+                                    const Beside& beside = nullptr);
   /// NOT_FOUND lists the tables that exist.
   StatusOr<column::SchemaPtr> Find(std::string_view tenant, std::string_view table) const;
   /// nullptr when there is none.

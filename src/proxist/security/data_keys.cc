@@ -5,6 +5,7 @@
 
 #include "proxist/base/check.h"
 #include "proxist/base/mutex.h"
+#include "proxist/env/key_uses.h"
 
 namespace proxist::security {
 namespace {
@@ -90,7 +91,8 @@ std::optional<DataKey> Unwrap(const WrappedKey& wrapped, const MasterKey& master
 
 class Cipher final : public env::FileCipher {
  public:
-  Cipher(KeyId id, const SecretKey& key) : id_(id), gcm_(key) {}
+  Cipher(KeyId id, const SecretKey& key, std::shared_ptr<const void> use)
+      : id_(id), gcm_(key), use_(std::move(use)) {}
 
   void Seal(const env::Nonce& nonce, ByteSpan header, std::span<std::byte> text,
             std::span<std::byte, env::kTagBytes> tag) override {
@@ -113,6 +115,7 @@ class Cipher final : public env::FileCipher {
 
   const KeyId id_;
   AesGcm gcm_;
+  const std::shared_ptr<const void> use_;
 };
 
 }  // namespace
@@ -122,6 +125,7 @@ struct DataKeys::Impl {
   MasterKey master;
   mutable Mutex mutex;
   std::map<KeyId, DataKey> keys PX_GUARDED_BY(mutex);
+  env::KeyUses uses;
 };
 
 DataKeys::DataKeys(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -173,6 +177,29 @@ StatusOr<KeyId> DataKeys::Rotate(Timestamp now, std::string_view author) {
   return id;
 }
 
+std::set<KeyId> DataKeys::Idle() const {
+  std::set<KeyId> idle;
+  MutexLock lock(&impl_->mutex);
+  for (const auto& [id, key] : impl_->keys) {
+    const bool current = id == impl_->keys.rbegin()->first;
+    if (!current && !impl_->uses.InUse(id)) idle.insert(id);
+  }
+  return idle;
+}
+
+Status DataKeys::Retire(const std::set<KeyId>& ids, std::string_view author) {
+  std::vector<meta::Mutation> mutations;
+  for (const KeyId id : ids) mutations.push_back({KeyName(id), std::nullopt, std::nullopt});
+  if (mutations.empty()) return OkStatus();
+  MutexLock lock(&impl_->mutex);
+  PX_CHECK(!ids.contains(impl_->keys.rbegin()->first));
+  PX_RETURN_IF_ERROR(
+      impl_->store->Apply(mutations, author, "no file is encrypted under these data keys")
+          .status());
+  for (const KeyId id : ids) impl_->keys.erase(id);
+  return OkStatus();
+}
+
 std::vector<DataKeyInfo> DataKeys::List() const {
   std::vector<DataKeyInfo> out;
   MutexLock lock(&impl_->mutex);
@@ -187,6 +214,7 @@ env::FileKey DataKeys::NewFileKey() {
   MutexLock lock(&impl_->mutex);
   PX_CHECK(!impl_->keys.empty());
   key.id = impl_->keys.rbegin()->first;
+  impl_->uses.HandedOut(key);
   return key;
 }
 
@@ -199,7 +227,8 @@ StatusOr<std::unique_ptr<env::FileCipher>> DataKeys::CipherFor(const env::FileKe
         "file, or of another data directory",
         key.id.value());
   }
-  return std::make_unique<Cipher>(key.id, DeriveKey(known->second.secret, key.salt, kFilePurpose));
+  return std::make_unique<Cipher>(key.id, DeriveKey(known->second.secret, key.salt, kFilePurpose),
+                                  impl_->uses.Hold(key));
 }
 
 StatusOr<bool> HasDataKeys(meta::MetadataStore* store) {

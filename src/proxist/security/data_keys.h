@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -37,6 +38,12 @@ class DataKeys : public env::Keyring {
   /// Makes the next key, durably, which is then the current one. The keys before stay: files are
   /// still read under them.
   StatusOr<KeyId> Rotate(Timestamp now, std::string_view author);
+  /// Keys under which no file is being written, nor ever will be: all but the current one, those
+  /// given to a file that has no cipher yet, and those of ciphers that live.
+  [[nodiscard]] std::set<KeyId> Idle() const;
+  /// Removes `ids`, durably. Each was Idle before files were looked at, and no file that there is,
+  /// or that may come back after power loss, names it.
+  Status Retire(const std::set<KeyId>& ids, std::string_view author);
   /// By id.
   [[nodiscard]] std::vector<DataKeyInfo> List() const;
 

@@ -20,6 +20,10 @@ StatusOr<int64_t> Number(std::string_view text, std::string_view key) {
   return value;
 }
 
+meta::Mutation FloorOf(TableId table, Day floor) {
+  return {fmt::format("{}{}", kPrefix, table.value()), std::to_string(floor.value()), std::nullopt};
+}
+
 }  // namespace
 
 StatusOr<std::unique_ptr<HistoryFloors>> HistoryFloors::Open(meta::MetadataStore* metadata,
@@ -41,26 +45,57 @@ StatusOr<std::unique_ptr<HistoryFloors>> HistoryFloors::Open(meta::MetadataStore
   return floors;
 }
 
+std::optional<Day> HistoryFloors::Due(const column::TableSchema& schema) const {
+  if (schema.history_retain == Duration()) return std::nullopt;
+  const int64_t days = schema.history_retain.ns() / Duration::Days(1).ns();
+  const Day floor(static_cast<int32_t>(DayOf(clock_->Now()).value() - days));
+  const MutexLock lock(&mutex_);
+  const auto known = floors_.find(schema.id);
+  if (floor.value() <= 0 || (known != floors_.end() && known->second >= floor)) return std::nullopt;
+  return floor;
+}
+
+void HistoryFloors::Reached(TableId table, Day floor) {
+  const MutexLock lock(&mutex_);
+  floors_[table] = floor;
+  any_ = true;
+}
+
 Status HistoryFloors::Advance() {
-  const Day today = DayOf(clock_->Now());
+  const MutexLock raising(&raising_);
+  Status failed;
   for (const column::SchemaPtr& schema : catalog_->Tables()) {
-    if (schema->history_retain == Duration()) continue;
-    const int64_t days = schema->history_retain.ns() / Duration::Days(1).ns();
-    const Day floor(static_cast<int32_t>(today.value() - days));
-    {
-      const MutexLock lock(&mutex_);
-      const auto known = floors_.find(schema->id);
-      if (floor.value() <= 0 || (known != floors_.end() && known->second >= floor)) continue;
-    }
-    const std::string key = fmt::format("{}{}", kPrefix, schema->id.value());
-    const std::vector<meta::Mutation> mutations{{key, std::to_string(floor.value()), std::nullopt}};
-    PX_RETURN_IF_ERROR(
-        metadata_->Apply(mutations, kAuthor, "the retention of history moves on").status());
-    const MutexLock lock(&mutex_);
-    floors_[schema->id] = floor;
-    any_ = true;
+    const std::optional<Day> floor = Due(*schema);
+    if (!floor.has_value()) continue;
+    const meta::Mutation mutation = FloorOf(schema->id, *floor);
+    const Status written =
+        metadata_->Apply({&mutation, 1}, kAuthor, "the retention of history moves on").status();
+    if (written.ok()) Reached(schema->id, *floor);
+    failed.Update(written);
   }
-  return OkStatus();
+  const MutexLock lock(&mutex_);
+  last_error_ = std::string(Message(failed));
+  return failed;
+}
+
+std::string HistoryFloors::last_error() const {
+  const MutexLock lock(&mutex_);
+  return last_error_;
+}
+
+StatusOr<column::SchemaPtr> HistoryFloors::Declare(meta::Catalog* catalog,
+                                                   const column::TableSchema& declared,
+                                                   std::string_view author, column::Drops drops) {
+  const MutexLock raising(&raising_);
+  std::optional<Day> floor;
+  const auto beside = [&](const column::TableSchema& schema) {
+    floor = Due(schema);
+    return floor.has_value() ? std::vector<meta::Mutation>{FloorOf(schema.id, *floor)}
+                             : std::vector<meta::Mutation>();
+  };
+  PX_ASSIGN_OR_RETURN(column::SchemaPtr schema, catalog->Apply(declared, author, drops, beside));
+  if (floor.has_value()) Reached(schema->id, *floor);
+  return schema;
 }
 
 Timestamp HistoryFloors::Of(TableId table) const {

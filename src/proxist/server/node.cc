@@ -17,6 +17,7 @@
 #include "proxist/server/data_directory.h"
 #include "proxist/server/flush_loop.h"
 #include "proxist/server/history_floors.h"
+#include "proxist/server/key_retirement.h"
 #include "proxist/server/live_routes.h"
 #include "proxist/server/pressure_loop.h"
 #include "proxist/server/shard_runner.h"
@@ -35,6 +36,7 @@ constexpr uint64_t kMemoryProblemPercent = 95;
 // How long corrections wait for ClickHouse to plan a query over live views: far longer than it
 // takes.
 constexpr Duration kLiveHold = Duration::Seconds(1);
+constexpr Duration kRetireKeysEvery = Duration::Seconds(60);
 constexpr auto kVisiblePoll = std::chrono::milliseconds(1);
 
 std::string ExecutableDirectory() {
@@ -106,6 +108,8 @@ struct Node::Impl {
   [[nodiscard]] std::vector<HeldTable> Held() const;
   [[nodiscard]] MemoryState Memory() const;
   [[nodiscard]] LiveViews::State Views() const;
+  void EverySecond();
+  std::set<KeyId> RetireKeys(std::string_view author);
 
   const env::Clock& clock = env::SystemClock();
   Timestamp started_at = clock.Now();
@@ -120,6 +124,8 @@ struct Node::Impl {
   std::vector<shard::RecoveryReport> recovery;
   std::unique_ptr<shard::IngestRouter> router;
   std::unique_ptr<HistoryFloors> floors;
+  std::unique_ptr<KeyRetirement> retirement;  // nullptr: nothing is encrypted
+  Duration keys_looked_at = clock.Monotonic();
   std::unique_ptr<query::Engine> engine;
   std::atomic<uint64_t> partial_answers{0};
   std::unique_ptr<FlushLoop> flush;
@@ -155,6 +161,15 @@ StatusOr<std::unique_ptr<Node>> Node::Open(const NodeOptions& options) {
                       HistoryFloors::Open(impl->directory.metadata.get(),
                                           impl->directory.catalog.get(), &impl->clock));
   PX_ASSIGN_OR_RETURN(impl->live_token, LiveToken(impl->directory.metadata.get()));
+  if (impl->directory.keys != nullptr) {
+    std::vector<KeyRetirement::ShardFiles> shards;
+    for (const auto& runner : impl->runners) {
+      shards.push_back(
+          {impl->directory.WalOf(runner->id()), impl->directory.SnapshotsOf(runner->id())});
+    }
+    impl->retirement = std::make_unique<KeyRetirement>(
+        &env::PosixFileSystem(), impl->directory.keys.get(), std::move(shards));
+  }
   impl->StartThreads(options);
   return std::unique_ptr<Node>(new Node(std::move(impl)));
 }
@@ -293,7 +308,10 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
   pressure = std::make_unique<PressureLoop>(
       PressureLoop::Ports{&clock, directory.catalog.get(), all, snapshots.get(),
                           [this] { return router->memory_bytes(); },
-                          [this] { return floors->Advance(); }},
+                          [this] {
+                            EverySecond();
+                            return OkStatus();
+                          }},
       memory_limit);
   pressure->Start();
   if (history == nullptr) return;
@@ -323,11 +341,11 @@ query::Engine& Node::engine() { return *impl_->engine; }
 const meta::Catalog& Node::catalog() const { return *impl_->directory.catalog; }
 const std::vector<shard::RecoveryReport>& Node::recovery() const { return impl_->recovery; }
 
-StatusOr<column::SchemaPtr> Node::ApplyTable(column::TableSchema declared,
+StatusOr<column::SchemaPtr> Node::ApplyTable(const column::TableSchema& declared,
                                              const std::string& author, column::Drops drops) {
-  PX_ASSIGN_OR_RETURN(column::SchemaPtr schema,
-                      impl_->directory.catalog->Apply(std::move(declared), author, drops));
-  PX_RETURN_IF_ERROR(impl_->floors->Advance());
+  PX_ASSIGN_OR_RETURN(
+      column::SchemaPtr schema,
+      impl_->floors->Declare(impl_->directory.catalog.get(), declared, author, drops));
   for (const auto& runner : impl_->runners) {
     runner->Run([&](shard::Shard& shard) { shard.SetSchema(schema); });
   }
@@ -396,7 +414,27 @@ std::vector<security::DataKeyInfo> Node::Keys() const {
   return keys == nullptr ? std::vector<security::DataKeyInfo>() : keys->List();
 }
 
-StatusOr<KeyId> Node::RotateKey(std::string_view author) {
+void Node::Impl::EverySecond() {
+  floors->Advance().IgnoreError();  // it is in Problems
+  const Duration now = clock.Monotonic();
+  if (retirement == nullptr || now.ns() - keys_looked_at.ns() < kRetireKeysEvery.ns()) return;
+  keys_looked_at = now;
+  RetireKeys("proxistd");
+}
+
+std::set<KeyId> Node::Impl::RetireKeys(std::string_view author) {
+  const auto retired = retirement->Run(author);
+  if (!retired.ok()) {
+    observe::LogWarning("no data key was retired: {}", Message(retired.status()));
+    return {};
+  }
+  for (const KeyId id : *retired) {
+    observe::LogInfo("key {} is retired: no file is encrypted under it", id.value());
+  }
+  return *retired;
+}
+
+StatusOr<KeyId> Node::RotateKey(std::string_view author, std::set<KeyId>* retired) {
   if (impl_->directory.keys == nullptr) {
     return FailedPrecondition(
         "nothing is encrypted here: start with --master-key to encrypt new files");
@@ -404,6 +442,7 @@ StatusOr<KeyId> Node::RotateKey(std::string_view author) {
   PX_ASSIGN_OR_RETURN(const KeyId id, impl_->directory.keys->Rotate(impl_->clock.Now(), author));
   observe::LogInfo("key {} is the current one: new log segments and snapshot files take it",
                    id.value());
+  *retired = impl_->RetireKeys(author);
   return id;
 }
 
@@ -508,6 +547,9 @@ std::vector<std::string> Node::Impl::Problems() const {
   }
   if (!memory.pressure.last_error.empty()) {
     problems.push_back("memory could not be freed: " + memory.pressure.last_error);
+  }
+  if (const std::string failed = floors->last_error(); !failed.empty()) {
+    problems.push_back("the retention of history cannot move on: " + failed);
   }
   if (const std::string failed = Views().last_error; !failed.empty()) problems.push_back(failed);
   if (flush == nullptr) return problems;

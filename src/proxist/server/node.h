@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -136,7 +137,8 @@ class Node {
 
   query::Engine& engine();
   const meta::Catalog& catalog() const;
-  StatusOr<column::SchemaPtr> ApplyTable(column::TableSchema declared, const std::string& author,
+  StatusOr<column::SchemaPtr> ApplyTable(const column::TableSchema& declared,
+                                         const std::string& author,
                                          column::Drops drops = column::Drops::kRefused);
   /// Wakes the flush. With a timeout above zero: returns when everything acked before the call is
   /// in history (DEADLINE_EXCEEDED with what is missing). FAILED_PRECONDITION without history.
@@ -168,8 +170,9 @@ class Node {
 
   /// The keys that files are encrypted under; none without a master key.
   std::vector<security::DataKeyInfo> Keys() const;
-  /// Makes a new one, for the next segments and files. FAILED_PRECONDITION without a master key.
-  StatusOr<KeyId> RotateKey(std::string_view author);
+  /// Makes a new one, for the next segments and files, and removes those that no file needs; these
+  /// go to `retired`. FAILED_PRECONDITION without a master key.
+  StatusOr<KeyId> RotateKey(std::string_view author, std::set<KeyId>* retired);
   /// What recovery did, per shard.
   const std::vector<shard::RecoveryReport>& recovery() const;
 

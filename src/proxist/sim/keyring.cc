@@ -1,6 +1,7 @@
 #include "proxist/sim/keyring.h"
 
 #include <cstring>
+#include <utility>
 
 #include "proxist/base/bytes.h"
 
@@ -20,7 +21,8 @@ uint64_t NextWord(uint64_t* state) {
 
 class Keyring::Cipher final : public env::FileCipher {
  public:
-  Cipher(Keyring* keys, uint64_t file) : keys_(keys), file_(file) {}
+  Cipher(Keyring* keys, uint64_t file, std::shared_ptr<const void> use)
+      : keys_(keys), file_(file), use_(std::move(use)) {}
 
   void Seal(const env::Nonce& nonce, ByteSpan header, std::span<std::byte> text,
             std::span<std::byte, env::kTagBytes> tag) override {
@@ -67,18 +69,32 @@ class Keyring::Cipher final : public env::FileCipher {
 
   Keyring* const keys_;
   const uint64_t file_;
+  const std::shared_ptr<const void> use_;
 };
 
+std::set<KeyId> Keyring::Idle() const {
+  std::set<KeyId> idle = keys_;
+  idle.erase(*keys_.rbegin());
+  std::erase_if(idle, [this](KeyId id) { return uses_.InUse(id); });
+  return idle;
+}
+
+void Keyring::Retire(const std::set<KeyId>& ids) {
+  for (const KeyId id : ids) keys_.erase(id);
+}
+
 env::FileKey Keyring::NewFileKey() {
-  env::FileKey key{.id = KeyId(current_)};
+  env::FileKey key{.id = *keys_.rbegin()};
   const uint64_t words[] = {seed_, ++files_};
   std::memcpy(key.salt.data(), words, sizeof words);
+  uses_.HandedOut(key);
   return key;
 }
 
 StatusOr<std::unique_ptr<env::FileCipher>> Keyring::CipherFor(const env::FileKey& key) {
-  if (key.id.value() > current_) return FailedPrecondition("there is no key {}", key.id.value());
-  return std::make_unique<Cipher>(this, Checksum(key.salt, seed_ ^ key.id.value()));
+  if (!keys_.contains(key.id)) return FailedPrecondition("there is no key {}", key.id.value());
+  return std::make_unique<Cipher>(this, Checksum(key.salt, seed_ ^ key.id.value()),
+                                  uses_.Hold(key));
 }
 
 }  // namespace proxist::sim

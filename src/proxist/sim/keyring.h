@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <tuple>
 
 #include "proxist/env/cipher.h"
+#include "proxist/env/key_uses.h"
 
 namespace proxist::sim {
 
@@ -17,7 +19,11 @@ class Keyring final : public env::Keyring {
  public:
   explicit Keyring(uint64_t seed) : seed_(seed) {}
 
-  void Rotate() { ++current_; }
+  void Rotate() { keys_.insert(keys_.rbegin()->Next()); }
+  /// As security::DataKeys: keys under which no file is being written, nor ever will be.
+  [[nodiscard]] std::set<KeyId> Idle() const;
+  /// What is still encrypted under them is lost.
+  void Retire(const std::set<KeyId>& ids);
   /// The first nonce that was used for two texts; empty: none was.
   [[nodiscard]] const std::string& violation() const { return violation_; }
   [[nodiscard]] uint64_t sealed() const { return used_.size(); }
@@ -31,7 +37,8 @@ class Keyring final : public env::Keyring {
   using Used = std::map<std::tuple<uint64_t, env::Nonce>, uint64_t>;
 
   const uint64_t seed_;
-  uint32_t current_ = 1;
+  std::set<KeyId> keys_{KeyId(1)};  // the last one is current
+  env::KeyUses uses_;
   uint64_t files_ = 0;
   Used used_;
   std::string violation_;

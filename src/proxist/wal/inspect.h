@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 
 #include "proxist/wal/log.h"
@@ -38,6 +39,11 @@ struct LogVisitor {
   std::function<Status(const FrameInfo&)> frame;
   std::function<Status(const LogRecord&)> record;
 };
+
+/// The keys that the headers of a log's segments name, also of those that a repair cut off; not of
+/// free files, which nobody reads again. Removals are durable before anything is read, so that no
+/// other segment comes back after power loss. DATA_LOSS: a header is damaged.
+StatusOr<std::set<KeyId>> KeysOfSegments(env::FileSystem* files, const std::string& directory);
 
 /// Like ReadLog, with segments and frames as well: each is visited before what it holds.
 Status InspectLog(env::FileSystem* files, const std::string& directory, const LogVisitor& visitor,

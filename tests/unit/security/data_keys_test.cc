@@ -12,6 +12,7 @@
 namespace proxist::security {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 const std::string kHex(64, 'a');
@@ -112,6 +113,40 @@ TEST_F(DataKeysTest, KeysOutliveTheProcessAndRotation) {
   EXPECT_TRUE(list[1].current);
   second.id = KeyId(3);
   EXPECT_TRUE(absl::IsFailedPrecondition((*keys)->CipherFor(second).status()));
+}
+
+TEST_F(DataKeysTest, AKeyIsIdleOnceNobodyWritesUnderIt) {
+  auto keys = Open(kHex);
+  ASSERT_TRUE(keys.ok());
+  for (int i = 1; i <= 3; ++i) {
+    ASSERT_TRUE((*keys)->Rotate(Timestamp(i), "me").ok());
+    EXPECT_TRUE((*keys)->Idle().empty() || i > 1);
+  }
+  EXPECT_THAT((*keys)->Idle(), ElementsAre(KeyId(1), KeyId(2)));
+  // Given to a file; then the file's cipher lives; then the file is complete.
+  const env::FileKey file = (*keys)->NewFileKey();
+  ASSERT_EQ(file.id, KeyId(3));
+  ASSERT_TRUE((*keys)->Rotate(Timestamp(4), "me").ok());
+  EXPECT_THAT((*keys)->Idle(), ElementsAre(KeyId(1), KeyId(2)));
+  auto cipher = (*keys)->CipherFor(file);
+  ASSERT_TRUE(cipher.ok());
+  EXPECT_THAT((*keys)->Idle(), ElementsAre(KeyId(1), KeyId(2)));
+  cipher->reset();
+  EXPECT_THAT((*keys)->Idle(), ElementsAre(KeyId(1), KeyId(2), KeyId(3)));
+
+  ASSERT_TRUE((*keys)->Retire({KeyId(1), KeyId(3)}, "me").ok());
+  EXPECT_TRUE(absl::IsFailedPrecondition((*keys)->CipherFor(file).status()));
+  for (int life = 0; life < 2; ++life) {
+    const auto list = (*keys)->List();
+    ASSERT_EQ(list.size(), 2u);
+    EXPECT_EQ(list[0].id, KeyId(2));
+    EXPECT_EQ(list[1].id, KeyId(4));
+    keys = Open(kHex);
+    ASSERT_TRUE(keys.ok()) << keys.status();
+  }
+  // A number is never given again.
+  ASSERT_TRUE((*keys)->Retire((*keys)->Idle(), "me").ok());
+  EXPECT_EQ(*(*keys)->Rotate(Timestamp(5), "me"), KeyId(5));
 }
 
 TEST_F(DataKeysTest, AWrongMasterKeyIsRefusedAndChangesNothing) {

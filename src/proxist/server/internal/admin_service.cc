@@ -25,11 +25,11 @@ std::string_view TenantOf(const std::string& tenant) {
 
 Status ApplyTable(Node* node, const v1::ApplyTableRequest& request,
                   v1::ApplyTableResponse* response) {
-  PX_ASSIGN_OR_RETURN(column::TableSchema declared, api::DecodeTable(request.table()));
+  PX_ASSIGN_OR_RETURN(const column::TableSchema declared, api::DecodeTable(request.table()));
   const StatusOr<column::SchemaPtr> before = node->catalog().Find(declared.tenant, declared.name);
   const auto drops = request.confirm_drop() ? column::Drops::kConfirmed : column::Drops::kRefused;
   PX_ASSIGN_OR_RETURN(const column::SchemaPtr after,
-                      node->ApplyTable(std::move(declared), request.author(), drops));
+                      node->ApplyTable(declared, request.author(), drops));
   api::EncodeTable(*after, response->mutable_table());
   response->set_changed(!before.ok() || **before != *after);
   return OkStatus();
@@ -82,8 +82,10 @@ Status ListKeys(Node* node, v1::ListKeysResponse* response) {
 }
 
 Status RotateKey(Node* node, const v1::RotateKeyRequest& request, v1::RotateKeyResponse* response) {
-  PX_ASSIGN_OR_RETURN(const KeyId id, node->RotateKey(request.author()));
+  std::set<KeyId> retired;
+  PX_ASSIGN_OR_RETURN(const KeyId id, node->RotateKey(request.author(), &retired));
   response->set_id(id.value());
+  for (const KeyId one : retired) response->add_retired(one.value());
   return OkStatus();
 }
 
