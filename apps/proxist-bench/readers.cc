@@ -18,6 +18,7 @@
 #include "apps/proxist-bench/commands.h"
 #include "apps/proxist-bench/paced_ingest.h"
 #include "bench/latencies.h"
+#include "bench/ready_memory.h"
 #include "bench/temporary_directory.h"
 #include "proxist/env/clock.h"
 #include "proxist/server/node.h"
@@ -161,6 +162,7 @@ StatusOr<ReadersResults> MeasureReaders(const ReadersOptions& options) {
   server::NodeOptions node_options;
   node_options.data_directory = directory.path() + "/data";
   node_options.history = "none";
+  node_options.ready_memory_bytes = kReadyBytes;
   PX_ASSIGN_OR_RETURN(const std::unique_ptr<server::Node> node, server::Node::Open(node_options));
   PacedIngest ingest(node.get(), options.symbols);
   PX_RETURN_IF_ERROR(ingest.Load(options.rows, kLoadRows, kAskedSpan));

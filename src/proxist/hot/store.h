@@ -196,7 +196,7 @@ struct StoreOptions {
   size_t max_readers = 256;            // guards alive at once; Read() waits for a slot beyond it
   bool huge_pages = true;
   /// Of memory that is kept ready for chunks beyond what they use: touching new pages takes several
-  /// times as long as filling them. A thread of low priority touches it, from the start on; what
+  /// times as long as filling them. A thread touches it, from the start on; what
   /// leaves memory makes it up too.
   uint64_t ready_bytes = 0;
 };

@@ -1,11 +1,10 @@
 #include "proxist/hot/internal/region_supply.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 
 #include <sys/mman.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "proxist/base/check.h"
 
@@ -13,7 +12,6 @@ namespace proxist::hot::internal {
 namespace {
 
 constexpr size_t kPageBytes = 4096;
-constexpr int kLowestPriority = 19;
 
 void* MapRegion(bool huge_pages) {
   void* raw = mmap(nullptr, 2 * kRegionBytes, PROT_READ | PROT_WRITE,
@@ -89,8 +87,6 @@ size_t RegionSupply::ready() const {
 }
 
 void RegionSupply::Run() {
-  // Of this thread alone: Linux has it so.
-  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kLowestPriority);
   MutexLock lock(&mutex_);
   while (!stop_) {
     if (regions_.size() >= ready_) {
@@ -99,10 +95,17 @@ void RegionSupply::Run() {
       continue;
     }
     lock.unlock();
+    const auto began = std::chrono::steady_clock::now();
     void* region = MapRegion(huge_pages_);
     Touch(region);
+    const auto took = std::chrono::steady_clock::now() - began;
     lock.lock();
     regions_.push_back(region);
+    // Half of a processor is left to others, unless regions run out. A low priority would not do:
+    // who is kept from touching a page keeps the whole process from mapping memory.
+    if (regions_.size() > ready_ / 4) {
+      wanted_.wait_for(lock, took, [this]() PX_REQUIRES(mutex_) { return stop_; });
+    }
   }
 }
 

@@ -11,8 +11,8 @@ namespace proxist::hot::internal {
 
 inline constexpr size_t kRegionBytes = size_t{2} << 20;
 
-/// Keeps regions mapped and touched, by a thread of its own that has what processor time others
-/// leave, and takes back what is not used any more.
+/// Keeps regions mapped and touched, by a thread of its own that rests as long as it works, and
+/// takes back what is not used any more.
 class RegionSupply {
  public:
   /// Keeps up to `ready` regions; 0: none are touched ahead, and there is no thread.
