@@ -32,6 +32,12 @@ column::ColumnDef Column(std::string name, column::TypeKind kind, uint8_t scale 
 
 }  // namespace
 
+MarketOptions OneVenue() {
+  return {.symbols = 200, .venues = 1, .late_share = 0, .correction_share = 0, .cancel_share = 0};
+}
+
+MarketOptions AllVenues() { return {.symbols = 1000, .venues = 8}; }
+
 column::TableSchema QuotesTable() {
   using column::TypeKind;
   return Declare("quotes",

@@ -23,6 +23,11 @@ struct MarketOptions {
   double cancel_share = 0.002;                 // rows that cancel an earlier key
 };
 
+/// A feed of one venue: 200 series, in order, nothing corrected.
+MarketOptions OneVenue();
+/// Everything at once: 8,000 series, late rows, corrections and cancels.
+MarketOptions AllVenues();
+
 /// The declared tables `quotes` and `trades`: series by venue, seq given by the producer.
 column::TableSchema QuotesTable();
 column::TableSchema TradesTable();

@@ -1,6 +1,8 @@
 // ack: group commits of a shard on this thread, beside raw durable writes of the same size.
 #include <array>
 #include <memory>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -15,9 +17,10 @@ namespace {
 constexpr std::array<size_t, 3> kBatchRows = {1, 100, 1000};
 constexpr uint64_t kRawFileBytes = 64ull << 20;
 
-Result ResultOf(size_t rows, const AckLatencies& measured, bool direct) {
+Result ResultOf(size_t rows, std::string_view feed, const AckLatencies& measured, bool direct) {
   Result result;
-  result.name = fmt::format("{} rows, {}", rows, direct ? "O_DIRECT|O_DSYNC" : "O_DSYNC");
+  result.name =
+      fmt::format("{} rows of {}, {}", rows, feed, direct ? "O_DIRECT|O_DSYNC" : "O_DSYNC");
   result.With("bytes", static_cast<double>(measured.bytes));
   result.WithLatency("ack", measured.ack).WithLatency("raw", measured.raw);
   const auto ratio = [&](double percent) {
@@ -35,11 +38,15 @@ StatusOr<std::vector<Result>> MeasureAck(const AckOptions& options) {
   PX_ASSIGN_OR_RETURN(std::unique_ptr<RawWriter> raw,
                       RawWriter::Open(directory.path() + "/raw", kRawFileBytes));
   std::vector<Result> results;
-  for (const size_t rows : kBatchRows) {
-    PX_ASSIGN_OR_RETURN(
-        const AckLatencies measured,
-        MeasureAcksBesideRaw({.symbols = 1000}, rows, options.rounds, directory.path(), raw.get()));
-    results.push_back(ResultOf(rows, measured, raw->direct()));
+  const std::array<std::pair<std::string_view, MarketOptions>, 2> feeds = {
+      {{"one venue", OneVenue()}, {"all venues", AllVenues()}}};
+  for (const auto& [feed, market] : feeds) {
+    for (const size_t rows : kBatchRows) {
+      PX_ASSIGN_OR_RETURN(
+          const AckLatencies measured,
+          MeasureAcksBesideRaw(market, rows, options.rounds, directory.path(), raw.get()));
+      results.push_back(ResultOf(rows, feed, measured, raw->direct()));
+    }
   }
   return results;
 }

@@ -42,13 +42,10 @@ struct Feed {
 };
 
 std::vector<Feed> Feeds() {
-  MarketOptions venue{
-      .symbols = 200, .venues = 1, .late_share = 0, .correction_share = 0, .cancel_share = 0};
-  MarketOptions wide{.symbols = 1000, .venues = 8};
-  return {{"one venue", 1, venue},
-          {"one venue", 100, venue},
-          {"one venue", 1000, venue},
-          {"8,000 series, late rows and corrections", 1000, wide}};
+  return {{"one venue", 1, OneVenue()},
+          {"one venue", 100, OneVenue()},
+          {"one venue", 1000, OneVenue()},
+          {"8,000 series, late rows and corrections", 1000, AllVenues()}};
 }
 
 double Seconds(Duration d) { return static_cast<double>(d.ns()) / 1e9; }
