@@ -3,7 +3,6 @@
 import bisect
 import csv
 import io
-import os
 import pathlib
 import sys
 import unittest
@@ -14,8 +13,8 @@ sys.path.insert(0, str(ROOT / "tests/process"))
 
 import market  # noqa: E402
 from proxist_process import Directory, Server  # noqa: E402
+from real_data import DATA, require  # noqa: E402
 
-DATA = pathlib.Path(os.environ.get("PROXIST_TEST_DATA", ROOT.parent / "shared/data"))
 QUOTES = DATA / "equity_usa_tick_aig_20131009_quote.zip"
 TRADES = DATA / "equity_usa_tick_aig_20131009_trade.zip"
 MIDNIGHT = 1381291200 * 10**9  # 2013-10-09T00:00:00-04:00
@@ -56,10 +55,7 @@ def lines_of(path):
 class AigDay(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        for path in (QUOTES, TRADES):
-            if not path.exists():
-                raise AssertionError(f"{path} is missing: the acceptance test runs on the real data only "
-                                     "(PROXIST_TEST_DATA names another place)")
+        require(QUOTES, TRADES)
         quotes = lines_of(QUOTES)
         cls.quote_count = len(quotes)
         bids = [(MIDNIGHT + int(q[0]) * 10**6, seq, int(q[1]), int(q[2]), q[5])

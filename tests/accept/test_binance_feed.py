@@ -10,7 +10,6 @@ import csv
 import gzip
 import io
 import json
-import os
 import pathlib
 import random
 import re
@@ -23,8 +22,8 @@ sys.path.insert(0, str(ROOT / "tests/process"))
 
 import market  # noqa: E402
 from proxist_process import Directory, Server  # noqa: E402
+from real_data import DATA, require  # noqa: E402
 
-DATA = pathlib.Path(os.environ.get("PROXIST_TEST_DATA", ROOT.parent / "shared/data"))
 MESSAGES = DATA / "binance_usdm_btcusdt_20240808.gz"
 SYMBOL = "BTCUSDT"
 MS = 10**6
@@ -176,9 +175,7 @@ class Vwap:
 class BinanceFeed(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        if not MESSAGES.exists():
-            raise AssertionError(f"{MESSAGES} is missing: the acceptance test runs on the real data only "
-                                 "(PROXIST_TEST_DATA names another place)")
+        require(MESSAGES)
         cls.lines = files()
         cls.answers = {}
         cls.directory = Directory()

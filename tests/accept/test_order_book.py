@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import os
 import pathlib
 import random
 import sys
@@ -12,8 +11,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/process"))
 
 from proxist_process import Directory, Server  # noqa: E402
+from real_data import DATA, require  # noqa: E402
 
-DATA = pathlib.Path(os.environ.get("PROXIST_TEST_DATA", ROOT.parent / "shared/data"))
 EVENTS = DATA / "esh4_mbo_20231225.csv.gz"
 MOMENTS = 100
 DEPTH = 5
@@ -78,9 +77,7 @@ class Replay:
 class OrderBook(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        if not EVENTS.exists():
-            raise AssertionError(f"{EVENTS} is missing: the acceptance test runs on the real data only "
-                                 "(PROXIST_TEST_DATA names another place)")
+        require(EVENTS)
         with gzip.open(EVENTS, "rt") as file:
             events = list(csv.DictReader(file))
         # Events of one moment stand in the order of the file; some moments come late in it.
