@@ -4,9 +4,9 @@
 #include <vector>
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include "proxist/exec/asof.h"
+#include "tests/unit/exec/each_target.h"
 
 namespace proxist::exec {
 namespace {
@@ -75,17 +75,12 @@ class Sides {
 };
 
 TEST(AsofPassTest, AgreesWithTheMatchOverWholeSidesOnEachInstructionSet) {
-  hwy::SetSupportedTargetsForTest(0);
-  const std::vector<int64_t> targets = hwy::SupportedAndGeneratedTargets();
-  for (const int64_t target : targets) {
-    SCOPED_TRACE(hwy::TargetName(target));
-    hwy::SetSupportedTargetsForTest(target);
+  OnEachTarget([] {
     for (uint64_t seed = 0; seed < 1000 && !::testing::Test::HasFatalFailure(); ++seed) {
       SCOPED_TRACE(seed);
       Sides(seed).Check();
     }
-  }
-  hwy::SetSupportedTargetsForTest(0);
+  });
 }
 
 TEST(AsofPassTest, ExtremeTimesAreOrdinary) {

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include "proxist/exec/exact_sum.h"
 #include "proxist/exec/int128.h"
 #include "proxist/exec/slices.h"
+#include "tests/unit/exec/each_target.h"
 
 namespace proxist::exec {
 namespace {
@@ -22,19 +22,13 @@ uint64_t Bits(double value) { return std::bit_cast<uint64_t>(std::isnan(value) ?
 
 class PartSumsTest : public ::testing::Test {
  protected:
-  ~PartSumsTest() override { hwy::SetSupportedTargetsForTest(0); }
-
-  /// Calls `check` once for each instruction set.
+  /// Calls `check` once for each instruction set, on the same random values.
   template <typename Check>
   void OnEachTarget(const Check& check) {
-    hwy::SetSupportedTargetsForTest(0);
-    const std::vector<int64_t> targets = hwy::SupportedAndGeneratedTargets();
-    for (const int64_t target : targets) {
-      SCOPED_TRACE(hwy::TargetName(target));
-      hwy::SetSupportedTargetsForTest(target);
+    exec::OnEachTarget([&] {
       random_.seed(7);
       check();
-    }
+    });
   }
 
   size_t Below(size_t n) { return random_() % n; }
