@@ -20,6 +20,8 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
+#include "proxist/exec/internal/whole_reals.inc"
+
 using Reals = hn::CappedTag<double, kRowsOfMark>;
 using Wholes = hn::RebindToSigned<Reals>;
 using Bits = hn::RebindToUnsigned<Reals>;
@@ -27,57 +29,33 @@ using RealVec = hn::Vec<Reals>;
 using WholeVec = hn::Vec<Wholes>;
 
 constexpr size_t kLanes = hn::MaxLanes(Reals());
-constexpr double kMagic = 6755399441055744.0;  // 1.5 * 2^52
 
-/// Whole numbers of magnitude at most 2^51 as reals, and back.
-HWY_ATTR HWY_INLINE RealVec ToReals(WholeVec whole) {
-  const RealVec magic = hn::Set(Reals(), kMagic);
-  return hn::Sub(hn::BitCast(Reals(), hn::Add(whole, hn::BitCast(Wholes(), magic))), magic);
-}
+/// Reals that are whole numbers of magnitude at most 2^51, as these.
 HWY_ATTR HWY_INLINE WholeVec ToWholes(RealVec real) {
   const RealVec magic = hn::Set(Reals(), kMagic);
   return hn::Sub(hn::BitCast(Wholes(), hn::Add(real, magic)), hn::BitCast(Wholes(), magic));
 }
 
-/// Writes the lanes whose bit is set side by side; what follows these is written over as well.
-HWY_ATTR HWY_INLINE void Pack(WholeVec v, uint32_t bits, int64_t* HWY_RESTRICT out) {
+/// Writes the lanes whose bit is set side by side, as 64 or 32 bits; what follows these is written
+/// over as well.
+template <typename Out>
+HWY_ATTR HWY_INLINE void Pack(WholeVec v, uint32_t bits, Out* HWY_RESTRICT out) {
 #if HWY_TARGET <= HWY_AVX3
   // The library's Compress keeps the other lanes too, by a table that costs more than the rest.
-  const auto mask = static_cast<__mmask8>(bits);
-  _mm512_storeu_si512(out, _mm512_maskz_compress_epi64(mask, v.raw));
+  const __m512i packed = _mm512_maskz_compress_epi64(static_cast<__mmask8>(bits), v.raw);
+  if constexpr (sizeof(Out) == sizeof(int64_t)) {
+    _mm512_storeu_si512(out, packed);
+  } else {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_cvtepi64_epi32(packed));
+  }
 #else
   HWY_ALIGN int64_t lanes[kLanes];
   hn::Store(v, Wholes(), lanes);
   for (size_t i = 0; i < kLanes; ++i) {
-    *out = lanes[i];
+    *out = static_cast<Out>(lanes[i]);
     out += (bits >> i) & 1;
   }
 #endif
-}
-HWY_ATTR HWY_INLINE void Pack(WholeVec v, uint32_t bits, uint32_t* HWY_RESTRICT out) {
-#if HWY_TARGET <= HWY_AVX3
-  const auto mask = static_cast<__mmask8>(bits);
-  const __m512i packed = _mm512_maskz_compress_epi64(mask, v.raw);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_cvtepi64_epi32(packed));
-#else
-  HWY_ALIGN int64_t lanes[kLanes];
-  hn::Store(v, Wholes(), lanes);
-  for (size_t i = 0; i < kLanes; ++i) {
-    *out = static_cast<uint32_t>(lanes[i]);
-    out += (bits >> i) & 1;
-  }
-#endif
-}
-
-/// When the bar of each time past the base begins, past the base.
-HWY_ATTR HWY_INLINE RealVec StartOf(RealVec past, RealVec interval, RealVec inverse) {
-  const Reals d;
-  // One bar too low or too high at most: times and bars are whole and well below 2^53.
-  const RealVec guess = hn::Mul(hn::Floor(hn::Mul(past, inverse)), interval);
-  const RealVec into = hn::Sub(past, guess);
-  const RealVec low = hn::IfThenElseZero(hn::Lt(into, hn::Zero(d)), interval);
-  const RealVec high = hn::IfThenElseZero(hn::Ge(into, interval), interval);
-  return hn::Add(hn::Sub(guess, low), high);
 }
 
 HWY_ATTR size_t MarkBars(const int64_t* HWY_RESTRICT ts, size_t n, int64_t base, int64_t interval,
@@ -108,8 +86,9 @@ HWY_ATTR size_t MarkBars(const int64_t* HWY_RESTRICT ts, size_t n, int64_t base,
     uint32_t mark = 0;
     if (at[kRowsOfMark - 1] >= end) {
       for (size_t part = 0; part < kRowsOfMark; part += kLanes) {
-        const RealVec past = ToReals(hn::Sub(hn::LoadU(di, at + part), base_vec));
-        const WholeVec start = hn::Add(base_vec, ToWholes(StartOf(past, interval_vec, inverse)));
+        const RealVec past = ToReals(d, hn::Sub(hn::LoadU(di, at + part), base_vec));
+        const RealVec bar = BarOf(d, past, interval_vec, inverse);
+        const WholeVec start = hn::Add(base_vec, ToWholes(hn::Mul(bar, interval_vec)));
         const auto fresh = hn::Lt(hn::LoadU(di, at + part - 1), start);
         uint8_t bits[8] = {};
         hn::StoreMaskBits(di, fresh, bits);
@@ -339,9 +318,7 @@ HWY_ATTR HWY_INLINE void ForMarks(const SplitPrefix& sums, size_t n, double* HWY
   const auto run = [&](auto d, size_t i) HWY_ATTR {
     const hn::RebindToSigned<decltype(d)> di;
     const auto real_difference = [&](const int64_t* of) HWY_ATTR {
-      const auto whole = hn::Sub(hn::LoadU(di, of + i + 1), hn::LoadU(di, of + i));
-      const auto magic = hn::Set(d, kMagic);
-      return hn::Sub(hn::BitCast(d, hn::Add(whole, hn::BitCast(di, magic))), magic);
+      return ToReals(d, hn::Sub(hn::LoadU(di, of + i + 1), hn::LoadU(di, of + i)));
     };
     const auto high = hn::Mul(real_difference(sums.high), hn::Set(d, sums.grid.high_unit));
     const auto low = hn::Mul(real_difference(sums.low), hn::Set(d, sums.grid.low_unit));

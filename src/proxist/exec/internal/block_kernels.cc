@@ -18,13 +18,13 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
+#include "proxist/exec/internal/whole_reals.inc"
+
 using Reals = hn::ScalableTag<double>;
 using Wholes = hn::RebindToSigned<Reals>;
 using RealVec = hn::Vec<Reals>;
 using WholeVec = hn::Vec<Wholes>;
 using Rows = hn::Rebind<uint32_t, Reals>;
-
-constexpr double kMagic = 6755399441055744.0;  // 1.5 * 2^52
 
 /// Collects an extent, a vector of values at a time and the last ones one by one.
 class ExtentVec {
@@ -167,13 +167,6 @@ HWY_ATTR SplitSum SumOnGrid(const double* HWY_RESTRICT values, size_t n, const G
   return sum;
 }
 
-/// Whole numbers of magnitude at most 2^51 as reals.
-HWY_ATTR HWY_INLINE RealVec ToReals(WholeVec whole) {
-  const Reals d;
-  const RealVec magic = hn::Set(d, kMagic);
-  return hn::Sub(hn::BitCast(d, hn::Add(whole, hn::BitCast(Wholes(), magic))), magic);
-}
-
 /// Some parts of a block; windows that move on row by row end at neighbouring rows.
 struct PartVec {
   WholeVec begin;
@@ -225,8 +218,8 @@ HWY_ATTR HWY_INLINE void ForParts(const SplitPrefix& prefix, const uint32_t* HWY
     parts.first_end = from_end[0];
     const WholeVec neighbours = hn::Add(iota, hn::Set(di, int64_t{from_end[0]}));
     parts.neighbours = whole && hn::AllTrue(di, hn::Eq(parts.end, neighbours));
-    const RealVec high = ToReals(Difference(prefix.high, parts));
-    const RealVec low = ToReals(Difference(prefix.low, parts));
+    const RealVec high = ToReals(Reals(), Difference(prefix.high, parts));
+    const RealVec low = ToReals(Reals(), Difference(prefix.low, parts));
     const RealVec sum = hn::Add(hn::Mul(high, high_unit), hn::Mul(low, low_unit));
     const RealVec result = finish(sum, parts, whole ? lanes : n - i);
     if (whole) {
@@ -247,7 +240,7 @@ HWY_ATTR void PartSums(const SplitPrefix& prefix, const uint32_t* begin, const u
 HWY_ATTR void PartMeans(const SplitPrefix& prefix, const uint32_t* begin, const uint32_t* end,
                         size_t n, double* out) {
   ForParts(prefix, begin, end, n, out, [](RealVec sum, const PartVec& parts, size_t) HWY_ATTR {
-    return hn::Div(sum, ToReals(hn::Sub(parts.end, parts.begin)));
+    return hn::Div(sum, ToReals(Reals(), hn::Sub(parts.end, parts.begin)));
   });
 }
 
@@ -257,24 +250,12 @@ HWY_ATTR bool PartQuotients(const SplitPrefix& prefix, const int64_t* weights,
   bool any_zero = false;
   ForParts(prefix, begin, end, n, out,
            [&](RealVec sum, const PartVec& parts, size_t valid) HWY_ATTR {
-             const RealVec weight = ToReals(Difference(weights, parts));
+             const RealVec weight = ToReals(Reals(), Difference(weights, parts));
              const auto zero = hn::And(hn::Eq(weight, hn::Zero(d)), hn::FirstN(d, valid));
              any_zero = any_zero || !hn::AllFalse(d, zero);
              return hn::Div(sum, weight);
            });
   return any_zero;
-}
-
-/// The bar of each time past the base, as a whole number.
-HWY_ATTR HWY_INLINE RealVec BarOf(RealVec past, RealVec interval, RealVec inverse) {
-  const Reals d;
-  // One bar too low or too high at most: times and bars are whole and well below 2^53.
-  const RealVec guess = hn::Floor(hn::Mul(past, inverse));
-  const RealVec into = hn::Sub(past, hn::Mul(guess, interval));
-  const RealVec one = hn::Set(d, 1.0);
-  const RealVec low = hn::IfThenElseZero(hn::Lt(into, hn::Zero(d)), one);
-  const RealVec high = hn::IfThenElseZero(hn::Ge(into, interval), one);
-  return hn::Add(hn::Sub(guess, low), high);
 }
 
 HWY_ATTR size_t BarStarts(const int64_t* HWY_RESTRICT ts, size_t n, int64_t base, int64_t interval,
@@ -293,11 +274,11 @@ HWY_ATTR size_t BarStarts(const int64_t* HWY_RESTRICT ts, size_t n, int64_t base
   uint8_t bits[8] = {};
   const auto bar_of = [&](const int64_t* at) HWY_ATTR {
     // Below 2^51, so the magic makes reals of them.
-    return BarOf(ToReals(hn::Sub(hn::LoadU(di, at), base_vec)), interval_vec, inverse);
+    return BarOf(d, ToReals(d, hn::Sub(hn::LoadU(di, at), base_vec)), interval_vec, inverse);
   };
   const auto bar_of_one = [&](int64_t at) HWY_ATTR {
     const RealVec past = hn::Set(d, static_cast<double>(at - base));
-    return hn::GetLane(BarOf(past, interval_vec, inverse));
+    return hn::GetLane(BarOf(d, past, interval_vec, inverse));
   };
   size_t found = 0;
   double before = *bar;
