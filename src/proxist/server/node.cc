@@ -99,7 +99,6 @@ Status LoadMasterKey(const std::string& source, std::optional<security::MasterKe
 
 struct Node::Impl {
   Status OpenShards(const NodeOptions& options);
-  static uint64_t ReadyBytes(const NodeOptions& options);
   Status ConnectHistory(const NodeOptions& options);
   Status RefuseForeignHistory();
   void StartThreads(const NodeOptions& options);
@@ -234,16 +233,12 @@ Status Node::Impl::RefuseForeignHistory() {
       history_url, *stored, directory.path);
 }
 
-uint64_t Node::Impl::ReadyBytes(const NodeOptions& options) {
-  // The memory that is left when the limit is reached has other uses.
-  return options.memory_limit_bytes == 0
-             ? options.ready_memory_bytes
-             : std::min(options.ready_memory_bytes, options.memory_limit_bytes / 4);
-}
-
 Status Node::Impl::OpenShards(const NodeOptions& options) {
   max_backlog_bytes = options.max_backlog_bytes / directory.shards;
   memory_limit = options.memory_limit_bytes;
+  // What is left beyond the limit has other uses.
+  const uint64_t ready_bytes =
+      std::min(options.ready_memory_bytes, memory_limit == 0 ? UINT64_MAX : memory_limit / 4);
   recovery.resize(directory.shards);
   std::vector<StatusOr<std::unique_ptr<shard::Shard>>> opened;
   for (uint32_t i = 0; i < directory.shards; ++i) opened.emplace_back(Unavailable("not opened"));
@@ -261,7 +256,7 @@ Status Node::Impl::OpenShards(const NodeOptions& options) {
       shard.max_unsynced = options.max_unsynced;
       shard.recovery_memory_bytes =
           options.memory_limit_bytes / 100 * kRecoveryPercent / directory.shards;
-      shard.store.ready_bytes = ReadyBytes(options) / directory.shards;
+      shard.store.ready_bytes = ready_bytes / directory.shards;
       const shard::Shard::Ports ports{&env::PosixFileSystem(),  &clock,
                                       directory.metadata.get(), directory.catalog.get(),
                                       directory.keys.get(),     LogProgress()};
@@ -307,11 +302,7 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
   snapshots->Start();
   pressure = std::make_unique<PressureLoop>(
       PressureLoop::Ports{&clock, directory.catalog.get(), all, snapshots.get(),
-                          [this] { return router->memory_bytes(); },
-                          [this] {
-                            EverySecond();
-                            return OkStatus();
-                          }},
+                          [this] { return router->memory_bytes(); }, [this] { EverySecond(); }},
       memory_limit);
   pressure->Start();
   if (history == nullptr) return;

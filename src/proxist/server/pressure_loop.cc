@@ -117,7 +117,7 @@ PressureLoop::Outcome PressureLoop::Round() {
   if (look) last_look_ = now;
   if (ports_.each_second != nullptr && now.ns() - last_second_.ns() >= kEverySecond.ns()) {
     last_second_ = now;
-    Note(ports_.each_second());
+    ports_.each_second();
   }
   Outcome worst = Outcome::kCalm;
   for (const Scope& scope : Scopes()) {

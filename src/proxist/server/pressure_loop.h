@@ -40,7 +40,7 @@ class PressureLoop {
     /// Memory of rows, backlogs and queues.
     std::function<uint64_t()> used;
     /// Work of others that is due once a second; may be null.
-    std::function<Status()> each_second = nullptr;
+    std::function<void()> each_second = nullptr;
   };
   /// Since the start.
   struct Stats {

@@ -11,9 +11,6 @@ namespace {
 // Up to so many combinations of codes a table by combination costs less than a hash map.
 constexpr uint64_t kDenseRatio = 4;
 constexpr uint64_t kDenseAlways = 16384;
-// How many look-ups ahead their cache line is asked for: about as many misses as a core has under
-// way.
-constexpr size_t kSlotsAhead = 12;
 
 uint64_t CombinationsOf(const column::Batch& batch) {
   uint64_t combinations = batch.symbol.dictionary.size();
@@ -122,21 +119,15 @@ void Grouping::FindSeries(Table* table, BatchSource* source, const column::Dicti
       key[i + 1] = source->ColumnCode(series[i], key[i + 1]);
     }
   }
+  for (const SeriesKey& key : keys_) table->by_key.Prefetch(key);
   groups_.clear();
   new_series_ = 0;
-  for (size_t i = 0; i < std::min(kSlotsAhead, keys_.size()); ++i) {
-    table->by_key.Prefetch(keys_[i]);
-  }
-  for (size_t i = 0; i < keys_.size(); ++i) {
-    if (i + kSlotsAhead < keys_.size()) table->by_key.Prefetch(keys_[i + kSlotsAhead]);
-    const SeriesKey& key = keys_[i];
+  for (const SeriesKey& key : keys_) {
     Series* found = table->by_key.Find(key);
     if (found == nullptr) {
       found = table->Add(key, INT64_MIN, dictionary, epochs);
       ++new_series_;
     }
-    // Scattering comes back to it when all are found.
-    __builtin_prefetch(&found->open, 1);
     groups_.push_back(found);
   }
 }
