@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 RUN_PACKAGES=(
   ca-certificates ccache cmake g++ libabsl-dev libarchive-dev libboost1.81-dev libcli11-dev
   libcurl4-openssl-dev libfmt-dev libgrpc++-dev libhwy-dev libprotobuf-dev libspdlog-dev libsqlite3-dev
-  libssl-dev libxxhash-dev libyaml-cpp-dev ninja-build nlohmann-json3-dev pkg-config
+  libssl-dev liburing-dev libxxhash-dev libyaml-cpp-dev ninja-build nlohmann-json3-dev pkg-config
   prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc tzdata zlib1g-dev
 )
 DEV_PACKAGES=(

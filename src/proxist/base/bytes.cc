@@ -3,7 +3,10 @@
 
 #include <cstdlib>
 
+#include <sys/mman.h>
 #include <xxhash.h>
+// Behind xxhash.h, whose functions it replaces by ones for the processor that is there.
+#include <xxh_x86dispatch.h>
 
 #include "proxist/base/check.h"
 
@@ -11,15 +14,32 @@ namespace proxist {
 
 void AlignedDelete::operator()(std::byte* p) const { std::free(p); }
 
-AlignedBytes AllocateAligned(size_t size, size_t alignment) {
+namespace {
+
+/// `prepare` sees the memory before it is touched.
+template <typename Prepare>
+AlignedBytes Allocate(size_t size, size_t alignment, Prepare&& prepare) {
   PX_CHECK(std::has_single_bit(alignment) && alignment >= sizeof(void*));
   PX_CHECK(size <= std::numeric_limits<size_t>::max() - alignment);
   // aligned_alloc takes only multiples of the alignment, and not zero.
   const size_t rounded = size == 0 ? alignment : (size + alignment - 1) / alignment * alignment;
   auto* bytes = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
   PX_CHECK(bytes != nullptr);
+  prepare(bytes, rounded);
   std::memset(bytes, 0, rounded);
   return AlignedBytes(bytes);
+}
+
+}  // namespace
+
+AlignedBytes AllocateAligned(size_t size, size_t alignment) {
+  return Allocate(size, alignment, [](std::byte*, size_t) {});
+}
+
+AlignedBytes AllocateInHugePages(size_t size) {
+  return Allocate(size, kHugePageBytes, [](std::byte* bytes, size_t rounded) {
+    ::madvise(bytes, rounded, MADV_HUGEPAGE);  // refused: the pages are small ones
+  });
 }
 
 uint64_t Checksum(ByteSpan bytes, uint64_t seed) {

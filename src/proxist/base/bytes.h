@@ -117,6 +117,10 @@ struct AlignedDelete {
 };
 using AlignedBytes = std::unique_ptr<std::byte[], AlignedDelete>;
 AlignedBytes AllocateAligned(size_t size, size_t alignment);
+/// The same in huge pages where the system has them: what a device reads from there lies in one
+/// piece. Takes a multiple of kHugePageBytes at that alignment.
+constexpr size_t kHugePageBytes = size_t{2} << 20;
+AlignedBytes AllocateInHugePages(size_t size);
 
 /// XXH3-64 of `bytes`, seeded. Source: xxHash's XXH3 specification.
 uint64_t Checksum(ByteSpan bytes, uint64_t seed = 0);

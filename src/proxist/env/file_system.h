@@ -54,8 +54,8 @@ class DurableFile {
   /// fdatasync: OK means that everything written survives power loss. After an error what is not
   /// synced is unknown: never retry. No write may be in flight.
   virtual Status Sync() = 0;
-  /// True when the file bypasses the page cache (O_DIRECT|O_DSYNC), false for the fallback through
-  /// it (O_DSYNC: each write carries an fdatasync).
+  /// True when durable writes bypass the page cache (O_DIRECT), false for the fallback through it
+  /// (O_DSYNC: each write carries an fdatasync).
   [[nodiscard]] virtual bool direct() const = 0;
 };
 

@@ -17,8 +17,6 @@ namespace {
 constexpr Duration kRetentionInterval = Duration::Seconds(1);
 constexpr Duration kWatermarkInterval = Duration::Seconds(1);
 constexpr Duration kNoSyncDue = Duration::Hours(1);
-// Groups of fewer rows are scattered before their write: that takes less than waking a thread.
-constexpr uint64_t kRowsBeside = 256;
 
 }  // namespace
 
@@ -146,8 +144,12 @@ Status Shard::Impl::WriteGroup(Timestamp now) {
   // A full disk stops the write before it starts: nothing happened, and later writes may fit.
   if (absl::IsResourceExhausted(submitted)) return submitted;
   if (!submitted.ok()) return Poison(submitted);
+  // While the device writes.
   std::vector<std::vector<Day>> rewritten(group.size());
-  const Status written = WriteAndScatter(now, &rewritten);
+  for (size_t i = 0; i < group.size(); ++i) {
+    if (group[i].logged) Apply(group[i].write->batch, group[i].ack.first, now, &rewritten[i]);
+  }
+  const Status written = log->Wait();
   if (!written.ok() && !Planted(PlantedBug::kAckBeforeSync)) return Poison(written);
   store.Publish(Lsn(next.value() - 1));
   for (size_t i = 0; i < group.size(); ++i) {
@@ -155,27 +157,6 @@ Status Shard::Impl::WriteGroup(Timestamp now) {
     backlog.Add(std::move(group[i].write->batch), group[i].ack.first, now, std::move(rewritten[i]));
   }
   return OkStatus();
-}
-
-Status Shard::Impl::WriteAndScatter(Timestamp now, std::vector<std::vector<Day>>* rewritten) {
-  uint64_t rows = 0;
-  for (const Pending& pending : group) {
-    if (pending.logged) rows += pending.write->batch.rows;
-  }
-  const auto scatter = [&] {
-    for (size_t i = 0; i < group.size(); ++i) {
-      if (group[i].logged) Apply(group[i].write->batch, group[i].ack.first, now, &(*rewritten)[i]);
-    }
-  };
-  if (!options.prepare_segments || rows < kRowsBeside) {
-    scatter();
-    return log->Wait();
-  }
-  if (side == nullptr) side = std::make_unique<SideThread>();
-  side->Start(scatter);
-  Status written = log->Wait();
-  side->Join();
-  return written;
 }
 
 Status Shard::Impl::SyncLog() {

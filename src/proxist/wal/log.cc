@@ -15,7 +15,6 @@ namespace proxist::wal {
 namespace {
 
 constexpr uint64_t kLargestFrameBytes = uint64_t{1} << 30;  // what one durable write takes
-constexpr uint64_t kFirstBufferBytes = uint64_t{64} << 10;
 
 /// A frame in block-aligned memory that grows.
 struct FrameBuffer {
@@ -29,10 +28,11 @@ struct FrameBuffer {
   /// Room for `wanted` bytes, a multiple of a block at most `limit`.
   void Reserve(uint64_t wanted, uint64_t limit) {
     if (wanted <= capacity) return;
-    uint64_t grown = std::max(capacity, kFirstBufferBytes);
+    uint64_t grown = std::max<uint64_t>(capacity, kHugePageBytes);
     while (grown < wanted) grown *= 2;
     grown = std::min(grown, limit);
-    AlignedBytes moved = AllocateAligned(grown, env::kBlockBytes);
+    AlignedBytes moved = grown < kHugePageBytes ? AllocateAligned(grown, env::kBlockBytes)
+                                                : AllocateInHugePages(grown);
     std::copy_n(bytes.get(), size, moved.get());
     bytes = std::move(moved);
     capacity = grown;
@@ -104,7 +104,7 @@ struct Log::Impl {
   }
   Status RecordWatermark();
   Status SubmitFrame(FrameLevel level);
-  Status WriteFrame();
+  Status StartWriting();
   Status Sync();
 
   const LogOptions options;
@@ -113,11 +113,11 @@ struct Log::Impl {
   Lsn last;                  // highest of all records added
   Lsn last_submitted;
   WatermarkFile watermark;
+  FrameBuffer building;
+  FrameBuffer flying;  // the frame in flight, sealed; outlives the file that is written from it
   SegmentFiles files;
   OpenSegment open;
   Watermark durable;
-  FrameBuffer building;
-  FrameBuffer flying;  // the frame in flight: it has its place, Wait seals and writes it
   FrameHeader flying_header;
   FrameLevel flying_level = FrameLevel::kSynced;
   bool in_flight = false;
@@ -235,7 +235,6 @@ Status Log::Impl::SubmitFrame(FrameLevel level) {
                    .previous = open.chain,
                    .durable = open.durable};
   flying_level = level;
-  in_flight = true;
   open.offset += padded;
   last_submitted = std::max(last_submitted, frame.last);
   files.SetLast(last_submitted);
@@ -244,21 +243,18 @@ Status Log::Impl::SubmitFrame(FrameLevel level) {
   return OkStatus();
 }
 
-Status Log::Impl::WriteFrame() {
+Status Log::Impl::StartWriting() {
   const uint64_t length = flying_header.length;
   const uint64_t padded = PaddedToBlock(length);
   PX_CHECK((open.cipher != nullptr) == (tag_bytes != 0));
   std::byte* bytes = flying.bytes.get();
   open.chain = SealFrame(flying_header, {bytes, length}, open.cipher.get());
   std::fill(bytes + length, bytes + padded, std::byte{0});
-  if (flying_level == FrameLevel::kUnsynced) {
-    PX_RETURN_IF_ERROR(Unsettled(open.file->WriteUnsynced(flying_header.offset, {bytes, padded})));
-    unsynced = true;
-    return OkStatus();
+  if (flying_level == FrameLevel::kSynced) {
+    return Unsettled(open.file->Submit(flying_header.offset, {bytes, padded}));
   }
-  PX_RETURN_IF_ERROR(Unsettled(open.file->Submit(flying_header.offset, {bytes, padded})));
-  PX_RETURN_IF_ERROR(open.file->Wait());
-  NoteDurable();
+  PX_RETURN_IF_ERROR(Unsettled(open.file->WriteUnsynced(flying_header.offset, {bytes, padded})));
+  unsynced = true;
   return OkStatus();
 }
 
@@ -274,6 +270,8 @@ Status Log::Submit(FrameLevel level) {
     impl_->last = impl_->last_submitted;
     return status;
   }
+  if (Status status = impl_->StartWriting(); !status.ok()) return impl_->Poison(status);
+  impl_->in_flight = true;
   // The next file's zeros are written while this segment's second half fills.
   if (impl_->options.prepare_next && impl_->open.offset > impl_->open.bytes / 2) {
     impl_->files.PrepareNext();
@@ -285,7 +283,9 @@ Status Log::Wait() {
   PX_RETURN_IF_ERROR(impl_->CheckWritable());
   if (!impl_->in_flight) return OkStatus();
   impl_->in_flight = false;
-  if (Status status = impl_->WriteFrame(); !status.ok()) return impl_->Poison(status);
+  if (impl_->flying_level == FrameLevel::kUnsynced) return OkStatus();
+  if (Status status = impl_->open.file->Wait(); !status.ok()) return impl_->Poison(status);
+  impl_->NoteDurable();
   return OkStatus();
 }
 

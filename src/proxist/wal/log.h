@@ -91,14 +91,15 @@ class Log {
   StatusOr<std::span<std::byte>> AddRecord(size_t bytes, Lsn first, Lsn last);
   /// Bytes that the frame being built would write; 0 when it is empty.
   [[nodiscard]] uint64_t pending_bytes() const;
-  /// Closes the frame and gives it its place (opens the next segment first when it does not fit);
-  /// nothing to do for an empty frame. A synced frame after unsynced ones, and the next segment,
-  /// first Sync. No frame may be in flight. RESOURCE_EXHAUSTED means that there is no room for the
-  /// next segment: the frame is dropped, nothing else changed. Any other error poisons.
+  /// Closes the frame, gives it its place (opens the next segment first when it does not fit),
+  /// seals it and starts its one write; nothing to do for an empty frame. A synced frame after
+  /// unsynced ones, and the next segment, first Sync. No frame may be in flight. RESOURCE_EXHAUSTED
+  /// means that there is no room for the next segment: the frame is dropped, nothing else changed.
+  /// Any other error poisons.
   Status Submit(FrameLevel level = FrameLevel::kSynced);
-  /// Seals the frame that was submitted, if any, and writes it with one write. OK: every record
-  /// added before Submit survives power loss, or the process's end when the frame is unsynced. Any
-  /// error poisons.
+  /// Ends the write of the frame that was submitted, if any; what the caller did since Submit it
+  /// did beside the device. OK: every record added before Submit survives power loss, or the
+  /// process's end when the frame is unsynced. Any error poisons.
   Status Wait();
   /// Makes every frame submitted survive power loss. No write may be in flight. Any error poisons.
   Status Sync();

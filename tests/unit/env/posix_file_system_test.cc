@@ -1,5 +1,7 @@
 // The host's file system: files, durable writes, locks, and the codes and texts of failures.
 #include <algorithm>
+#include <cerrno>
+#include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -7,7 +9,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -209,6 +215,29 @@ int InChild(const std::function<int()>& body) {
   int status = 0;
   ::waitpid(child, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+/// From here on io_uring_setup is what it is in a container that forbids it.
+bool ForbidRings() {
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program = {std::size(filter), filter};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 &&
+         ::syscall(SYS_io_uring_setup, 1, nullptr) == -1 && errno == EPERM;
+}
+
+TEST_F(PosixFileSystemTest, DurableWritesWorkWithoutRings) {
+  EXPECT_EQ(InChild([this] {
+              if (!ForbidRings()) return 1;
+              CheckDurableWrites(&files_, Path("segment"));
+              return HasFailure() ? 2 : 0;
+            }),
+            0);
 }
 
 TEST_F(PosixFileSystemTest, LocksHoldAcrossProcessesAndNameTheOwner) {

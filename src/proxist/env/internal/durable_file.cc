@@ -10,21 +10,34 @@
 
 #include "proxist/base/check.h"
 #include "proxist/env/internal/posix_file.h"
+#include "proxist/env/internal/write_ring.h"
 
 namespace proxist::env {
 namespace {
 
 /// Small enough that a log write that comes meanwhile waits for little at the device.
 constexpr size_t kZeroingBytes = size_t{256} << 10;
+constexpr size_t kSmallBytes = size_t{16} << 10;
 
+/// One file, opened for each way to write to it.
+struct Descriptors {
+  Descriptor synced;    // past the page cache where that is possible; each write is durable
+  Descriptor unsynced;  // past the page cache; not valid where that is not possible
+  Descriptor cached;    // into the page cache
+};
+
+/// Durable writes are the kernel's while the caller goes on. Behind a small one the caller flushes
+/// the device itself (fdatasync: the file's metadata stay as they are), which is quicker than to
+/// have a kernel thread do it; behind a large one that thread does, since the caller is likely to
+/// have more to do than the write without the flush takes.
 class PosixDurableFile final : public DurableFile {
  public:
-  PosixDurableFile(Descriptor fd, Descriptor cached, std::string path, uint64_t size, bool direct)
-      : fd_(std::move(fd)),
-        cached_(std::move(cached)),
+  PosixDurableFile(Descriptors files, bool direct, std::string path, uint64_t size)
+      : files_(std::move(files)),
+        direct_(direct),
         path_(std::move(path)),
         size_(size),
-        direct_(direct) {}
+        ring_(files_.unsynced.valid() ? WriteRing::Create() : nullptr) {}
 
   Status Submit(uint64_t offset, ByteSpan bytes) override {
     PX_CHECK(!in_flight_);
@@ -36,26 +49,36 @@ class PosixDurableFile final : public DurableFile {
     offset_ = offset;
     bytes_ = bytes;
     in_flight_ = true;
+    flushes_ = bytes.size() <= kSmallBytes;
+    const Descriptor& file = flushes_ ? files_.unsynced : files_.synced;
+    in_ring_ = ring_ != nullptr && ring_->Submit(file.get(), offset, bytes);
     return OkStatus();
   }
 
   Status Wait() override {
     PX_CHECK(in_flight_);
     in_flight_ = false;
-    // In this thread: handing the write over, to a thread or through io_uring, takes longer than
-    // small ones do, and what the caller has to do beside a large one another thread does.
-    return WriteFully(fd_.get(), path_, offset_, bytes_);
+    if (!in_ring_) return WriteFully(files_.synced.get(), path_, offset_, bytes_);
+    const int64_t written = ring_->Wait();
+    if (written < 0 && written != -EAGAIN && written != -EINTR) {
+      return PosixError(path_, "write", static_cast<int>(-written));
+    }
+    // Nothing of what is left was tried, so that this is no second try.
+    const ByteSpan left = bytes_.subspan(static_cast<size_t>(std::max<int64_t>(written, 0)));
+    PX_RETURN_IF_ERROR(
+        WriteFully(files_.synced.get(), path_, offset_ + bytes_.size() - left.size(), left));
+    return flushes_ ? Sync() : OkStatus();
   }
 
   Status WriteUnsynced(uint64_t offset, ByteSpan bytes) override {
     PX_CHECK(!in_flight_);
     PX_RETURN_IF_ERROR(CheckPlace(offset, bytes));
-    return WriteFully(cached_.get(), path_, offset, bytes);
+    return WriteFully(files_.cached.get(), path_, offset, bytes);
   }
 
   Status Sync() override {
     PX_CHECK(!in_flight_);
-    if (::fdatasync(cached_.get()) != 0) return PosixError(path_, "fdatasync", errno);
+    if (::fdatasync(files_.cached.get()) != 0) return PosixError(path_, "fdatasync", errno);
     return OkStatus();
   }
 
@@ -76,12 +99,14 @@ class PosixDurableFile final : public DurableFile {
     return OkStatus();
   }
 
-  const Descriptor fd_;      // past the page cache where that is possible; each write is durable
-  const Descriptor cached_;  // into the page cache
+  const Descriptors files_;
+  const bool direct_;
   const std::string path_;
   const uint64_t size_;
-  const bool direct_;
-  bool in_flight_ = false;  // between Submit and Wait
+  const std::unique_ptr<WriteRing> ring_;  // nullptr: Wait writes
+  bool in_flight_ = false;                 // between Submit and Wait
+  bool in_ring_ = false;                   // what is in flight, the kernel writes
+  bool flushes_ = false;                   // what is in flight is durable after a flush alone
   uint64_t offset_ = 0;
   ByteSpan bytes_;
 };
@@ -140,14 +165,16 @@ StatusOr<std::unique_ptr<DurableFile>> OpenDurablePosixFile(const std::string& p
     return FailedPrecondition("{}: has {} bytes where a file of {} bytes is expected", path,
                               info.st_size, size);
   }
-  Descriptor fd = OpenDescriptor(path, O_RDWR | O_DSYNC | O_DIRECT);
-  const bool direct = fd.valid();
+  Descriptors opened;
+  opened.synced = OpenDescriptor(path, O_RDWR | O_DSYNC | O_DIRECT);
+  const bool direct = opened.synced.valid();
   // Without O_DIRECT each write still carries an fdatasync of its own through O_DSYNC.
-  if (!direct && errno == EINVAL) fd = OpenDescriptor(path, O_RDWR | O_DSYNC);
-  if (!fd.valid()) return PosixError(path, "open for durable writes", errno);
-  Descriptor cached = OpenDescriptor(path, O_RDWR);
-  if (!cached.valid()) return PosixError(path, "open for unsynced writes", errno);
-  return std::make_unique<PosixDurableFile>(std::move(fd), std::move(cached), path, size, direct);
+  if (!direct && errno == EINVAL) opened.synced = OpenDescriptor(path, O_RDWR | O_DSYNC);
+  if (!opened.synced.valid()) return PosixError(path, "open for durable writes", errno);
+  if (direct) opened.unsynced = OpenDescriptor(path, O_RDWR | O_DIRECT);
+  opened.cached = OpenDescriptor(path, O_RDWR);
+  if (!opened.cached.valid()) return PosixError(path, "open for unsynced writes", errno);
+  return std::make_unique<PosixDurableFile>(std::move(opened), direct, path, size);
 }
 
 }  // namespace proxist::env

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "proxist/base/mutex.h"
-#include "proxist/base/side_thread.h"
 #include "proxist/shard/internal/backlog.h"
 #include "proxist/shard/internal/live_cuts.h"
 #include "proxist/shard/internal/refused_numbers.h"
@@ -50,8 +49,6 @@ struct Shard::Impl {
   void MarkLogged(Pending* pending);
   Status AddToLog(Write* write, Lsn first, Timestamp now);
   Status WriteGroup(Timestamp now);
-  /// Writes what was submitted, and puts the group's rows into the store meanwhile.
-  Status WriteAndScatter(Timestamp now, std::vector<std::vector<Day>>* rewritten);
   /// An answer of the group promises what only the device can keep.
   bool NeedsSync() const;
   Status SyncLog();
@@ -93,7 +90,6 @@ struct Shard::Impl {
   Duration last_watermark;                 // monotonic
   std::vector<Pending> group;              // reused between commits
   std::vector<std::byte> scratch;
-  std::unique_ptr<SideThread> side;  // from the first large group on
   Duration last_retention;
   Duration opened;  // when opening began
   Epoch epoch;
