@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "apps/proxist-bench/commands.h"
+#include "bench/ready_memory.h"
 #include "bench/temporary_directory.h"
 #include "proxist/env/clock.h"
 #include "proxist/shard/shard.h"
@@ -39,6 +40,7 @@ class Bench {
     options.snapshot_directory = directory_.path() + "/snapshots";
     options.incarnation = 1;
     options.keep_backlog = false;
+    options.store.ready_bytes = kReadyBytes;
     shard::RecoveryReport report;
     PX_ASSIGN_OR_RETURN(shard_, shard::Shard::Open(options,
                                                    {.files = &env::PosixFileSystem(),
@@ -97,6 +99,7 @@ StatusOr<SnapshotResults> MeasureSnapshot(const SnapshotBenchOptions& options) {
   PX_ASSIGN_OR_RETURN(const auto from_log, bench->Reopen());
   results.recovery.push_back(RecoveryResult("from the log alone", from_log));
 
+  WaitUntilReady(bench->shard().store());
   Latencies quiet;
   for (uint32_t i = 0; i < options.rounds; ++i) {
     PX_ASSIGN_OR_RETURN(const Duration ack, bench->Commit(kAckRows));

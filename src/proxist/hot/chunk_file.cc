@@ -15,8 +15,7 @@ using internal::BlockCodec;
 
 namespace {
 
-// Larger pieces write a snapshot faster and make acks beside it wait longer.
-constexpr uint64_t kSyncBytes = uint64_t{64} << 10;
+constexpr uint64_t kWriteBytes = uint64_t{32} << 10;
 constexpr uint64_t kReadAheadBytes = uint64_t{256} << 10;
 constexpr std::string_view kSuffix = ".chunks";
 constexpr size_t kNameDigits = 16;
@@ -80,7 +79,7 @@ StatusOr<ChunkPlace> ChunkFileWriter::Add(
   place.checksum = encode(&buffer_);
   if (cipher_ != nullptr) Seal(start);
   place.bytes = bytes() - place.offset;
-  if (buffer_.size() >= kSyncBytes) PX_RETURN_IF_ERROR(WriteBuffer());
+  if (buffer_.size() >= kWriteBytes) PX_RETURN_IF_ERROR(WriteBuffer());
   return place;
 }
 
@@ -100,10 +99,13 @@ Status ChunkFileWriter::WriteBuffer() {
   PX_RETURN_IF_ERROR(out_->WriteAt(written_, buffer_));
   written_ += buffer_.size();
   buffer_.clear();
-  return out_->Sync();
+  return OkStatus();
 }
 
-Status ChunkFileWriter::Finish() { return WriteBuffer(); }
+Status ChunkFileWriter::Finish() {
+  PX_RETURN_IF_ERROR(WriteBuffer());
+  return out_->Sync();
+}
 
 Status ChunkFileReader::Damaged(uint64_t offset, std::string_view why) const {
   return DataLoss(

@@ -1,10 +1,13 @@
 // POSIX descriptors as File, and errno as Status.
 #include "proxist/env/internal/posix_file.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
+#include <thread>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,9 +16,13 @@
 namespace proxist::env {
 namespace {
 
-/// A large file goes to the device in pieces of this size while it is written, two at a time: left
-/// in the page cache, it would be written in one burst, and other writes would stand behind that.
-constexpr uint64_t kPushBytes = uint64_t{512} << 10;
+/// A large file goes to the device in pieces of this size while it is written, with rests between
+/// them: left in the page cache, it would be written in one burst, and the log's writes would stand
+/// behind that. A sync of each piece would have the file system commit its journal each time, for
+/// which the log's writes wait as well.
+constexpr uint64_t kPushBytes = uint64_t{32} << 10;
+constexpr int kRests = 2;  // times as long as the piece took
+constexpr std::chrono::milliseconds kLongestRest{2};
 
 class PosixFile final : public File {
  public:
@@ -36,7 +43,7 @@ class PosixFile final : public File {
 
   Status WriteAt(uint64_t offset, ByteSpan bytes) override {
     PX_RETURN_IF_ERROR(WriteFully(fd_.get(), path_, offset, bytes));
-    if (offset != end_) pushing_ = pushed_ = offset;
+    if (offset != end_) pushed_ = offset;
     end_ = offset + bytes.size();
     return end_ - pushed_ >= kPushBytes ? Push() : OkStatus();
   }
@@ -60,33 +67,26 @@ class PosixFile final : public File {
   }
 
  private:
-  /// Waits for the piece before the last one, and has the last one written.
   Status Push() {
     constexpr unsigned kDone =
         SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-    PX_RETURN_IF_ERROR(SyncRange(pushing_, pushed_, kDone));
-    PX_RETURN_IF_ERROR(SyncRange(pushed_, end_, SYNC_FILE_RANGE_WRITE));
-    pushing_ = pushed_;
-    pushed_ = end_;
-    return OkStatus();
-  }
-  Status SyncRange(uint64_t begin, uint64_t end, unsigned flags) const {
-    if (begin == end) return OkStatus();
-    const auto offset = static_cast<off64_t>(begin);
-    if (::sync_file_range(fd_.get(), offset, static_cast<off64_t>(end - begin), flags) == 0) {
-      return OkStatus();
-    }
+    const auto begin = std::chrono::steady_clock::now();
+    const auto count = static_cast<off64_t>(end_ - pushed_);
     // Told here, a lost write is not told again by fdatasync. What has no such call does without.
-    if (errno == EIO || errno == ENOSPC || errno == ENOMEM) {
+    if (::sync_file_range(fd_.get(), static_cast<off64_t>(pushed_), count, kDone) != 0 &&
+        (errno == EIO || errno == ENOSPC || errno == ENOMEM)) {
       return PosixError(path_, "write", errno);
     }
+    pushed_ = end_;
+    const auto took = std::chrono::steady_clock::now() - begin;
+    std::this_thread::sleep_for(
+        std::min<std::chrono::steady_clock::duration>(kRests * took, kLongestRest));
     return OkStatus();
   }
 
   const Descriptor fd_;
   const std::string path_;
-  // Of bytes written one after the other up to `end_`: [pushing_, pushed_) are on their way.
-  uint64_t pushing_ = 0;
+  // Of bytes written one after the other up to `end_`: those before `pushed_` are at the device.
   uint64_t pushed_ = 0;
   uint64_t end_ = 0;
 };
