@@ -14,6 +14,7 @@
 #include "apps/proxist-bench/commands.h"
 #include "apps/proxist-bench/history/run.h"
 #include "proxist/api/rpc_status.h"
+#include "proxist/base/heap.h"
 
 namespace proxist::bench {
 namespace {
@@ -241,4 +242,7 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace proxist::bench
 
-int main(int argc, char** argv) { return proxist::bench::Main(argc, argv); }
+int main(int argc, char** argv) {
+  proxist::KeepFreedMemory();  // as the server does
+  return proxist::bench::Main(argc, argv);
+}

@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include <malloc.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "proxist/api/rpc_status.h"
+#include "proxist/base/heap.h"
 #include "proxist/observe/log.h"
 #include "proxist/server/daemon.h"
 #include "proxist/server/daemon_options.h"
@@ -51,18 +51,8 @@ void AwaitStop() {
   }
 }
 
-/// Batches, frames and answers come and go all the time: their memory stays on the heap, since
-/// touching new pages takes longer than filling them. Larger blocks are mapped one by one and given
-/// back when they are freed; left to itself the allocator would move that border up to 32 MiB.
-void KeepBatchesMemory() {
-  constexpr int kMappedBytes = 4 << 20;
-  constexpr int kKeptBytes = 64 << 20;  // free at the end of a heap
-  mallopt(M_MMAP_THRESHOLD, kMappedBytes);
-  mallopt(M_TRIM_THRESHOLD, kKeptBytes);
-}
-
 int Serve(const DaemonOptions& options) {
-  KeepBatchesMemory();
+  proxist::KeepFreedMemory();
   proxist::observe::SetLogLevel(options.log_level);
   auto daemon = Daemon::Start(options);
   if (!daemon.ok()) {
