@@ -29,16 +29,38 @@ void BarMarks::Restart(Timestamp base, Duration interval) {
   bars_ = 0;
 }
 
-void BarMarks::Add(std::span<const int64_t> ts, const int64_t* ahead) {
-  if (ts.empty()) return;
+std::pair<internal::BarTimes, internal::MarkLists> BarMarks::Room(std::span<const int64_t> ts) {
   const size_t n = ts.size();
   MakeRoom(n / internal::kRowsOfMark + 1, &marks_);
   MakeRoom(bars_ + n + internal::kMarkSlack, &rows_);
   MakeRoom(bars_ + n + internal::kMarkSlack, &starts_);
   const int64_t end = bars_ == 0 ? INT64_MIN : starts_[bars_ - 1] + interval_;
-  bars_ += internal::MarkBars(ts.data(), n, base_, interval_, end, row_count_, ahead, marks_.data(),
-                              rows_.data() + bars_, starts_.data() + bars_);
-  row_count_ += static_cast<uint32_t>(n);
+  return {{ts.data(), n, base_, interval_, end, row_count_, nullptr},
+          {marks_.data(), rows_.data() + bars_, starts_.data() + bars_}};
+}
+
+void BarMarks::Took(size_t rows, size_t bars) {
+  bars_ += bars;
+  last_bars_ = bars;
+  row_count_ += static_cast<uint32_t>(rows);
+}
+
+void BarMarks::Add(std::span<const int64_t> ts, const int64_t* ahead) {
+  if (ts.empty()) return;
+  auto [times, lists] = Room(ts);
+  times.ahead = ahead;
+  Took(ts.size(), internal::MarkBars(times, lists));
+}
+
+void BarMarks::AddWith(std::span<const int64_t> ts, const double* values, const int64_t* weights,
+                       const internal::Ahead& ahead, BarSums* sums) {
+  if (ts.empty()) return;
+  auto [times, lists] = Room(ts);
+  times.ahead = ahead.times;
+  const internal::MarkedValues of = sums->Room(values, weights, ts.size(), ahead);
+  const size_t found = internal::MarkAndAdd(times, lists, of, &sums->sums_);
+  Took(ts.size(), found);
+  sums->bars_ += found;
 }
 
 void BarMarks::KeepLast() {
@@ -77,9 +99,8 @@ bool BarSums::RestartWider() {
   return grid_.has_value();
 }
 
-void BarSums::Add(const double* values, const int64_t* weights, size_t n, const BarMarks& marks,
-                  const internal::Ahead& ahead) {
-  if (n == 0) return;
+internal::MarkedValues BarSums::Room(const double* values, const int64_t* weights, size_t n,
+                                     const internal::Ahead& ahead) {
   if (!grid_.has_value()) {
     double first = 0;
     for (size_t i = 0; i < n && (first == 0 || !std::isfinite(first)); ++i) {
@@ -91,15 +112,22 @@ void BarSums::Add(const double* values, const int64_t* weights, size_t n, const 
   const size_t room = bars_ + n + 1 + internal::kMarkSlack;
   MakeRoom(room, &high_);
   MakeRoom(room, &low_);
-  if (weighted_) {
-    MakeRoom(room, &weight_);
-    bars_ += internal::AddMarkedProducts(values, weights, n, marks.last_marks(), *grid_, ahead,
-                                         &sums_, high_.data() + bars_, low_.data() + bars_,
-                                         weight_.data() + bars_);
-  } else {
-    bars_ += internal::AddMarked(values, n, marks.last_marks(), *grid_, ahead, &sums_,
-                                 high_.data() + bars_, low_.data() + bars_);
-  }
+  if (weighted_) MakeRoom(room, &weight_);
+  return {.values = values,
+          .weights = weighted_ ? weights : nullptr,
+          .grid = *grid_,
+          .high = high_.data() + bars_,
+          .low = low_.data() + bars_,
+          .weight = weighted_ ? weight_.data() + bars_ : nullptr,
+          .ahead = ahead};
+}
+
+void BarSums::Add(const double* values, const int64_t* weights, size_t n, const BarMarks& marks,
+                  const internal::Ahead& ahead) {
+  if (n == 0) return;
+  const internal::MarkedValues of = Room(values, weights, n, ahead);
+  internal::AddMarked(of, n, marks.last_marks(), &sums_);
+  bars_ += marks.last_bars();
 }
 
 bool BarSums::Fits(uint32_t longest) const {

@@ -5,12 +5,15 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "proxist/base/time.h"
 #include "proxist/exec/internal/bar_kernels.h"
 
 namespace proxist::exec {
+
+class BarSums;
 
 /// The rows with which bars of one length begin. Rows come a piece at a time, their times never
 /// falling. One thread; keeps its memory.
@@ -25,6 +28,9 @@ class BarMarks {
   /// Takes the next rows; their times lie before base + kReach. `ahead`: the times that come after
   /// these, as many of them, which are asked for while these are worked on; or null.
   void Add(std::span<const int64_t> ts, const int64_t* ahead = nullptr);
+  /// The same, and BarSums::Add of their values, in one pass.
+  void AddWith(std::span<const int64_t> ts, const double* values, const int64_t* weights,
+               const internal::Ahead& ahead, BarSums* sums);
   /// Forgets all bars but the last one, whose first row becomes row 0.
   void KeepLast();
 
@@ -37,14 +43,21 @@ class BarMarks {
   [[nodiscard]] uint32_t row_count() const { return row_count_; }
   /// A bit for each of the rows that were added last.
   [[nodiscard]] const uint8_t* last_marks() const { return marks_.data(); }
+  /// How many of them are marked.
+  [[nodiscard]] size_t last_bars() const { return last_bars_; }
   /// Rows of the bar that has most of them; the last bar ends with the rows so far.
   [[nodiscard]] uint32_t Longest() const;
 
  private:
+  /// `n` rows on their way in, and where what is found of them goes.
+  std::pair<internal::BarTimes, internal::MarkLists> Room(std::span<const int64_t> ts);
+  void Took(size_t rows, size_t bars);
+
   int64_t base_ = 0;
   int64_t interval_ = 1;
   uint32_t row_count_ = 0;
   size_t bars_ = 0;
+  size_t last_bars_ = 0;
   std::vector<uint8_t> marks_;
   std::vector<uint32_t> rows_;
   std::vector<int64_t> starts_;
@@ -78,7 +91,11 @@ class BarSums {
   void KeepLast();
 
  private:
+  friend class BarMarks;
   void SetGrid(int exponent);
+  /// The next values, of which there are some, and room for what comes of them.
+  internal::MarkedValues Room(const double* values, const int64_t* weights, size_t n,
+                              const internal::Ahead& ahead);
   /// Sums up to now, behind those before each bar.
   void Close();
   [[nodiscard]] internal::SplitPrefix From(size_t first) const {

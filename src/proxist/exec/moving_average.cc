@@ -7,7 +7,7 @@
 namespace proxist::exec {
 
 void MovingAverages(std::span<const double> values, double alpha, std::optional<double>* average,
-                    std::span<const WordCopy> copies, double* out) {
+                    std::span<const WordCopy> copies, double* out, const double* ahead) {
   constexpr size_t kStep = 8;
   constexpr size_t kWord = 8;
   if (values.empty()) return;
@@ -18,8 +18,11 @@ void MovingAverages(std::span<const double> values, double alpha, std::optional<
   size_t i = 0;
   if (!average->has_value()) out[i++] = now;
   size_t copied = 0;
+  if (ahead == nullptr) ahead = values.data();
   for (; i + kStep <= n; copied += kStep) {
+    __builtin_prefetch(ahead + copied);
     for (const WordCopy& one : copies) {
+      __builtin_prefetch((one.ahead == nullptr ? one.from : one.ahead) + copied * kWord);
       std::memcpy(one.to + copied * kWord, one.from + copied * kWord, kStep * kWord);
     }
     for (const size_t stop = i + kStep; i < stop; ++i) {

@@ -135,6 +135,16 @@ std::optional<Timestamp> SeriesSnapshot::StepForward(Timestamp at, size_t rows) 
   return ts ? std::optional(Timestamp(*ts)) : std::nullopt;
 }
 
+uint64_t SeriesSnapshot::MostRows() const {
+  const SeriesState& state = StateOf(state_);
+  uint64_t rows = state.overlay == nullptr ? 0 : state.overlay->rows();
+  if (state.chunks != nullptr) {
+    const uint32_t count = state.chunks->count.load(std::memory_order_acquire);
+    rows += uint64_t{count - state.first} * kChunkRows;
+  }
+  return rows;
+}
+
 std::optional<std::span<const RowRun>> SeriesSnapshot::Boundary() const {
   const internal::Boundary& boundary = StateOf(state_).boundary;
   if (boundary.kind == internal::Boundary::Kind::kUnknown || cut_.value() < boundary.as_of) {

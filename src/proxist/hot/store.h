@@ -79,6 +79,8 @@ class SeriesSnapshot {
   /// The least x such that at least `rows` resolved rows have at <= ts <= x; nothing when there are
   /// fewer.
   [[nodiscard]] std::optional<Timestamp> StepForward(Timestamp at, size_t rows) const;
+  /// There are at most so many rows above the floor, of all cuts: known without a look at one.
+  [[nodiscard]] uint64_t MostRows() const;
   /// The rows at the greatest ts at or below the floor, resolved, when memory knows them; nothing
   /// when it does not (read history). An empty list means that there is no row at or below the
   /// floor.

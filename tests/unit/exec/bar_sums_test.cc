@@ -68,10 +68,25 @@ class BarSumsTest : public ::testing::Test {
     products_.Restart();
   }
   void AddPiece(size_t begin, size_t end) {
-    const int64_t* ahead = end < ts_.size() && Below(2) == 0 ? ts_.data() + end : nullptr;
-    marks_.Add(std::span(ts_).subspan(begin, end - begin), ahead);
-    sums_.Add(values_.data() + begin, nullptr, end - begin, marks_);
-    products_.Add(values_.data() + begin, weights_.data() + begin, end - begin, marks_);
+    const size_t n = end - begin;
+    const std::span<const int64_t> ts = std::span(ts_).subspan(begin, n);
+    const double* values = values_.data() + begin;
+    const int64_t* weights = weights_.data() + begin;
+    internal::Ahead ahead;
+    if (end < ts_.size() && Below(2) == 0) {
+      ahead = {ts_.data() + end, values_.data() + end, weights_.data() + end};
+    }
+    // Marks and sums in one pass, or marks first.
+    const size_t way = ++pieces_ % 3;
+    if (way == 0) {
+      marks_.Add(ts, ahead.times);
+    } else if (way == 1) {
+      marks_.AddWith(ts, values, nullptr, ahead, &sums_);
+    } else {
+      marks_.AddWith(ts, values, weights, ahead, &products_);
+    }
+    if (way != 1) sums_.Add(values, nullptr, n, marks_, ahead);
+    if (way != 2) products_.Add(values, weights, n, marks_, ahead);
   }
   [[nodiscard]] bool Fit() const {
     return sums_.Fits(marks_.Longest()) && products_.Fits(marks_.Longest());
@@ -130,6 +145,7 @@ class BarSumsTest : public ::testing::Test {
   BarMarks marks_;
   BarSums sums_{false};
   BarSums products_{true};
+  size_t pieces_ = 0;
 };
 
 TEST_F(BarSumsTest, BarsOfPiecesAreThoseOfAllRows) {

@@ -30,9 +30,11 @@ TEST(MovingAverageTest, PiecesGiveWhatOneStepAfterAnotherGives) {
       const WordCopy copies[] = {{reinterpret_cast<const std::byte*>(words.data() + at),
                                   reinterpret_cast<std::byte*>(copied.data() + at)},
                                  {reinterpret_cast<const std::byte*>(values.data() + at),
-                                  reinterpret_cast<std::byte*>(again.data() + at)}};
+                                  reinterpret_cast<std::byte*>(again.data() + at),
+                                  reinterpret_cast<const std::byte*>(values.data() + at + n)}};
       MovingAverages(std::span(values).subspan(at, n), 0.3, &average,
-                     std::span(copies).first(random() % 3 == 0 ? 1 : 2), out.data() + at);
+                     std::span(copies).first(random() % 3 == 0 ? 1 : 2), out.data() + at,
+                     random() % 2 == 0 ? values.data() + at + n : nullptr);
       at += n;
     }
     ASSERT_EQ(copied, words);

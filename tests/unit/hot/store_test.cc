@@ -113,6 +113,8 @@ TEST_F(StoreTest, StepsCountResolvedRows) {
   EXPECT_EQ(s.StepForward(Timestamp::Min(), 3), Timestamp(3));
   EXPECT_EQ(s.StepForward(Timestamp(4), 1), std::nullopt);
   EXPECT_EQ(s.StepForward(Timestamp::Min(), SIZE_MAX), std::nullopt);
+  EXPECT_GE(s.MostRows(), 3U);
+  EXPECT_LE(s.MostRows(), kChunkRows + 2U);  // of one chunk and of the overlay
 }
 
 TEST_F(StoreTest, TheBoundaryFollowsEvictions) {

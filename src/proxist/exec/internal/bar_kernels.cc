@@ -4,8 +4,8 @@
 #include "proxist/exec/internal/bar_kernels.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
-#include <type_traits>
 
 // What SSSE3 adds is of no use here.
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_BROKEN_TARGETS)
@@ -36,6 +36,17 @@ HWY_ATTR HWY_INLINE WholeVec ToWholes(RealVec real) {
   return hn::Sub(hn::BitCast(Wholes(), hn::Add(real, magic)), hn::BitCast(Wholes(), magic));
 }
 
+/// A bit for each lane, the first one the lowest.
+HWY_ATTR HWY_INLINE uint32_t LaneBits(hn::Mask<Wholes> lanes) {
+  uint8_t bits[8] = {};
+  hn::StoreMaskBits(Wholes(), lanes, bits);
+  uint32_t out = bits[0];
+  // GCC 12 may keep a mask in one byte of the stack and read four of them: it may not here, and
+  // what it would read beside the mask goes.
+  asm("" : "+r"(out));
+  return out & ((1U << kLanes) - 1);
+}
+
 /// Writes the lanes whose bit is set side by side, as 64 or 32 bits; what follows these is written
 /// over as well.
 template <typename Out>
@@ -58,50 +69,97 @@ HWY_ATTR HWY_INLINE void Pack(WholeVec v, uint32_t bits, Out* HWY_RESTRICT out) 
 #endif
 }
 
-HWY_ATTR size_t MarkBars(const int64_t* HWY_RESTRICT ts, size_t n, int64_t base, int64_t interval,
-                         int64_t end, uint32_t first, const int64_t* ahead,
-                         uint8_t* HWY_RESTRICT marks, uint32_t* HWY_RESTRICT rows,
-                         int64_t* HWY_RESTRICT starts) {
-  const Reals d;
-  const Wholes di;
-  const auto real_interval = static_cast<double>(interval);
-  const RealVec interval_vec = hn::Set(d, real_interval);
-  const RealVec inverse = hn::Set(d, 1.0 / real_interval);
-  const WholeVec base_vec = hn::Set(di, base);
-  const int64_t* next = ahead != nullptr ? ahead : ts;
-  size_t found = 0;
-  int64_t room[1 + kRowsOfMark];
-  for (size_t i = 0; i < n; i += kRowsOfMark) {
-    __builtin_prefetch(next + i);
-    // Eight times and the one before these.
-    const int64_t* at = ts + i;
-    if (i == 0 || i + kRowsOfMark > n) {
+/// Eight values, of which `n` are at `from` and the others are `rest`. Written as they will be
+/// read: a vector that is read from where several smaller ones were just written would wait for
+/// these.
+template <typename T>
+HWY_ATTR HWY_INLINE void FillEight(const T* from, size_t n, T rest, T* HWY_RESTRICT to) {
+#if HWY_TARGET <= HWY_AVX3
+  const __m512i others = _mm512_set1_epi64(std::bit_cast<int64_t>(rest));
+  const auto there = static_cast<__mmask8>((1U << n) - 1);
+  _mm512_storeu_si512(to, _mm512_mask_loadu_epi64(others, there, from));
+#else
+  std::copy_n(from, n, to);
+  std::fill(to + n, to + kRowsOfMark, rest);
+#endif
+}
+
+/// Finds rows that begin bars, eight rows at a time.
+class Marker {
+ public:
+  HWY_ATTR Marker(const BarTimes& times, const MarkLists& lists)
+      : times_(times),
+        end_(times.end),
+        next_(times.ahead != nullptr ? times.ahead : times.ts),
+        base_(hn::Set(Wholes(), times.base)),
+        interval_(hn::Set(Reals(), static_cast<double>(times.interval))),
+        inverse_(hn::Set(Reals(), 1.0 / static_cast<double>(times.interval))),
+        marks_(lists.marks),
+        rows_(lists.rows),
+        starts_(lists.starts) {}
+
+  /// Eight rows from row `i` on, of which the first may be the first of all, and some may not be
+  /// there: `kEdge` says that this may be so.
+  template <bool kEdge>
+  HWY_ATTR HWY_INLINE uint32_t MarkEight(size_t i) {
+    __builtin_prefetch(next_ + i);
+    const int64_t* at = times_.ts + i;
+    HWY_ALIGN int64_t room[2 * kRowsOfMark];  // these times, and before them the one before them
+    if constexpr (kEdge) {
+      const bool first_of_all = i == 0 && end_ == INT64_MIN;
+      room[kRowsOfMark - 1] = i > 0 ? times_.ts[i - 1] : first_of_all ? end_ : end_ - 1;
       // Rows that are not there are as the last one.
-      const size_t count = std::min(n - i, kRowsOfMark);
-      room[0] = i > 0 ? ts[i - 1] : end == INT64_MIN ? end : end - 1;
-      std::copy_n(ts + i, count, room + 1);
-      std::fill(room + 1 + count, std::end(room), ts[n - 1]);
-      at = room + 1;
+      FillEight(at, std::min(times_.n - i, kRowsOfMark), times_.ts[times_.n - 1],
+                room + kRowsOfMark);
+      at = room + kRowsOfMark;
     }
     uint32_t mark = 0;
-    if (at[kRowsOfMark - 1] >= end) {
-      for (size_t part = 0; part < kRowsOfMark; part += kLanes) {
-        const RealVec past = ToReals(d, hn::Sub(hn::LoadU(di, at + part), base_vec));
-        const RealVec bar = BarOf(d, past, interval_vec, inverse);
-        const WholeVec start = hn::Add(base_vec, ToWholes(hn::Mul(bar, interval_vec)));
-        const auto fresh = hn::Lt(hn::LoadU(di, at + part - 1), start);
-        uint8_t bits[8] = {};
-        hn::StoreMaskBits(di, fresh, bits);
-        Pack(start, bits[0], starts + found);
-        Pack(hn::Iota(di, static_cast<int64_t>(first + i + part)), bits[0], rows + found);
-        mark |= uint32_t{bits[0]} << part;
-        found += static_cast<size_t>(__builtin_popcount(bits[0]));
-      }
-      end = starts[found - 1] + interval;  // a bar began here
-    }
-    *marks++ = static_cast<uint8_t>(mark);
+    if (at[kRowsOfMark - 1] >= end_) mark = MarkFresh(at, i);
+    *marks_++ = static_cast<uint8_t>(mark);
+    return mark;
   }
-  return found;
+  [[nodiscard]] size_t found() const { return found_; }
+
+ private:
+  /// A bar begins in these rows.
+  HWY_ATTR HWY_INLINE uint32_t MarkFresh(const int64_t* at, size_t i) {
+    const Reals d;
+    const Wholes di;
+    uint32_t mark = 0;
+    for (size_t part = 0; part < kRowsOfMark; part += kLanes) {
+      const RealVec past = ToReals(d, hn::Sub(hn::LoadU(di, at + part), base_));
+      const RealVec bar = BarOf(d, past, interval_, inverse_);
+      const WholeVec start = hn::Add(base_, ToWholes(hn::Mul(bar, interval_)));
+      const auto fresh = hn::Lt(hn::LoadU(di, at + part - 1), start);
+      const uint32_t bits = LaneBits(fresh);
+      Pack(start, bits, starts_ + found_);
+      Pack(hn::Iota(di, static_cast<int64_t>(times_.first + i + part)), bits, rows_ + found_);
+      mark |= bits << part;
+      found_ += static_cast<size_t>(__builtin_popcount(bits));
+    }
+    end_ = starts_[found_ - 1] + times_.interval;
+    return mark;
+  }
+
+  const BarTimes times_;
+  int64_t end_;
+  const int64_t* next_;
+  const WholeVec base_;
+  const RealVec interval_;
+  const RealVec inverse_;
+  uint8_t* HWY_RESTRICT marks_;
+  uint32_t* HWY_RESTRICT rows_;
+  int64_t* HWY_RESTRICT starts_;
+  size_t found_ = 0;
+};
+
+HWY_ATTR size_t MarkBars(const BarTimes& times, const MarkLists& lists) {
+  Marker marker(times, lists);
+  if (times.n > 0) marker.MarkEight<true>(0);
+  size_t i = kRowsOfMark;
+  for (; i + kRowsOfMark <= times.n; i += kRowsOfMark) marker.MarkEight<false>(i);
+  if (i < times.n) marker.MarkEight<true>(i);
+  return marker.found();
 }
 
 /// Sums of the lanes up to each one.
@@ -124,7 +182,13 @@ class LaneSums {
   }
   HWY_ATTR HWY_INLINE WholeVec UpTo(WholeVec v) const {
     [[maybe_unused]] const Wholes di;
-#if HWY_TARGET != HWY_SCALAR
+#if HWY_TARGET <= HWY_AVX3
+    // Lanes move up across the whole vector, and zeroes into their places.
+    const __m512i zero = _mm512_setzero_si512();
+    v = hn::Add(v, WholeVec{_mm512_alignr_epi64(v.raw, zero, 7)});
+    v = hn::Add(v, WholeVec{_mm512_alignr_epi64(v.raw, zero, 6)});
+    return hn::Add(v, WholeVec{_mm512_alignr_epi64(v.raw, zero, 4)});
+#elif HWY_TARGET != HWY_SCALAR
     v = hn::Add(v, hn::ShiftLeftLanes<1>(di, v));
 #endif
     if constexpr (kLanes > 2) {
@@ -167,12 +231,10 @@ struct Running {
   }
 };
 
-/// Adds up values, or with Weight int64_t their products with weights.
-template <typename Weight>
+/// Adds up values, or their products with weights.
+template <bool kWeighted>
 class Adder {
  public:
-  static constexpr bool kWeighted = std::is_same_v<Weight, int64_t>;
-
   HWY_ATTR Adder(const Grid& grid, const RunningSums& sums, int64_t* high, int64_t* low,
                  int64_t* weight)
       : high_magic_(hn::Set(Reals(), grid.high_magic)),
@@ -184,7 +246,7 @@ class Adder {
         low_{hn::Set(Wholes(), sums.low), low, hn::Zero(Wholes())},
         weight_{hn::Set(Wholes(), sums.weight), weight, hn::Zero(Wholes())} {}
 
-  HWY_ATTR HWY_INLINE void AddEight(const double* values, const Weight* weights, uint8_t mark) {
+  HWY_ATTR HWY_INLINE void AddEight(const double* values, const int64_t* weights, uint32_t mark) {
     if (mark == 0) {
       any_unmarked_ = true;
       for (size_t part = 0; part < kRowsOfMark; part += kLanes) {
@@ -194,7 +256,7 @@ class Adder {
     }
     TakeUnmarked();
     for (size_t part = 0; part < kRowsOfMark; part += kLanes) {
-      const uint32_t marked = (uint32_t{mark} >> part) & ((1U << kLanes) - 1);
+      const uint32_t marked = (mark >> part) & ((1U << kLanes) - 1);
       AddPart<true>(values + part, kWeighted ? weights + part : weights, marked);
     }
   }
@@ -232,7 +294,7 @@ class Adder {
     }
   }
   template <bool kMarked>
-  HWY_ATTR HWY_INLINE void AddPart(const double* values, const Weight* weights, uint32_t marked) {
+  HWY_ATTR HWY_INLINE void AddPart(const double* values, const int64_t* weights, uint32_t marked) {
     const Reals d;
     const Wholes di;
     RealVec value = hn::LoadU(d, values);
@@ -265,50 +327,70 @@ class Adder {
   bool any_unmarked_ = false;
 };
 
-template <typename Weight>
-HWY_ATTR HWY_INLINE size_t AddAll(const double* HWY_RESTRICT values,
-                                  const Weight* HWY_RESTRICT weights, size_t n,
-                                  const uint8_t* HWY_RESTRICT marks, const Grid& grid,
-                                  const Ahead& ahead, RunningSums* sums, int64_t* high,
-                                  int64_t* low, int64_t* weight) {
-  Adder<Weight> adder(grid, *sums, high, low, weight);
-  const auto* next = static_cast<const double*>(ahead.values != nullptr ? ahead.values : values);
-  const auto* next_weights =
-      static_cast<const Weight*>(ahead.weights != nullptr ? ahead.weights : weights);
-  size_t found = 0;
+/// Marks that are known already, as a Marker gives them.
+class KnownMarks {
+ public:
+  explicit KnownMarks(const uint8_t* marks) : marks_(marks) {}
+  template <bool kEdge>
+  HWY_ATTR HWY_INLINE uint32_t MarkEight(size_t /*i*/) {
+    return *marks_++;
+  }
+
+ private:
+  const uint8_t* HWY_RESTRICT marks_;
+};
+
+/// Adds the values of `n` rows that `marks`, a Marker or KnownMarks, marks eight by eight.
+template <bool kWeighted, typename Marks>
+HWY_ATTR HWY_INLINE void AddAll(const MarkedValues& of, size_t n, Marks* marks, RunningSums* sums) {
+  Adder<kWeighted> adder(of.grid, *sums, of.high, of.low, of.weight);
+  const double* values = of.values;
+  const int64_t* weights = kWeighted ? of.weights : nullptr;
+  // What is to be asked for, from where the values are.
+  const auto* next = static_cast<const double*>(of.ahead.values);
+  const auto* next_weights = static_cast<const int64_t*>(of.ahead.weights);
+  if (next == nullptr) next = values;
+  if (next_weights == nullptr) next_weights = weights;
   size_t i = 0;
-  for (; i + kRowsOfMark <= n; i += kRowsOfMark, ++marks) {
+  if (n >= kRowsOfMark) {
+    adder.AddEight(values, weights, marks->template MarkEight<true>(0));
+    i = kRowsOfMark;
+  }
+  for (; i + kRowsOfMark <= n; i += kRowsOfMark) {
     __builtin_prefetch(next + i);
-    if constexpr (Adder<Weight>::kWeighted) __builtin_prefetch(next_weights + i);
-    adder.AddEight(values + i, Adder<Weight>::kWeighted ? weights + i : weights, *marks);
-    found += static_cast<size_t>(__builtin_popcount(*marks));
+    if constexpr (kWeighted) __builtin_prefetch(next_weights + i);
+    adder.AddEight(values + i, kWeighted ? weights + i : nullptr,
+                   marks->template MarkEight<false>(i));
   }
   if (i < n) {
     // Zeroes change no sum, and none of them is marked.
-    double last_values[kRowsOfMark] = {};
-    int64_t last_weights[kRowsOfMark] = {};
-    std::copy(values + i, values + n, last_values);
-    if constexpr (Adder<Weight>::kWeighted) {
-      std::copy(weights + i, weights + n, last_weights);
-      adder.AddEight(last_values, last_weights, *marks);
-    } else {
-      adder.AddEight(last_values, nullptr, *marks);
-    }
-    found += static_cast<size_t>(__builtin_popcount(*marks));
+    HWY_ALIGN double last_values[kRowsOfMark];
+    HWY_ALIGN int64_t last_weights[kRowsOfMark];
+    FillEight(values + i, n - i, 0.0, last_values);
+    if constexpr (kWeighted) FillEight(weights + i, n - i, int64_t{0}, last_weights);
+    adder.AddEight(last_values, last_weights, marks->template MarkEight<true>(i));
   }
   adder.Get(sums);
-  return found;
 }
 
-HWY_ATTR size_t AddMarked(const double* values, size_t n, const uint8_t* marks, const Grid& grid,
-                          const Ahead& ahead, RunningSums* sums, int64_t* high, int64_t* low) {
-  return AddAll<double>(values, nullptr, n, marks, grid, ahead, sums, high, low, nullptr);
+HWY_ATTR void AddMarked(const MarkedValues& of, size_t n, const uint8_t* marks, RunningSums* sums) {
+  KnownMarks known(marks);
+  if (of.weights == nullptr) {
+    AddAll<false>(of, n, &known, sums);
+  } else {
+    AddAll<true>(of, n, &known, sums);
+  }
 }
 
-HWY_ATTR size_t AddMarkedProducts(const double* values, const int64_t* weights, size_t n,
-                                  const uint8_t* marks, const Grid& grid, const Ahead& ahead,
-                                  RunningSums* sums, int64_t* high, int64_t* low, int64_t* weight) {
-  return AddAll<int64_t>(values, weights, n, marks, grid, ahead, sums, high, low, weight);
+HWY_ATTR size_t MarkAndAdd(const BarTimes& times, const MarkLists& lists, const MarkedValues& of,
+                           RunningSums* sums) {
+  Marker marker(times, lists);
+  if (of.weights == nullptr) {
+    AddAll<false>(of, times.n, &marker, sums);
+  } else {
+    AddAll<true>(of, times.n, &marker, sums);
+  }
+  return marker.found();
 }
 
 /// Calls finish(sum, row) for vectors of sums between marks, the last ones one by one.
@@ -353,25 +435,19 @@ namespace proxist::exec::internal {
 
 HWY_EXPORT(MarkBars);
 HWY_EXPORT(AddMarked);
-HWY_EXPORT(AddMarkedProducts);
+HWY_EXPORT(MarkAndAdd);
 HWY_EXPORT(MarkedSums);
 HWY_EXPORT(MarkedQuotients);
 
-size_t MarkBars(const int64_t* ts, size_t n, int64_t base, int64_t interval, int64_t end,
-                uint32_t first, const int64_t* ahead, uint8_t* marks, uint32_t* rows,
-                int64_t* starts) {
-  return HWY_DYNAMIC_DISPATCH(MarkBars)(ts, n, base, interval, end, first, ahead, marks, rows,
-                                        starts);
+size_t MarkBars(const BarTimes& times, const MarkLists& lists) {
+  return HWY_DYNAMIC_DISPATCH(MarkBars)(times, lists);
 }
-size_t AddMarked(const double* values, size_t n, const uint8_t* marks, const Grid& grid,
-                 const Ahead& ahead, RunningSums* sums, int64_t* high, int64_t* low) {
-  return HWY_DYNAMIC_DISPATCH(AddMarked)(values, n, marks, grid, ahead, sums, high, low);
+void AddMarked(const MarkedValues& of, size_t n, const uint8_t* marks, RunningSums* sums) {
+  HWY_DYNAMIC_DISPATCH(AddMarked)(of, n, marks, sums);
 }
-size_t AddMarkedProducts(const double* values, const int64_t* weights, size_t n,
-                         const uint8_t* marks, const Grid& grid, const Ahead& ahead,
-                         RunningSums* sums, int64_t* high, int64_t* low, int64_t* weight) {
-  return HWY_DYNAMIC_DISPATCH(AddMarkedProducts)(values, weights, n, marks, grid, ahead, sums, high,
-                                                 low, weight);
+size_t MarkAndAdd(const BarTimes& times, const MarkLists& lists, const MarkedValues& of,
+                  RunningSums* sums) {
+  return HWY_DYNAMIC_DISPATCH(MarkAndAdd)(times, lists, of, sums);
 }
 void MarkedSums(const SplitPrefix& sums, size_t n, double* out) {
   HWY_DYNAMIC_DISPATCH(MarkedSums)(sums, n, out);

@@ -18,18 +18,30 @@ inline constexpr size_t kMarkSlack = kRowsOfMark;
 /// What a kernel asks of memory while it works: the values that come after its own, as many of them
 /// as it has, or null.
 struct Ahead {
+  const int64_t* times = nullptr;
   const void* values = nullptr;
   const void* weights = nullptr;
 };
 
-/// Marks each row whose bar is not that of the row before, for times that never fall, with
-/// base <= ts < base + 2^50 and an interval below 2^50; `end` is where the bar of the row before
-/// the first one ends: INT64_MIN when there is none. Appends to `rows` the marked rows, of which
-/// the first row is `first`, and to `starts` when their bars begin; returns how many these are.
-/// Rows past the last one are not marked.
-size_t MarkBars(const int64_t* ts, size_t n, int64_t base, int64_t interval, int64_t end,
-                uint32_t first, const int64_t* ahead, uint8_t* marks, uint32_t* rows,
-                int64_t* starts);
+/// `n` times that never fall, with base <= ts < base + 2^50 and an interval below 2^50.
+struct BarTimes {
+  const int64_t* ts = nullptr;
+  size_t n = 0;
+  int64_t base = 0;
+  int64_t interval = 1;
+  int64_t end = 0;     // of the bar of the row before the first one: INT64_MIN when there is none
+  uint32_t first = 0;  // number of the first row
+  const int64_t* ahead = nullptr;  // as in Ahead
+};
+/// Where what MarkBars finds is appended.
+struct MarkLists {
+  uint8_t* marks = nullptr;
+  uint32_t* rows = nullptr;   // that are marked
+  int64_t* starts = nullptr;  // when their bars begin
+};
+/// Marks each row whose bar is not that of the row before; returns how many these are. Rows past
+/// the last one are not marked.
+size_t MarkBars(const BarTimes& times, const MarkLists& lists);
 
 /// What rows came to so far on a grid, modulo 2^64, and whether that can be trusted.
 struct RunningSums {
@@ -41,15 +53,23 @@ struct RunningSums {
   double greatest = 0;       // magnitude of a value; nothing when there is a NaN, which is off grid
 };
 
-/// Adds `values` to `sums` and appends to high and low what these were before each marked row;
-/// returns how many are marked.
-size_t AddMarked(const double* values, size_t n, const uint8_t* marks, const Grid& grid,
-                 const Ahead& ahead, RunningSums* sums, int64_t* high, int64_t* low);
-/// The same of the products with `weights`, each rounded, and of the weights, which are right when
-/// their magnitudes are below 2^53.
-size_t AddMarkedProducts(const double* values, const int64_t* weights, size_t n,
-                         const uint8_t* marks, const Grid& grid, const Ahead& ahead,
-                         RunningSums* sums, int64_t* high, int64_t* low, int64_t* weight);
+/// Values on their way into sums.
+struct MarkedValues {
+  const double* values = nullptr;
+  const int64_t* weights = nullptr;  // null: values are added as they are
+  Grid grid;
+  // What the sums were before each marked row is appended to these.
+  int64_t* high = nullptr;
+  int64_t* low = nullptr;
+  int64_t* weight = nullptr;
+  Ahead ahead;
+};
+/// Adds `n` values to `sums`, or their products with the weights, each rounded, and the weights,
+/// which are right when their magnitudes are below 2^53.
+void AddMarked(const MarkedValues& of, size_t n, const uint8_t* marks, RunningSums* sums);
+/// MarkBars, and AddMarked of as many values, in one pass.
+size_t MarkAndAdd(const BarTimes& times, const MarkLists& lists, const MarkedValues& of,
+                  RunningSums* sums);
 
 /// out[i] = the sum from the i-th mark to the next one, of n + 1, rounded once. As PartSums asks,
 /// the highs of one add up to at most 2^51, and so do its lows.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "proxist/base/status.h"
+#include "proxist/base/touch.h"
 #include "proxist/column/batch.h"
 #include "proxist/column/dictionary.h"
 #include "proxist/column/schema.h"
@@ -201,6 +202,21 @@ class Blocks {
   /// The number of the file that its rows are read from; 0: they are in memory. Any thread.
   static uint64_t FileOf(const RowBlock& block);
   static void PrefetchHeader(const RowBlock& block) { __builtin_prefetch(&block, 1); }
+  /// Touches the header, with the places of the first columns.
+  static void TouchHeader(const RowBlock& block) {
+    Touch(block.capacity_);
+    Touch(block.id_);
+    const auto* columns = reinterpret_cast<const RowBlock::Column*>(&block + 1);
+    const size_t n = std::min<size_t>(block.column_count_, 4);
+    if (n == 0 || block.columns_ != columns) return;
+    Touch(columns[0].kind);
+    Touch(columns[n - 1].kind);
+  }
+  /// Touches the key and LSN of a chunk's row. Reads the header.
+  static void TouchRow(const RowBlock& chunk, uint32_t row) {
+    Touch(chunk.ts_[row]);
+    Touch(chunk.lsn(row));
+  }
   /// The cache lines that the next `rows` of a chunk go to. Reads the header.
   static void PrefetchTail(const RowBlock& block, const Layout& layout, size_t rows);
   static bool FitsLsn(const RowBlock& block, uint64_t lsn) {

@@ -34,20 +34,23 @@ class Group {
   }
   void Clear() { size_ = 0; }
 
-  /// Down to the last chunk of each series.
+  /// Down to the last chunk of each series, and to the headers of the first ones.
   void Prefetch() {
+    constexpr uint32_t kHeaders = 4;
     ToEntries();
     for (Walk& walk : Walks()) {
       if (walk.entries == 0) continue;
       walk.block = walk.entry[walk.entries - 1].block;
-      __builtin_prefetch(walk.block);
+      Blocks::TouchHeader(*walk.block);
+      for (uint32_t i = 0; i < std::min(kHeaders, walk.entries - 1); ++i) {
+        Blocks::TouchHeader(*walk.entry[i].block);
+      }
     }
     for (Walk& walk : Walks()) {
       if (walk.block == nullptr) continue;
       const uint32_t rows = walk.block->rows();
       if (rows == 0) continue;
-      __builtin_prefetch(walk.block->ts() + rows - 1);
-      __builtin_prefetch(walk.block->seq() + rows - 1);
+      Blocks::TouchRow(*walk.block, rows - 1);
     }
   }
 

@@ -63,12 +63,7 @@ class RunSink {
     // Each chunk's header is a cache miss of its own; where its columns lie stands behind it, and
     // is what readers of a run look at next.
     constexpr uint32_t kAhead = 16;
-    const auto ask = [&view](uint32_t chunk) {
-      const auto* header = reinterpret_cast<const std::byte*>(&view.Block(chunk));
-      for (size_t at = 0; at < sizeof(RowBlock) + 128; at += 64) {
-        __builtin_prefetch(header + at, 0, 2);
-      }
-    };
+    const auto ask = [&view](uint32_t chunk) { Blocks::TouchHeader(view.Block(chunk)); };
     for (uint32_t chunk = from.chunk; chunk < std::min(to.chunk, from.chunk + kAhead); ++chunk) {
       ask(chunk);
     }
@@ -117,8 +112,9 @@ ChunkView::ChunkView(const SeriesState& state, uint64_t cut) {
   for (; last_ > first_; --last_) {
     const RowBlock& block = *entries_[last_ - 1].block;
     tail_rows_ = block.rows();
-    if (tail_rows_ == 0 || block.lsn(0) > cut) continue;
+    if (tail_rows_ == 0) continue;
     if (block.lsn(tail_rows_ - 1) <= cut) return;
+    if (block.lsn(0) > cut) continue;
     uint32_t visible = 1;
     for (uint32_t past = tail_rows_ - 1; visible < past;) {
       const uint32_t middle = visible + (past - visible) / 2;

@@ -20,7 +20,7 @@ int64_t LastTs(const Piece& piece) { return piece.ts()[piece.end - 1]; }
 StatusOr<bool> BarsInMemory::Append(SymbolScan& symbol, Span span) {
   if (totals_ && !ahead_.Has(symbol) && LongBars(symbol, span)) return false;
   const std::optional<std::vector<Piece>> pieces =
-      ahead_.Take(symbol, span, aggregates_.rows(),
+      ahead_.Take(symbol, span, swept_.has_value() ? nullptr : &aggregates_.rows(),
                   [&](const SymbolScan& next) { return totals_ && LongBars(next, span); });
   if (!pieces.has_value()) return false;
   if (!aggregates_.rows().Covers(*pieces) || (totals_ && MostlyLong(*pieces))) {
@@ -36,6 +36,7 @@ StatusOr<bool> BarsInMemory::Append(SymbolScan& symbol, Span span) {
 
 /// Looks at the first bar alone, before anything is read.
 bool BarsInMemory::LongBars(const SymbolScan& symbol, Span span) const {
+  if (symbol.MostRowsInMemory() < kLongBarRows) return false;
   const std::optional<Timestamp> far = symbol.StepForward(span.from, kLongBarRows, {});
   if (!far.has_value() || *far > span.to) return false;
   const std::optional<Timestamp> first = symbol.StepForward(span.from, 1, {});
@@ -46,17 +47,18 @@ bool BarsInMemory::MostlyLong(std::span<const Piece> pieces) const {
   if (pieces.size() * hot::kChunkRows < kLongBarRows) return false;
   size_t all = 0;
   size_t in_long = 0;
+  // Stretches of so many rows that lie in one bar; no times but those at their ends are looked at,
+  // since each is a cache miss.
   for (size_t i = 0; i < pieces.size();) {
-    const Timestamp end = grid_->At(Timestamp(pieces[i].first_ts())).end;
-    size_t rows = pieces[i].end - pieces[i].begin;
-    size_t next = i + 1;
-    if (Timestamp(LastTs(pieces[i])) < end) {
-      for (; next < pieces.size() && Timestamp(LastTs(pieces[next])) < end; ++next) {
-        rows += pieces[next].end - pieces[next].begin;
-      }
-      if (rows > kLongBarRows) in_long += rows;
+    size_t rows = 0;
+    size_t next = i;
+    for (; next < pieces.size() && rows < kLongBarRows; ++next) {
+      rows += pieces[next].end - pieces[next].begin;
     }
     all += rows;
+    const Timestamp end = grid_->At(Timestamp(pieces[i].first_ts())).end;
+    const int64_t last = next < pieces.size() ? pieces[next].first_ts() : LastTs(pieces[next - 1]);
+    if (rows >= kLongBarRows && Timestamp(last) < end) in_long += rows;
     i = next;
   }
   return 2 * in_long > all;
@@ -67,10 +69,10 @@ Status BarsInMemory::Sweep(SymbolScan& symbol, PieceReader* reader) {
   PieceReader ahead = *reader;
   while (!ahead.done() && !output_->full()) {
     ahead.Take(kSweptRows, &taken_);
-    if (!ahead.done()) taken_.push_back(ahead.Next());
-    const size_t pieces = taken_.size() - (ahead.done() ? 0 : 1);
-    for (size_t i = 0; i < pieces; ++i) {
-      swept_->Add(taken_[i], i + 1 < taken_.size() ? &taken_[i + 1] : nullptr);
+    const std::optional<Piece> later = ahead.done() ? std::nullopt : std::optional(ahead.Next());
+    const Piece* after = later.has_value() ? &*later : ahead_.Next();
+    for (size_t i = 0; i < taken_.size(); ++i) {
+      swept_->Add(taken_[i], i + 1 < taken_.size() ? &taken_[i + 1] : after);
     }
     if (!swept_->Fits()) {
       if (!swept_->BeginAgain()) break;

@@ -136,7 +136,7 @@ std::span<const double> BlockAggregates::RealsOf(size_t place, std::vector<doubl
 
 bool BlockAggregates::LooksAtRows() const { return sums_.empty() && rows_.CanLookAt(); }
 
-void BlockAggregates::LookAt(const Piece& piece) { rows_.LookAt(piece); }
+void BlockAggregates::LookAt(const Piece& piece, const Piece* next) { rows_.LookAt(piece, next); }
 
 void BlockAggregates::Prepare(size_t longest) {
   for (Sums& sums : sums_) PrepareSums(longest, &sums);
@@ -170,8 +170,11 @@ Status BlockAggregates::Append(const exec::Parts& parts, std::span<exec::Column>
   for (size_t i = 0; i < items_.size(); ++i) {
     if (!copies.empty() && LeavesTime(items_[i])) {
       const std::span<const double> values = rows_.reals(items_[i].value);
-      exec::MovingAverages(values.subspan(parts.end[0] - 1, parts.size()), items_[i].of.parameter,
-                           &items_[i].average, copies, Extend<double>(parts.size(), &columns[i]));
+      const size_t first = parts.end[0] - 1;
+      const double* ahead = rows_.reals_ahead(items_[i].value);
+      exec::MovingAverages(values.subspan(first, parts.size()), items_[i].of.parameter,
+                           &items_[i].average, copies, Extend<double>(parts.size(), &columns[i]),
+                           ahead == nullptr ? nullptr : ahead + first);
       copies = {};
       continue;
     }

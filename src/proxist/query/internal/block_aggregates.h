@@ -33,8 +33,9 @@ class BlockAggregates {
   Status Load(PieceReader* reader, Budget* budget, std::vector<Piece>* taken);
   /// True when LookAt may take the place of Load and Prepare, for parts of one row.
   [[nodiscard]] bool LooksAtRows() const;
-  /// The block is the piece's rows where they lie, which outlive the questions.
-  void LookAt(const Piece& piece);
+  /// The block is the piece's rows where they lie, which outlive the questions. `next`: the rows
+  /// that are looked at after these, which are asked of memory meanwhile, or null.
+  void LookAt(const Piece& piece, const Piece* next);
   /// Takes the block as it stands, for parts of at most `longest` rows.
   void Prepare(size_t longest);
   /// Appends the aggregates of each part, which has rows, to `columns`. Moving averages take the

@@ -28,7 +28,7 @@ BlockRows::BlockRows(const column::TableSchema& schema, std::span<const size_t> 
   for (const size_t column : columns) {
     const column::Type type = schema.columns[column].type;
     PX_CHECK(Holds(type));
-    columns_.push_back({column, type, column::IsFloat(type.kind), {}, {}, nullptr});
+    columns_.push_back({column, type, column::IsFloat(type.kind), {}, {}});
   }
 }
 
@@ -57,10 +57,14 @@ bool BlockRows::CanLookAt() const {
   });
 }
 
-void BlockRows::LookAt(const Piece& piece) {
+void BlockRows::LookAt(const Piece& piece, const Piece* next) {
   looked_at_ = piece.end - piece.begin;
   for (Values& values : columns_) {
-    values.lie_at = hot::ValuesOf(*piece.block, values.column) + piece.begin * sizeof(int64_t);
+    const auto at = [&](const Piece& of) {
+      return hot::ValuesOf(*of.block, values.column) + of.begin * sizeof(int64_t);
+    };
+    values.lie_at = at(piece);
+    values.next_at = next == nullptr ? nullptr : at(*next);
   }
 }
 
@@ -74,14 +78,16 @@ void BlockRows::DropFront(size_t n) {
 }
 
 void BlockRows::Prefetch(const Piece& piece) const {
-  PrefetchRows(piece.ts(), sizeof(int64_t), piece.begin, piece.end);
-  if (seqs_) PrefetchRows(piece.seq(), sizeof(uint64_t), piece.begin, piece.end);
+  const auto ask = [&](const void* values, size_t width) {
+    PrefetchRows(values, width, piece.begin, piece.end);
+  };
+  ask(piece.ts(), sizeof(int64_t));
+  if (seqs_) ask(piece.seq(), sizeof(uint64_t));
   for (const FixedColumn& other : others_) {
-    PrefetchRows(hot::ValuesOf(*piece.block, other.index), other.width, piece.begin, piece.end);
+    ask(hot::ValuesOf(*piece.block, other.index), other.width);
   }
   for (const Values& values : columns_) {
-    PrefetchRows(hot::ValuesOf(*piece.block, values.column), column::WidthOf(values.type.kind),
-                 piece.begin, piece.end);
+    ask(hot::ValuesOf(*piece.block, values.column), column::WidthOf(values.type.kind));
   }
 }
 

@@ -33,8 +33,12 @@ class BlockRows {
   /// True when LookAt may be called: all values have 64 bits where they lie.
   [[nodiscard]] bool CanLookAt() const;
   /// The block is these rows of memory, where they lie, until rows are added or dropped: only
-  /// reals() and wholes() may be asked.
-  void LookAt(const Piece& piece);
+  /// reals() and wholes() may be asked. `next`: those that are looked at after them, or null.
+  void LookAt(const Piece& piece, const Piece* next);
+  /// Where the values lie that will be looked at next, or null.
+  [[nodiscard]] const double* reals_ahead(size_t place) const {
+    return reinterpret_cast<const double*>(columns_[place].next_at);
+  }
 
   /// Prefetch asks for the rows' seq as well, and for these columns.
   void AlsoReads(std::vector<FixedColumn> columns) {
@@ -74,7 +78,8 @@ class BlockRows {
     bool real;
     std::vector<double> reals;
     std::vector<int64_t> wholes;
-    const std::byte* lie_at = nullptr;  // of rows that are looked at
+    const std::byte* lie_at = nullptr;   // of rows that are looked at
+    const std::byte* next_at = nullptr;  // of those after them
   };
   size_t looked_at_ = 0;  // rows; 0: the block is a copy
   bool seqs_ = false;

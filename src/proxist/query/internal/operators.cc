@@ -8,6 +8,9 @@ namespace {
 
 // Rows of so many symbols are read from history together.
 constexpr size_t kSymbolsAtOnce = 64;
+// Of so many the rows fit a cache beside what was asked for to open them, while memory has them
+// all.
+constexpr size_t kSymbolsInCache = 16;
 
 /// The memory that opening the symbols reads.
 void Prefetch(std::span<const QuerySymbol> symbols, TableId table) {
@@ -56,8 +59,9 @@ Status ForEachSymbol(const Run& run, Side* side,
                      const std::function<Status(SymbolScan&)>& each,
                      const std::function<Status(std::span<SymbolScan* const>)>& group) {
   Budget& budget = *run.context->budget;
-  for (size_t begin = 0; begin < run.symbols.size(); begin += kSymbolsAtOnce) {
-    const size_t end = std::min(run.symbols.size(), begin + kSymbolsAtOnce);
+  size_t at_once = kSymbolsInCache;
+  for (size_t begin = 0, end = 0; begin < run.symbols.size(); begin = end) {
+    end = std::min(run.symbols.size(), begin + at_once);
     const uint64_t held = budget.held();
     std::vector<std::unique_ptr<SymbolScan>> open;
     std::map<TableScan*, std::vector<TableScan::Request>> requests;
@@ -65,6 +69,7 @@ Status ForEachSymbol(const Run& run, Side* side,
     for (size_t i = begin; i < end; ++i) {
       open.push_back(side->Open(run.context, run.symbols[i]));
       if (open.back() == nullptr) continue;
+      if (open.back()->NeedsHistory(span_of(*open.back()), {})) at_once = kSymbolsAtOnce;
       requests[&open.back()->table()].push_back({open.back().get(), span_of(*open.back()), {}});
     }
     for (const auto& [table, wanted] : requests) {

@@ -18,7 +18,7 @@ void PiecesAhead::Open(std::span<SymbolScan* const> symbols) {
 }
 
 std::optional<std::vector<Piece>> PiecesAhead::Take(SymbolScan& symbol, Span span,
-                                                    const BlockRows& rows,
+                                                    const BlockRows* rows,
                                                     const std::function<bool(SymbolScan&)>& skip) {
   std::optional<std::vector<Piece>> taken;
   if (ahead_ == &symbol) {
@@ -36,8 +36,9 @@ std::optional<std::vector<Piece>> PiecesAhead::Take(SymbolScan& symbol, Span spa
   pieces_ = next.HotPieces(span);
   if (!pieces_.has_value()) return taken;
   next.Uncount(*pieces_);  // it may never be taken
+  if (rows == nullptr) return taken;
   const size_t asked = std::min(kPiecesAsked, pieces_->size());
-  for (const Piece& piece : std::span(*pieces_).first(asked)) rows.Prefetch(piece);
+  for (const Piece& piece : std::span(*pieces_).first(asked)) rows->Prefetch(piece);
   return taken;
 }
 

@@ -29,15 +29,15 @@ size_t DropBefore(Timestamp from, std::vector<Piece>* pieces) {
 
 StatusOr<bool> RollingInMemory::Append(SymbolScan& symbol, Timestamp from, Span span) {
   const std::optional<std::vector<Piece>> pieces =
-      ahead_.Take(symbol, {from, span.to}, aggregates_.rows(), [](SymbolScan&) { return false; });
+      ahead_.Take(symbol, {from, span.to}, Looks() ? nullptr : &aggregates_.rows(),
+                  [](SymbolScan&) { return false; });
   if (!pieces.has_value()) return false;
   if (!aggregates_.rows().Covers(*pieces)) {
     symbol.Uncount(*pieces);
     return false;
   }
-  const bool look = !window_.has_value() && aggregates_.LooksAtRows();
-  PX_RETURN_IF_ERROR(look ? AppendWhereTheyLie(symbol, *pieces, span)
-                          : AppendPieces(symbol, *pieces, span));
+  PX_RETURN_IF_ERROR(Looks() ? AppendWhereTheyLie(symbol, *pieces, span)
+                             : AppendPieces(symbol, *pieces, span));
   symbol.CountInPlace(*pieces);
   return true;
 }
@@ -49,16 +49,24 @@ Status RollingInMemory::AppendWhereTheyLie(SymbolScan& symbol, std::span<const P
   PieceReader reader(pieces);
   while (!reader.done() && !output_->full()) {
     reader.Take(hot::kChunkRows, &taken_);
-    if (!reader.done()) aggregates_.rows().Prefetch(reader.Next());
+    const std::optional<Piece> later = reader.done() ? std::nullopt : std::optional(reader.Next());
     DropBefore(span.from, &taken_);
-    for (const Piece& piece : taken_) {
+    for (size_t i = 0; i < taken_.size(); ++i) {
+      const Piece& piece = taken_[i];
+      const Piece* next = i + 1 < taken_.size() ? &taken_[i + 1]
+                          : later.has_value()   ? &*later
+                                                : ahead_.Next();
       const uint32_t n = piece.end - piece.begin;
       for (auto known = static_cast<uint32_t>(each_.size()); known <= n; ++known) {
         each_.push_back(known);
       }
-      aggregates_.LookAt(piece);
+      aggregates_.LookAt(piece, next);
       const exec::Parts all{std::span(each_).first(n), std::span(each_).subspan(1, n)};
-      PX_RETURN_IF_ERROR(Write(symbol, {&piece, 1}, all));
+      PX_RETURN_IF_ERROR(Write(symbol, {&piece, 1}, all, next));
+      if (next == nullptr || next->end - next->begin <= n) continue;
+      Piece rest = *next;  // what was not asked for yet
+      rest.begin += n;
+      aggregates_.rows().Prefetch(rest);
     }
   }
   return OkStatus();
@@ -93,27 +101,30 @@ Status RollingInMemory::AppendPieces(SymbolScan& symbol, std::span<const Piece> 
 Status RollingInMemory::Emit(SymbolScan& symbol) {
   const exec::Parts all{begin_, end_};
   aggregates_.Prepare(all.Longest());
-  return Write(symbol, taken_, all);
+  return Write(symbol, taken_, all, nullptr);
 }
 
 /// Appends the rows' own columns, of which those of eight bytes are set by `copies_`.
-void RollingInMemory::CopyLater(const Piece& piece, uint32_t symbol,
+void RollingInMemory::CopyLater(const Piece& piece, const Piece* next, uint32_t symbol,
                                 std::span<exec::Column> columns) {
   const size_t n = piece.end - piece.begin;
   std::fill_n(reinterpret_cast<uint32_t*>(columns[0].ExtendUnset(n)), n, symbol);
-  const auto later = [&](const void* values, exec::Column* out) {
-    const auto* from = static_cast<const std::byte*>(values) + piece.begin * sizeof(int64_t);
-    copies_.push_back({from, out->ExtendUnset(n)});
+  const auto later = [&](const void* values, const void* values_of_next, exec::Column* out) {
+    const auto at = [](const void* of, const Piece& rows) {
+      return static_cast<const std::byte*>(of) + rows.begin * sizeof(int64_t);
+    };
+    copies_.push_back({at(values, piece), out->ExtendUnset(n),
+                       values_of_next == nullptr ? nullptr : at(values_of_next, *next)});
   };
-  later(piece.ts(), &columns[1]);
-  later(piece.seq(), &columns[2]);
+  later(piece.ts(), next == nullptr ? nullptr : next->ts(), &columns[1]);
+  later(piece.seq(), next == nullptr ? nullptr : next->seq(), &columns[2]);
   size_t c = kKeyColumns;
   for (const FixedColumn& column : columns_) {
     exec::Column* out = &columns[c++];
     const std::byte* values = hot::ValuesOf(*piece.block, column.index);
     if (column.width == sizeof(int64_t) && values != nullptr &&
         hot::AllValid(*piece.block, column.index, piece.begin, piece.end)) {
-      later(values, out);
+      later(values, next == nullptr ? nullptr : hot::ValuesOf(*next->block, column.index), out);
     } else {
       AppendValues({&piece, 1}, n, column.index, out);
     }
@@ -121,13 +132,18 @@ void RollingInMemory::CopyLater(const Piece& piece, uint32_t symbol,
 }
 
 Status RollingInMemory::Write(SymbolScan& symbol, std::span<const Piece> pieces,
-                              const exec::Parts& all) {
+                              const exec::Parts& all, const Piece* next) {
   PieceReader reader(pieces);
   const auto fill = [&](size_t at, size_t n, std::span<exec::Column> columns) {
     reader.Take(n, &out_);
     copies_.clear();
     if (out_.size() == 1) {
-      CopyLater(out_[0], symbol.code(), columns);
+      std::optional<Piece> after;
+      if (next != nullptr) {
+        after = *next;
+        after->begin += static_cast<uint32_t>(at);
+      }
+      CopyLater(out_[0], after.has_value() ? &*after : nullptr, symbol.code(), columns);
     } else {
       AppendKeys(out_, n, symbol.code(), columns);
       size_t c = kKeyColumns;

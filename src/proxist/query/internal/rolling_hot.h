@@ -37,9 +37,12 @@ class RollingInMemory {
   Status AppendPieces(SymbolScan& symbol, std::span<const Piece> pieces, Span span);
   Status AppendWhereTheyLie(SymbolScan& symbol, std::span<const Piece> pieces, Span span);
   Status Emit(SymbolScan& symbol);
-  void CopyLater(const Piece& piece, uint32_t symbol, std::span<exec::Column> columns);
-  /// The answer of a row of the pieces for each part.
-  Status Write(SymbolScan& symbol, std::span<const Piece> pieces, const exec::Parts& all);
+  [[nodiscard]] bool Looks() const { return !window_.has_value() && aggregates_.LooksAtRows(); }
+  void CopyLater(const Piece& piece, const Piece* next, uint32_t symbol,
+                 std::span<exec::Column> columns);
+  /// The answer of a row of the pieces for each part. `next`: the rows that are read after them.
+  Status Write(SymbolScan& symbol, std::span<const Piece> pieces, const exec::Parts& all,
+               const Piece* next);
 
   BlockAggregates aggregates_;
   const std::optional<Duration> window_;

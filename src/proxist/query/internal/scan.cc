@@ -79,33 +79,32 @@ void SymbolScan::AddSeries(const hot::SeriesSnapshot& snapshot) {
   series.hot_from = series.boundary_ts;
 }
 
-std::vector<uint32_t> SymbolScan::Chosen(std::span<const uint32_t> series) const {
-  if (!series.empty()) return {series.begin(), series.end()};
-  std::vector<uint32_t> all(series_.size());
-  std::iota(all.begin(), all.end(), 0);
-  return all;
+template <typename Each>
+void SymbolScan::ForChosen(std::span<const uint32_t> series, const Each& each) const {
+  for (const uint32_t i : series) each(i, series_[i]);
+  if (!series.empty()) return;
+  for (uint32_t i = 0; i < series_.size(); ++i) each(i, series_[i]);
 }
 
 Timestamp SymbolScan::HotFrom(std::span<const uint32_t> series) const {
   Timestamp from = Timestamp::Min();
-  for (const uint32_t i : Chosen(series)) from = std::max(from, series_[i].hot_from);
+  ForChosen(series, [&](uint32_t, const Series& one) { from = std::max(from, one.hot_from); });
   return from;
 }
 
 Timestamp SymbolScan::GreatestFloor(std::span<const uint32_t> series) const {
   Timestamp floor = Timestamp::Min();
-  for (const uint32_t i : Chosen(series)) floor = std::max(floor, series_[i].floor);
+  ForChosen(series, [&](uint32_t, const Series& one) { floor = std::max(floor, one.floor); });
   return floor;
 }
 
 std::optional<Span> SymbolScan::HistorySpan(Span span, std::span<const uint32_t> series) const {
   Timestamp to = Timestamp::Min();
-  for (const uint32_t i : Chosen(series)) {
-    const Series& one = series_[i];
+  ForChosen(series, [&](uint32_t, const Series& one) {
     if (one.hot_from > span.from && one.floor >= span.from) {
       to = std::max(to, std::min(span.to, one.floor));
     }
-  }
+  });
   if (to < span.from) return std::nullopt;
   return Span{span.from, to};
 }
@@ -132,16 +131,22 @@ std::optional<Timestamp> SymbolScan::StepBack(Timestamp at, size_t rows,
     const auto before = static_cast<size_t>(end - ts.begin());
     return before < rows ? best : Timestamp(ts[before - rows]);
   }
-  for (const uint32_t i : Chosen(series)) {
-    const Series& one = series_[i];
+  ForChosen(series, [&](uint32_t, const Series& one) {
     std::optional<Timestamp> bound;
     if (at > one.floor) bound = one.snapshot.StepBack(at, rows);
     if (!bound.has_value() && rows == 1 && !one.boundary.empty() && one.boundary_ts <= at) {
       bound = one.boundary_ts;
     }
     if (bound.has_value()) best = std::max(best.value_or(*bound), *bound);
-  }
+  });
   return best;
+}
+
+uint64_t SymbolScan::MostRowsInMemory() const {
+  if (given_ != nullptr) return given_->rows();
+  uint64_t rows = 0;
+  for (const Series& series : series_) rows += series.snapshot.MostRows();
+  return rows;
 }
 
 std::optional<Timestamp> SymbolScan::StepForward(Timestamp at, size_t rows,
@@ -153,8 +158,7 @@ std::optional<Timestamp> SymbolScan::StepForward(Timestamp at, size_t rows,
     const auto after = static_cast<size_t>(ts.end() - first);
     return after < rows ? best : Timestamp(first[static_cast<ptrdiff_t>(rows) - 1]);
   }
-  for (const uint32_t i : Chosen(series)) {
-    const Series& one = series_[i];
+  ForChosen(series, [&](uint32_t, const Series& one) {
     std::optional<Timestamp> bound;
     if (rows == 1 && !one.boundary.empty() && one.boundary_ts >= at) {
       bound = one.boundary_ts;
@@ -162,7 +166,7 @@ std::optional<Timestamp> SymbolScan::StepForward(Timestamp at, size_t rows,
       bound = one.snapshot.StepForward(at, rows);
     }
     if (bound.has_value()) best = std::min(best.value_or(*bound), *bound);
-  }
+  });
   return best;
 }
 
@@ -170,13 +174,13 @@ std::optional<Timestamp> SymbolScan::LateBefore(Timestamp at,
                                                 std::span<const uint32_t> series) const {
   std::optional<Timestamp> best;
   std::vector<hot::LateRow> late;
-  for (const uint32_t i : Chosen(series)) {
+  ForChosen(series, [&](uint32_t, const Series& one) {
     late.clear();
-    series_[i].snapshot.LateRows(Timestamp::Min(), at, late_above_, &late);
-    if (late.empty()) continue;
+    one.snapshot.LateRows(Timestamp::Min(), at, late_above_, &late);
+    if (late.empty()) return;
     const Timestamp ts(hot::TimestampsOf(*late.back().block)[late.back().row]);
     best = std::max(best.value_or(ts), ts);
-  }
+  });
   return best;
 }
 
@@ -184,13 +188,13 @@ std::optional<Timestamp> SymbolScan::LateAfter(Timestamp at,
                                                std::span<const uint32_t> series) const {
   std::optional<Timestamp> best;
   std::vector<hot::LateRow> late;
-  for (const uint32_t i : Chosen(series)) {
+  ForChosen(series, [&](uint32_t, const Series& one) {
     late.clear();
-    series_[i].snapshot.LateRows(at, Timestamp::Max(), late_above_, &late);
-    if (late.empty()) continue;
+    one.snapshot.LateRows(at, Timestamp::Max(), late_above_, &late);
+    if (late.empty()) return;
     const Timestamp ts(hot::TimestampsOf(*late.front().block)[late.front().row]);
     best = std::min(best.value_or(ts), ts);
-  }
+  });
   return best;
 }
 
@@ -199,7 +203,8 @@ void SymbolScan::CollectPieces(uint32_t index, Span span, const ColdPart* cold,
   const Series& series = series_[index];
   const Timestamp floor = series.floor;
   const uint64_t before = RowsOf(*pieces);
-  std::vector<hot::RowRun> runs;
+  std::vector<hot::RowRun>& runs = table_->runs_room_;
+  runs.clear();
   if (span.from <= floor && series.hot_from <= span.from) {
     if (!series.boundary.empty() && series.boundary_ts >= span.from &&
         series.boundary_ts <= span.to) {
@@ -235,6 +240,7 @@ void SymbolScan::CollectPieces(uint32_t index, Span span, const ColdPart* cold,
       totals->Read(series.snapshot, index, std::max(span.from, After(floor)), end, &runs);
     }
   }
+  pieces->reserve(pieces->size() + runs.size());
   for (const hot::RowRun& run : runs) {
     if (run.begin == run.end) continue;
     table_->context_->explain->rows_hot += run.end - run.begin;
@@ -293,15 +299,15 @@ StatusOr<exec::Frame> SymbolScan::ReadRows(Span span, std::span<const uint32_t> 
   const ColdPart* cold = rest.from <= rest.to ? CoverOf(rest, series) : nullptr;
   const bool from_totals = rest.from != span.from;
   std::vector<std::vector<Piece>> by_series;
-  for (const uint32_t i : Chosen(series)) {
+  ForChosen(series, [&](uint32_t i, const Series& one) {
     std::vector<Piece>& pieces = by_series.emplace_back();
-    if (from_totals && series_[i].floor != Timestamp::Min()) {
+    if (from_totals && one.floor != Timestamp::Min()) {
       AppendTotals(i, totals, &pieces);
       if (rest.from <= rest.to) CollectPieces(i, rest, cold, totals, &pieces);
     } else {
       CollectPieces(i, span, cold, totals, &pieces);
     }
-  }
+  });
   if (totals != nullptr) {
     table_->context_->explain->rows_in_totals += totals->rows();
     PX_RETURN_IF_ERROR(table_->context_->budget->Charge(totals->bytes()));

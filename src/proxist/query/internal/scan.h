@@ -58,6 +58,8 @@ class SymbolScan {
   /// True when the rows of `span` are not all in memory and not read from history yet.
   [[nodiscard]] bool NeedsHistory(Span span, std::span<const uint32_t> series) const;
 
+  /// Above the floors memory has at most so many rows: known without a look at one.
+  [[nodiscard]] uint64_t MostRowsInMemory() const;
   /// A bound such that [bound, at] holds at least `rows` rows of memory, if memory has so many.
   [[nodiscard]] std::optional<Timestamp> StepBack(Timestamp at, size_t rows,
                                                   std::span<const uint32_t> series) const;
@@ -116,7 +118,9 @@ class SymbolScan {
   };
 
   void AddSeries(const hot::SeriesSnapshot& snapshot);
-  [[nodiscard]] std::vector<uint32_t> Chosen(std::span<const uint32_t> series) const;
+  /// Calls each(index, series) for these, or for all.
+  template <typename Each>
+  void ForChosen(std::span<const uint32_t> series, const Each& each) const;
   [[nodiscard]] const ColdPart* CoverOf(Span span, std::span<const uint32_t> series) const;
   /// The closed span of history that `span` needs, if any.
   [[nodiscard]] std::optional<Span> HistorySpan(Span span, std::span<const uint32_t> series) const;
@@ -209,6 +213,7 @@ class TableScan {
   const std::optional<Lsn> as_of_;  // versions above it were not known yet
   uint64_t row_bytes_ = 0;
   std::optional<std::vector<Day>> days_;
+  std::vector<hot::RowRun> runs_room_;  // of one series at a time
 };
 
 }  // namespace proxist::query::internal

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "proxist/query/internal/piece_columns.h"
+
 namespace proxist::query::internal {
 namespace {
 
@@ -76,17 +78,37 @@ bool SweptBars::Begin(std::span<const Piece> pieces) {
 
 void SweptBars::Add(const Piece& piece, const Piece* ahead) {
   const size_t n = piece.end - piece.begin;
-  // The prefetch of what lies beyond their ends is of no harm.
-  marks_.Add({piece.ts() + piece.begin, n},
-             ahead == nullptr ? nullptr : ahead->ts() + ahead->begin);
-  for (Sums& sums : sums_) {
+  if (ahead != nullptr) AskFor(*ahead, n);
+  const std::span<const int64_t> ts(piece.ts() + piece.begin, n);
+  const int64_t* times = ahead == nullptr ? nullptr : ahead->ts() + ahead->begin;
+  if (sums_.empty()) marks_.Add(ts, times);
+  for (size_t i = 0; i < sums_.size(); ++i) {
+    Sums& sums = sums_[i];
     const auto values = [&](const Piece& of) { return ValuesAt<double>(of, sums.value); };
     const auto sizes = [&](const Piece& of) {
       return sums.size.has_value() ? ValuesAt<int64_t>(of, *sums.size) : nullptr;
     };
+    // The prefetch of what lies beyond their ends is of no harm.
     exec::internal::Ahead next;
-    if (ahead != nullptr) next = {values(*ahead), sizes(*ahead)};
-    sums.of.Add(values(piece), sizes(piece), n, marks_, next);
+    if (ahead != nullptr) next = {times, values(*ahead), sizes(*ahead)};
+    if (i == 0) {
+      marks_.AddWith(ts, values(piece), sizes(piece), next, &sums.of);
+    } else {
+      sums.of.Add(values(piece), sizes(piece), n, marks_, next);
+    }
+  }
+}
+
+/// Rows of a piece from the n-th on: the kernels ask for those before it.
+void SweptBars::AskFor(const Piece& piece, size_t n) const {
+  const auto begin = static_cast<uint32_t>(piece.begin + n);
+  const auto ask = [&](const void* values) {
+    PrefetchRows(values, sizeof(int64_t), begin, piece.end);
+  };
+  ask(piece.ts());
+  for (const Sums& sums : sums_) {
+    ask(hot::ValuesOf(*piece.block, sums.value));
+    if (sums.size.has_value()) ask(hot::ValuesOf(*piece.block, *sums.size));
   }
 }
 

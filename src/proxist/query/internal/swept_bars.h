@@ -48,6 +48,7 @@ class SweptBars {
     exec::BarSums of;
   };
   explicit SweptBars(const exec::BarGrid& grid) : grid_(grid) {}
+  void AskFor(const Piece& piece, size_t n) const;
   size_t SumsOf(size_t value, std::optional<size_t> size);
   [[nodiscard]] int64_t RowsOf(size_t bar) const;
 
