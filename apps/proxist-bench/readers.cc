@@ -1,10 +1,8 @@
-// readers: what ingest does to the latency of concurrent readers, and they to it. Their queries run
-// on a pool like the server's, at times that were fixed beforehand, so a query that waits for its
-// turn counts from when it was due.
+// readers: what ingest does to the latency of concurrent readers, and they to it. Their queries
+// come at moments that do not depend on the answers, so one that waits for its turn counts from
+// when it was due.
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <future>
 #include <memory>
 #include <random>
 #include <string>
@@ -12,7 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "apps/proxist-bench/asked.h"
 #include "apps/proxist-bench/commands.h"
@@ -32,15 +31,9 @@ using SteadyTime = std::chrono::steady_clock::time_point;
 constexpr size_t kLoadRows = 5000;
 constexpr Duration kAsofSpan = Duration::Seconds(60);
 constexpr std::chrono::seconds kCapacityTime(1);
-constexpr double kLoadShare = 0.5;  // of the capacity
-
-/// The two kinds of query, each from a generator of the thread's own.
-struct Questions {
-  Questions(uint32_t symbols, uint64_t seed)
-      : last_by(symbols, seed, true), asof(symbols, seed, kAsofSpan) {}
-  LastByAsked last_by;
-  AsofAsked asof;
-};
+// Between two looks at what is due: to be woken for each query takes as long as the query. What a
+// query waits for the look counts.
+constexpr std::chrono::microseconds kTick{100};
 
 struct Times {
   Latencies last_by;
@@ -51,87 +44,114 @@ struct Times {
   }
 };
 
+/// A last-by and an as-of in turns, at moments that do not depend on the answers. One thread.
+class Reader {
+ public:
+  Reader(uint32_t symbols, uint64_t seed, query::Engine* engine)
+      : last_by_(symbols, seed, true),
+        asof_(symbols, seed, kAsofSpan),
+        random_(seed),
+        asked_(seed),
+        engine_(*engine) {}
+
+  [[nodiscard]] SteadyTime due() const { return due_; }
+  void DueAfter(SteadyTime last, double rate) {
+    std::exponential_distribution<double> gap(rate);
+    due_ = last + std::chrono::duration_cast<SteadyTime::duration>(
+                      std::chrono::duration<double>(gap(random_)));
+  }
+  /// Asks and waits for the answer; its time counts from when it was due.
+  Status Ask(Times* times) {
+    const bool last_by = asked_++ % 2 == 0;
+    const query::Plan plan = last_by ? last_by_.Next() : asof_.Next();
+    const auto sink = [](const query::ResultBatch&) { return OkStatus(); };
+    PX_RETURN_IF_ERROR(engine_.Run(plan, {}, sink, nullptr));
+    (last_by ? times->last_by : times->asof)
+        .Add(Duration((std::chrono::steady_clock::now() - due_).count()));
+    return OkStatus();
+  }
+
+ private:
+  LastByAsked last_by_;
+  AsofAsked asof_;
+  std::mt19937_64 random_;
+  uint64_t asked_;
+  query::Engine& engine_;
+  SteadyTime due_;
+};
+
+/// Readers on as many threads, of the same niceness, as the server's pool of queries has.
 class Readers {
  public:
   Readers(const ReadersOptions& options, query::Engine* engine)
-      : options_(options),
-        engine_(*engine),
-        pool_("queries", 2 * std::max(1u, std::thread::hardware_concurrency()), options.readers,
-              server::kQueryNiceness) {}
+      : options_(options), threads_(2 * std::max(1u, std::thread::hardware_concurrency())) {
+    for (uint32_t i = 0; i < options.readers; ++i) {
+      threads_[i % threads_.size()].emplace_back(options.symbols, i, engine);
+    }
+  }
 
   /// Queries per second when every reader asks as soon as it has its answer.
   StatusOr<double> Capacity() {
     const SteadyTime end = std::chrono::steady_clock::now() + kCapacityTime;
-    std::atomic<uint64_t> asked{0};
-    PX_RETURN_IF_ERROR(OnThreads([&](uint32_t reader) -> Status {
-      Questions questions(options_.symbols, reader);
-      for (uint64_t i = 0; std::chrono::steady_clock::now() < end; ++i, ++asked) {
-        PX_RETURN_IF_ERROR(Ask(&questions, i));
-      }
-      return OkStatus();
-    }));
-    return static_cast<double>(asked) / std::chrono::duration<double>(kCapacityTime).count();
+    PX_ASSIGN_OR_RETURN(const Times all, OnThreads([&](std::vector<Reader>* readers, Times* times) {
+                          return AskUntil(end, readers, times);
+                        }));
+    return static_cast<double>(all.last_by.count() + all.asof.count()) /
+           std::chrono::duration<double>(kCapacityTime).count();
   }
 
-  /// All readers ask `rate` queries per second for the seconds of the options.
+  /// All readers together ask `rate` queries per second for the seconds of the options.
   StatusOr<Times> Run(double rate) {
-    std::vector<Times> times(options_.readers);
     const SteadyTime start = std::chrono::steady_clock::now();
-    PX_RETURN_IF_ERROR(OnThreads([&](uint32_t reader) {
-      return OpenLoop(reader, rate / options_.readers, start, &times[reader]);
-    }));
+    return OnThreads([&](std::vector<Reader>* readers, Times* times) {
+      return OpenLoop(start, rate / options_.readers, readers, times);
+    });
+  }
+
+ private:
+  template <typename Work>
+  StatusOr<Times> OnThreads(const Work& work) {
+    std::vector<std::thread> running;
+    std::vector<Times> times(threads_.size());
+    std::vector<Status> ended(threads_.size());
+    for (size_t i = 0; i < threads_.size(); ++i) {
+      if (threads_[i].empty()) continue;
+      running.emplace_back([&, i] {
+        setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), server::kQueryNiceness);
+        ended[i] = work(&threads_[i], &times[i]);
+      });
+    }
+    for (std::thread& thread : running) thread.join();
+    for (const Status& status : ended) PX_RETURN_IF_ERROR(status);
     Times all;
     for (const Times& one : times) all.AddAll(one);
     return all;
   }
 
- private:
-  template <typename Work>
-  Status OnThreads(const Work& work) {
-    std::vector<std::thread> threads;
-    std::vector<Status> ended(options_.readers);
-    for (uint32_t i = 0; i < options_.readers; ++i) {
-      threads.emplace_back([&, i] { ended[i] = work(i); });
+  static Status AskUntil(SteadyTime end, std::vector<Reader>* readers, Times* times) {
+    while (true) {
+      for (Reader& reader : *readers) {
+        if (std::chrono::steady_clock::now() >= end) return OkStatus();
+        PX_RETURN_IF_ERROR(reader.Ask(times));
+      }
     }
-    for (std::thread& thread : threads) thread.join();
-    for (const Status& status : ended) PX_RETURN_IF_ERROR(status);
-    return OkStatus();
   }
 
-  Status Ask(Questions* questions, uint64_t i) {
-    const query::Plan plan = i % 2 == 0 ? questions->last_by.Next() : questions->asof.Next();
-    std::promise<Status> answered;
-    PX_RETURN_IF_ERROR(pool_.Submit([&] {
-      const auto sink = [](const query::ResultBatch&) { return OkStatus(); };
-      answered.set_value(engine_.Run(plan, {}, sink, nullptr));
-    }));
-    return answered.get_future().get();
-  }
-
-  Status OpenLoop(uint32_t reader, double rate, SteadyTime start, Times* times) {
-    // Else a sleep ends up to 50 us late.
-    prctl(PR_SET_TIMERSLACK, 1);
-    Questions questions(options_.symbols, reader);
-    std::mt19937_64 random(reader);
-    std::exponential_distribution<double> gap(rate);
-    const auto next = [&] {
-      return std::chrono::duration_cast<SteadyTime::duration>(
-          std::chrono::duration<double>(gap(random)));
-    };
+  Status OpenLoop(SteadyTime start, double rate, std::vector<Reader>* readers, Times* times) {
+    for (Reader& reader : *readers) reader.DueAfter(start, rate);
     const SteadyTime end = start + std::chrono::seconds(options_.seconds);
-    SteadyTime due = start + next();
-    for (uint64_t i = reader; due < end; ++i, due += next()) {
-      std::this_thread::sleep_until(due);
-      PX_RETURN_IF_ERROR(Ask(&questions, i));
-      const Duration took((std::chrono::steady_clock::now() - due).count());
-      (i % 2 == 0 ? times->last_by : times->asof).Add(took);
+    while (true) {
+      const auto next = std::ranges::min_element(*readers, {}, &Reader::due);
+      if (next->due() >= end) return OkStatus();
+      const SteadyTime now = std::chrono::steady_clock::now();
+      if (next->due() > now) std::this_thread::sleep_until(std::max(next->due(), now + kTick));
+      PX_RETURN_IF_ERROR(next->Ask(times));
+      next->DueAfter(next->due(), rate);
     }
-    return OkStatus();
   }
 
   const ReadersOptions& options_;
-  query::Engine& engine_;
-  server::WorkPool pool_;
+  std::vector<std::vector<Reader>> threads_;
 };
 
 Result Compare(const std::string& name, const Latencies& quiet, const Latencies& beside) {
@@ -168,22 +188,25 @@ StatusOr<ReadersResults> MeasureReaders(const ReadersOptions& options) {
   PX_RETURN_IF_ERROR(ingest.Load(options.rows, kLoadRows, kAskedSpan));
   Readers readers(options, &node->engine());
   PX_ASSIGN_OR_RETURN(const double capacity, readers.Capacity());
+  const double asked = capacity * options.load;
   const Duration part = Duration::Seconds(options.seconds);
   Times quiet;
   Times beside;
   std::vector<double> alone_rate;
   std::vector<double> beside_rate;
   for (uint32_t round = 0; round < options.rounds; ++round) {
-    PX_ASSIGN_OR_RETURN(const Times without, readers.Run(capacity * kLoadShare));
+    PX_ASSIGN_OR_RETURN(const Times without, readers.Run(asked));
+    fprintf(stderr, "quiet p95 %.0f us\n", without.last_by.Percentile(95).ns() * 1e-3);
     quiet.AddAll(without);
     PX_ASSIGN_OR_RETURN(const double alone, ingest.Run(options.rate, part));
     alone_rate.push_back(alone);
     StatusOr<double> rate(0.0);
     std::thread writer([&] { rate = ingest.Run(options.rate, part); });
-    const StatusOr<Times> with = readers.Run(capacity * kLoadShare);
+    const StatusOr<Times> with = readers.Run(asked);
     writer.join();
     PX_RETURN_IF_ERROR(with.status());
     PX_RETURN_IF_ERROR(rate.status());
+    fprintf(stderr, "  beside p95 %.0f us\n", with->last_by.Percentile(95).ns() * 1e-3);
     beside.AddAll(*with);
     beside_rate.push_back(*rate);
   }
@@ -196,7 +219,7 @@ StatusOr<ReadersResults> MeasureReaders(const ReadersOptions& options) {
   const double with = Middle(beside_rate);
   rows.With("alone rows/s", alone).With("with readers rows/s", with);
   rows.With("loses", alone > 0 ? 1 - with / alone : 0);
-  rows.With("readers", options.readers).With("queries/s", capacity * kLoadShare);
+  rows.With("readers", options.readers).With("queries/s", asked);
   results.ingest = {std::move(rows)};
   return results;
 }
