@@ -11,7 +11,8 @@
 namespace proxist::exec {
 namespace {
 
-// Values may be so many times greater than the first one, as a power of two, without another try.
+// Values may be so many times greater than the first one, as a power of two,
+// without another try.
 constexpr int kRoom = 10;
 
 template <typename T>
@@ -130,6 +131,14 @@ void BarSums::Add(const double* values, const int64_t* weights, size_t n, const 
   bars_ += marks.last_bars();
 }
 
+void BarSums::AddEach(const double* values, const int64_t* weights, size_t n,
+                      const internal::Ahead& ahead) {
+  if (n == 0) return;
+  const internal::MarkedValues of = Room(values, weights, n, ahead);
+  internal::AddEach(of, n, &sums_);
+  bars_ += n;
+}
+
 bool BarSums::Fits(uint32_t longest) const {
   if (!grid_.has_value() || longest > kLongest || sums_.off_grid != 0) return false;
   if (!(sums_.greatest < std::ldexp(1.0, exponent_))) return false;
@@ -152,6 +161,33 @@ bool BarSums::Quotients(size_t first, size_t n, double* out) {
   if (n == 0) return false;
   Close();
   return internal::MarkedQuotients(From(first), weight_.data() + first, n, out);
+}
+
+void BarSums::WindowSums(const Parts& windows, double* out) {
+  Close();
+  internal::PartSums(From(0), windows.begin.data(), windows.end.data(), windows.size(), out);
+}
+
+void BarSums::WindowMeans(const Parts& windows, double* out) {
+  Close();
+  internal::PartMeans(From(0), windows.begin.data(), windows.end.data(), windows.size(), out);
+}
+
+bool BarSums::WindowQuotients(const Parts& windows, double* out) {
+  Close();
+  return internal::PartQuotients(From(0), weight_.data(), windows.begin.data(), windows.end.data(),
+                                 windows.size(), out);
+}
+
+void BarSums::DropFront(size_t n) {
+  const auto drop = [&](std::vector<int64_t>* list) {
+    const auto begin = list->begin();
+    std::copy(begin + static_cast<ptrdiff_t>(n), begin + static_cast<ptrdiff_t>(bars_), begin);
+  };
+  drop(&high_);
+  drop(&low_);
+  if (weighted_) drop(&weight_);
+  bars_ -= n;
 }
 
 void BarSums::KeepLast() {

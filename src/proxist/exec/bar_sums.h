@@ -1,4 +1,5 @@
-// Exact sums of bars over rows that come a piece at a time, in one pass over them.
+// Exact sums of bars over rows that come a piece at a time, in one pass over
+// them.
 #pragma once
 
 #include <cstddef>
@@ -10,23 +11,25 @@
 
 #include "proxist/base/time.h"
 #include "proxist/exec/internal/bar_kernels.h"
+#include "proxist/exec/part_sums.h"
 
 namespace proxist::exec {
 
 class BarSums;
 
-/// The rows with which bars of one length begin. Rows come a piece at a time, their times never
-/// falling. One thread; keeps its memory.
+/// The rows with which bars of one length begin. Rows come a piece at a time,
+/// their times never falling. One thread; keeps its memory.
 class BarMarks {
  public:
   /// Times that are this far from the first one cannot be marked.
   static constexpr int64_t kReach = int64_t{1} << 50;
 
-  /// Begins with other rows, the first of them in a bar that begins at `base`. The interval is
-  /// above 0 and below kReach.
+  /// Begins with other rows, the first of them in a bar that begins at `base`.
+  /// The interval is above 0 and below kReach.
   void Restart(Timestamp base, Duration interval);
-  /// Takes the next rows; their times lie before base + kReach. `ahead`: the times that come after
-  /// these, as many of them, which are asked for while these are worked on; or null.
+  /// Takes the next rows; their times lie before base + kReach. `ahead`: the
+  /// times that come after these, as many of them, which are asked for while
+  /// these are worked on; or null.
   void Add(std::span<const int64_t> ts, const int64_t* ahead = nullptr);
   /// The same, and BarSums::Add of their values, in one pass.
   void AddWith(std::span<const int64_t> ts, const double* values, const int64_t* weights,
@@ -45,7 +48,8 @@ class BarMarks {
   [[nodiscard]] const uint8_t* last_marks() const { return marks_.data(); }
   /// How many of them are marked.
   [[nodiscard]] size_t last_bars() const { return last_bars_; }
-  /// Rows of the bar that has most of them; the last bar ends with the rows so far.
+  /// Rows of the bar that has most of them; the last bar ends with the rows so
+  /// far.
   [[nodiscard]] uint32_t Longest() const;
 
  private:
@@ -63,9 +67,10 @@ class BarMarks {
   std::vector<int64_t> starts_;
 };
 
-/// Sums of float64 in marked bars, as ExactSum gives them, or of their products with whole numbers,
-/// each rounded, and of these. Values are summed on a grid that is guessed from a first one; when
-/// it did not hold them all nothing may be asked. One thread; keeps its memory.
+/// Sums of float64 in marked bars, as ExactSum gives them, or of their products
+/// with whole numbers, each rounded, and of these. Values are summed on a grid
+/// that is guessed from a first one; when it did not hold them all nothing may
+/// be asked. One thread; keeps its memory.
 class BarSums {
  public:
   /// Bars of more rows are not for this.
@@ -74,21 +79,41 @@ class BarSums {
   explicit BarSums(bool weighted) : weighted_(weighted) {}
   /// Begins with other rows.
   void Restart();
-  /// Begins again with rows that did not fit, on another grid. False when there is none to try.
+  /// Begins again with rows that did not fit, on another grid. False when there
+  /// is none to try.
   bool RestartWider();
-  /// Takes the values of the rows that `marks` took last; `weights`: null when there are none.
+  /// Takes the values of the rows that `marks` took last; `weights`: null when
+  /// there are none.
   void Add(const double* values, const int64_t* weights, size_t n, const BarMarks& marks,
            const internal::Ahead& ahead = {});
-  /// False: the sums of the bars so far, of which one has `longest` rows, may be wrong.
+  /// Takes the values of rows that are bars of their own, after others like
+  /// them: windows may be asked for then.
+  void AddEach(const double* values, const int64_t* weights, size_t n,
+               const internal::Ahead& ahead = {});
+  /// False: the sums of the bars so far, of which one has `longest` rows, may
+  /// be wrong.
   [[nodiscard]] bool Fits(uint32_t longest) const;
   /// The sums of the bars [first, first + n).
   void Sums(size_t first, size_t n, double* out);
-  /// Divided by their sums of weights. True when one of these is zero: that quotient stands for
-  /// nothing, as IsZero says.
+  /// Divided by their sums of weights. True when one of these is zero: that
+  /// quotient stands for nothing, as IsZero says.
   bool Quotients(size_t first, size_t n, double* out);
   [[nodiscard]] bool IsZero(size_t bar) const { return weight_[bar] == weight_[bar + 1]; }
+  /// The sums of windows of rows that AddEach took, of which none is longer
+  /// than Fits was asked.
+  void WindowSums(const Parts& windows, double* out);
+  /// Divided by their rows, of which there are some.
+  void WindowMeans(const Parts& windows, double* out);
+  /// Divided by their sums of weights. True when one of these is zero, as
+  /// WindowIsZero says.
+  bool WindowQuotients(const Parts& windows, double* out);
+  [[nodiscard]] bool WindowIsZero(uint32_t begin, uint32_t end) const {
+    return weight_[begin] == weight_[end];
+  }
   /// Forgets all bars but the last one.
   void KeepLast();
+  /// Forgets the first `n` bars.
+  void DropFront(size_t n);
 
  private:
   friend class BarMarks;

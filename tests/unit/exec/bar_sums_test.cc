@@ -212,6 +212,79 @@ TEST_F(BarSumsTest, WhatDoesNotFitIsKnown) {
   });
 }
 
+/// Adds rows [begin, end) as rows of which windows are asked.
+class WindowSumsTest : public BarSumsTest {
+ protected:
+  void AddRows(size_t begin, size_t end) {
+    internal::Ahead ahead;
+    if (end < ts_.size() && begin % 2 == 0) {
+      ahead = {ts_.data() + end, values_.data() + end, weights_.data() + end};
+    }
+    sums_.AddEach(values_.data() + begin, nullptr, end - begin, ahead);
+    products_.AddEach(values_.data() + begin, weights_.data() + begin, end - begin, ahead);
+  }
+  /// Windows of at most so many rows, of the rows from the first one that was not dropped on.
+  void ExpectWindows(size_t dropped, size_t end, uint32_t rows) {
+    std::vector<uint32_t> begins;
+    std::vector<uint32_t> ends;
+    for (auto row = static_cast<uint32_t>(0); row < end - dropped; ++row) {
+      ends.push_back(row + 1);
+      begins.push_back(row + 1 < rows ? 0 : row + 1 - rows);
+    }
+    const Parts windows{begins, ends};
+    std::vector<double> sums(windows.size());
+    std::vector<double> means(windows.size());
+    std::vector<double> quotients(windows.size());
+    sums_.WindowSums(windows, sums.data());
+    sums_.WindowMeans(windows, means.data());
+    const bool zero = products_.WindowQuotients(windows, quotients.data());
+    bool any_zero = false;
+    for (size_t k = 0; k < windows.size(); ++k) {
+      ExactSum sum;
+      ExactSum products;
+      int64_t weight = 0;
+      for (size_t row = dropped + begins[k]; row < dropped + ends[k]; ++row) {
+        sum.Add(values_[row]);
+        products.Add(values_[row] * static_cast<double>(weights_[row]));
+        weight += weights_[row];
+      }
+      ASSERT_EQ(Bits(sums[k]), Bits(sum.Value()));
+      ASSERT_EQ(Bits(means[k]), Bits(sum.Value() / (ends[k] - begins[k])));
+      ASSERT_EQ(products_.WindowIsZero(begins[k], ends[k]), weight == 0);
+      any_zero = any_zero || weight == 0;
+      if (weight == 0) continue;
+      ASSERT_EQ(Bits(quotients[k]), Bits(products.Value() / static_cast<double>(weight)));
+    }
+    ASSERT_EQ(zero, any_zero);
+  }
+};
+
+TEST_F(WindowSumsTest, WindowsOfPiecesAreThoseOfAllRows) {
+  OnEachTarget([&] {
+    size_t looked = 0;
+    for (int round = 0; round < 120; ++round) {
+      MakeTimes(1 + Below(150));
+      MakeValues(round % 3 == 0 ? 0 : 4, 8);
+      Restart();
+      const auto rows = static_cast<uint32_t>(1 + Below(30));
+      size_t dropped = 0;
+      for (size_t at = 0; at < ts_.size();) {
+        const size_t n = std::min(ts_.size() - at, 1 + Below(Below(2) == 0 ? 9 : 90));
+        AddRows(at, at + n);
+        at += n;
+        if (!sums_.Fits(rows) || !products_.Fits(rows)) break;
+        ++looked;
+        ASSERT_NO_FATAL_FAILURE(ExpectWindows(dropped, at, rows));
+        const size_t drop = Below(at - dropped + 1);
+        sums_.DropFront(drop);
+        products_.DropFront(drop);
+        dropped += drop;
+      }
+    }
+    EXPECT_GT(looked, 120U);
+  });
+}
+
 TEST_F(BarSumsTest, LongBarsAndGreatWeightsDoNotFit) {
   OnEachTarget([&] {
     MakeTimes(9);

@@ -157,6 +157,11 @@ class MemoryWorld {
     Select({"vwap", "count", "sum(price)", "sum(size)", "mean", "mean(size)", "first(price)",
             "last(size)", "ema(0.1)", "ema(size,0.5)", "mean(fee)"},
            &op);
+    // Of these a single sweep makes windows of sums.
+    if (OneIn(2)) {
+      op.aggregates = {"count", "vwap", "mean", "sum(price)"};
+      op.aggregates.resize(1 + Below(op.aggregates.size()));
+    }
     op.window = Duration(static_cast<int64_t>(OneIn(4) ? Below(20'000) : Below(300)) * kSecond / 2);
     op.columns = {"venue", "fee"};
     return {.op = std::move(op), .limit = {}};
@@ -233,6 +238,7 @@ class InPlaceTest : public ::testing::Test {
     EXPECT_EQ(world_.Ask({.op = std::move(op), .limit = {}}, {}, &explain).status(), OkStatus());
     return {explain.rows_hot, explain.rows_in_place};
   }
+  StatusOr<Answer> Ask(auto op) { return world_.Ask({.op = std::move(op), .limit = {}}); }
   static Asof Join() {
     Asof op;
     op.left.table = "in_place_trades";
@@ -290,6 +296,24 @@ TEST_F(InPlaceTest, MeasuredShapesAreAnsweredFromWhereRowsLie) {
   const auto [hot, in_place] = RowsOf(Join());
   EXPECT_EQ(hot, in_place);
   EXPECT_GT(in_place, kTrades + kRows * 9 / 10);
+}
+
+TEST_F(InPlaceTest, AnswersAreThoseOfTheWayThroughFrames) {
+  const auto expect_same = [&](auto op) {
+    const StatusOr<Answer> in_place = Ask(op);
+    op.from.where = kEveryRow;
+    const StatusOr<Answer> expected = Ask(op);
+    ASSERT_EQ(in_place.status(), OkStatus());
+    ASSERT_EQ(expected.status(), OkStatus());
+    EXPECT_EQ(FormatAnswer(*in_place), FormatAnswer(*expected)) << op.aggregates[0];
+  };
+  expect_same(MinuteBars());
+  for (const char* aggregate : {"vwap", "mean", "count", "sum(price)", "ema(0.1)", "last(size)"}) {
+    expect_same(Windows(aggregate));
+    Rolling late = Windows(aggregate);
+    late.begin = Timestamp(kRows * kSecond / 8);
+    expect_same(late);
+  }
 }
 
 TEST_F(InPlaceTest, PredicatesTakeTheWayThroughFrames) {

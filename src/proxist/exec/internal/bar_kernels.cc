@@ -1,6 +1,7 @@
-// Compiled once for each instruction set. As in block_kernels.cc nothing here adds to a product
-// that is not exact. Eight rows in which no bar begins are done in less; among others no branch
-// depends on where bars begin, since it would go wrong at every other step.
+// Compiled once for each instruction set. As in block_kernels.cc nothing here
+// adds to a product that is not exact. Eight rows in which no bar begins are
+// done in less; among others no branch depends on where bars begin, since it
+// would go wrong at every other step.
 #include "proxist/exec/internal/bar_kernels.h"
 
 #include <algorithm>
@@ -41,18 +42,19 @@ HWY_ATTR HWY_INLINE uint32_t LaneBits(hn::Mask<Wholes> lanes) {
   uint8_t bits[8] = {};
   hn::StoreMaskBits(Wholes(), lanes, bits);
   uint32_t out = bits[0];
-  // GCC 12 may keep a mask in one byte of the stack and read four of them: it may not here, and
-  // what it would read beside the mask goes.
+  // GCC 12 may keep a mask in one byte of the stack and read four of them: it
+  // may not here, and what it would read beside the mask goes.
   asm("" : "+r"(out));
   return out & ((1U << kLanes) - 1);
 }
 
-/// Writes the lanes whose bit is set side by side, as 64 or 32 bits; what follows these is written
-/// over as well.
+/// Writes the lanes whose bit is set side by side, as 64 or 32 bits; what
+/// follows these is written over as well.
 template <typename Out>
 HWY_ATTR HWY_INLINE void Pack(WholeVec v, uint32_t bits, Out* HWY_RESTRICT out) {
 #if HWY_TARGET <= HWY_AVX3
-  // The library's Compress keeps the other lanes too, by a table that costs more than the rest.
+  // The library's Compress keeps the other lanes too, by a table that costs
+  // more than the rest.
   const __m512i packed = _mm512_maskz_compress_epi64(static_cast<__mmask8>(bits), v.raw);
   if constexpr (sizeof(Out) == sizeof(int64_t)) {
     _mm512_storeu_si512(out, packed);
@@ -69,9 +71,9 @@ HWY_ATTR HWY_INLINE void Pack(WholeVec v, uint32_t bits, Out* HWY_RESTRICT out) 
 #endif
 }
 
-/// Eight values, of which `n` are at `from` and the others are `rest`. Written as they will be
-/// read: a vector that is read from where several smaller ones were just written would wait for
-/// these.
+/// Eight values, of which `n` are at `from` and the others are `rest`. Written
+/// as they will be read: a vector that is read from where several smaller ones
+/// were just written would wait for these.
 template <typename T>
 HWY_ATTR HWY_INLINE void FillEight(const T* from, size_t n, T rest, T* HWY_RESTRICT to) {
 #if HWY_TARGET <= HWY_AVX3
@@ -98,13 +100,14 @@ class Marker {
         rows_(lists.rows),
         starts_(lists.starts) {}
 
-  /// Eight rows from row `i` on, of which the first may be the first of all, and some may not be
-  /// there: `kEdge` says that this may be so.
+  /// Eight rows from row `i` on, of which the first may be the first of all,
+  /// and some may not be there: `kEdge` says that this may be so.
   template <bool kEdge>
   HWY_ATTR HWY_INLINE uint32_t MarkEight(size_t i) {
     __builtin_prefetch(next_ + i);
     const int64_t* at = times_.ts + i;
-    HWY_ALIGN int64_t room[2 * kRowsOfMark];  // these times, and before them the one before them
+    HWY_ALIGN int64_t room[2 * kRowsOfMark];  // these times, and before them the
+                                              // one before them
     if constexpr (kEdge) {
       const bool first_of_all = i == 0 && end_ == INT64_MIN;
       room[kRowsOfMark - 1] = i > 0 ? times_.ts[i - 1] : first_of_all ? end_ : end_ - 1;
@@ -216,12 +219,19 @@ class LaneSums {
 struct Running {
   WholeVec before;  // the same in all lanes
   int64_t* HWY_RESTRICT out;
-  WholeVec unmarked;  // what rows came to in each lane that `before` does not have yet
+  WholeVec unmarked;  // what rows came to in each lane that `before` does not
+                      // have yet
 
   HWY_ATTR HWY_INLINE void Add(const LaneSums& lanes, WholeVec v, uint32_t marked) {
     const WholeVec up_to = hn::Add(before, lanes.UpTo(v));
     Pack(hn::Sub(up_to, v), marked, out);
     out += __builtin_popcount(marked);
+    before = lanes.Last(up_to);
+  }
+  HWY_ATTR HWY_INLINE void AddEach(const LaneSums& lanes, WholeVec v) {
+    const WholeVec up_to = hn::Add(before, lanes.UpTo(v));
+    hn::StoreU(hn::Sub(up_to, v), Wholes(), out);
+    out += kLanes;
     before = lanes.Last(up_to);
   }
   HWY_ATTR HWY_INLINE void AddUnmarked(WholeVec v) { unmarked = hn::Add(unmarked, v); }
@@ -230,6 +240,9 @@ struct Running {
     unmarked = hn::Zero(Wholes());
   }
 };
+
+/// Which of some rows are marked.
+enum class Marked : uint8_t { kNone, kSome, kEach };
 
 /// Adds up values, or their products with weights.
 template <bool kWeighted>
@@ -250,14 +263,20 @@ class Adder {
     if (mark == 0) {
       any_unmarked_ = true;
       for (size_t part = 0; part < kRowsOfMark; part += kLanes) {
-        AddPart<false>(values + part, kWeighted ? weights + part : weights, 0);
+        AddPart<Marked::kNone>(values + part, kWeighted ? weights + part : weights, 0);
       }
       return;
     }
     TakeUnmarked();
     for (size_t part = 0; part < kRowsOfMark; part += kLanes) {
       const uint32_t marked = (mark >> part) & ((1U << kLanes) - 1);
-      AddPart<true>(values + part, kWeighted ? weights + part : weights, marked);
+      AddPart<Marked::kSome>(values + part, kWeighted ? weights + part : weights, marked);
+    }
+  }
+  /// All eight rows are marked, as all before them are.
+  HWY_ATTR HWY_INLINE void AddEachOfEight(const double* values, const int64_t* weights) {
+    for (size_t part = 0; part < kRowsOfMark; part += kLanes) {
+      AddPart<Marked::kEach>(values + part, kWeighted ? weights + part : weights, 0);
     }
   }
   HWY_ATTR HWY_INLINE void Get(RunningSums* sums) {
@@ -285,15 +304,17 @@ class Adder {
     low_.TakeUnmarked(lanes_);
     if constexpr (kWeighted) weight_.TakeUnmarked(lanes_);
   }
-  template <bool kMarked>
+  template <Marked kMarked>
   HWY_ATTR HWY_INLINE void AddTo(Running* sum, WholeVec v, uint32_t marked) {
-    if constexpr (kMarked) {
+    if constexpr (kMarked == Marked::kSome) {
       sum->Add(lanes_, v, marked);
+    } else if constexpr (kMarked == Marked::kEach) {
+      sum->AddEach(lanes_, v);
     } else {
       sum->AddUnmarked(v);
     }
   }
-  template <bool kMarked>
+  template <Marked kMarked>
   HWY_ATTR HWY_INLINE void AddPart(const double* values, const int64_t* weights, uint32_t marked) {
     const Reals d;
     const Wholes di;
@@ -340,7 +361,8 @@ class KnownMarks {
   const uint8_t* HWY_RESTRICT marks_;
 };
 
-/// Adds the values of `n` rows that `marks`, a Marker or KnownMarks, marks eight by eight.
+/// Adds the values of `n` rows that `marks`, a Marker or KnownMarks, marks
+/// eight by eight.
 template <bool kWeighted, typename Marks>
 HWY_ATTR HWY_INLINE void AddAll(const MarkedValues& of, size_t n, Marks* marks, RunningSums* sums) {
   Adder<kWeighted> adder(of.grid, *sums, of.high, of.low, of.weight);
@@ -373,6 +395,39 @@ HWY_ATTR HWY_INLINE void AddAll(const MarkedValues& of, size_t n, Marks* marks, 
   adder.Get(sums);
 }
 
+template <bool kWeighted>
+HWY_ATTR HWY_INLINE void AddEachRow(const MarkedValues& of, size_t n, RunningSums* sums) {
+  Adder<kWeighted> adder(of.grid, *sums, of.high, of.low, of.weight);
+  const double* values = of.values;
+  const int64_t* weights = kWeighted ? of.weights : nullptr;
+  const auto* next = static_cast<const double*>(of.ahead.values);
+  const auto* next_weights = static_cast<const int64_t*>(of.ahead.weights);
+  if (next == nullptr) next = values;
+  if (next_weights == nullptr) next_weights = weights;
+  size_t i = 0;
+  for (; i + kRowsOfMark <= n; i += kRowsOfMark) {
+    __builtin_prefetch(next + i);
+    if constexpr (kWeighted) __builtin_prefetch(next_weights + i);
+    adder.AddEachOfEight(values + i, kWeighted ? weights + i : nullptr);
+  }
+  if (i < n) {
+    HWY_ALIGN double last_values[kRowsOfMark];
+    HWY_ALIGN int64_t last_weights[kRowsOfMark];
+    FillEight(values + i, n - i, 0.0, last_values);
+    if constexpr (kWeighted) FillEight(weights + i, n - i, int64_t{0}, last_weights);
+    adder.AddEachOfEight(last_values, last_weights);
+  }
+  adder.Get(sums);
+}
+
+HWY_ATTR void AddEach(const MarkedValues& of, size_t n, RunningSums* sums) {
+  if (of.weights == nullptr) {
+    AddEachRow<false>(of, n, sums);
+  } else {
+    AddEachRow<true>(of, n, sums);
+  }
+}
+
 HWY_ATTR void AddMarked(const MarkedValues& of, size_t n, const uint8_t* marks, RunningSums* sums) {
   KnownMarks known(marks);
   if (of.weights == nullptr) {
@@ -393,7 +448,8 @@ HWY_ATTR size_t MarkAndAdd(const BarTimes& times, const MarkLists& lists, const 
   return marker.found();
 }
 
-/// Calls finish(sum, row) for vectors of sums between marks, the last ones one by one.
+/// Calls finish(sum, row) for vectors of sums between marks, the last ones one
+/// by one.
 template <typename Finish>
 HWY_ATTR HWY_INLINE void ForMarks(const SplitPrefix& sums, size_t n, double* HWY_RESTRICT out,
                                   const Finish& finish) {
@@ -435,6 +491,7 @@ namespace proxist::exec::internal {
 
 HWY_EXPORT(MarkBars);
 HWY_EXPORT(AddMarked);
+HWY_EXPORT(AddEach);
 HWY_EXPORT(MarkAndAdd);
 HWY_EXPORT(MarkedSums);
 HWY_EXPORT(MarkedQuotients);
@@ -444,6 +501,9 @@ size_t MarkBars(const BarTimes& times, const MarkLists& lists) {
 }
 void AddMarked(const MarkedValues& of, size_t n, const uint8_t* marks, RunningSums* sums) {
   HWY_DYNAMIC_DISPATCH(AddMarked)(of, n, marks, sums);
+}
+void AddEach(const MarkedValues& of, size_t n, RunningSums* sums) {
+  HWY_DYNAMIC_DISPATCH(AddEach)(of, n, sums);
 }
 size_t MarkAndAdd(const BarTimes& times, const MarkLists& lists, const MarkedValues& of,
                   RunningSums* sums) {

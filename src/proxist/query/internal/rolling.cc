@@ -20,7 +20,8 @@ class RollingWindows {
   Status Start() {
     PX_ASSIGN_OR_RETURN(choice_, Choice::Make(&side_, plan_.columns));
     PX_ASSIGN_OR_RETURN(by_, side_.GroupSlots(plan_.by));
-    const AggregateScope scope{"rolling", plan_.price, plan_.size, /*averages=*/true};
+    const AggregateScope scope{"rolling", plan_.price, plan_.size,
+                               /*averages=*/true};
     PX_ASSIGN_OR_RETURN(Aggregates aggregates, Aggregates::Make(&side_, scope, plan_.aggregates));
     aggregates_ = std::move(aggregates);
     PX_RETURN_IF_ERROR(ResolveWindow());
@@ -114,11 +115,13 @@ class RollingWindows {
     if (!aggregates.has_value()) return std::nullopt;
     const std::optional<Duration> window =
         aggregates_->needs_window() ? window_.span : std::nullopt;
-    return RollingInMemory(std::move(*aggregates), window, std::move(columns), run_.output);
+    return RollingInMemory(std::move(*aggregates), SweptSums::Make(side_, *aggregates_), window,
+                           std::move(columns), run_.output);
   }
 
-  /// Totals of the closed span before `--from` that lies in the window of every selected row, when
-  /// they may stand for its rows: these then count in all windows alike.
+  /// Totals of the closed span before `--from` that lies in the window of every
+  /// selected row, when they may stand for its rows: these then count in all
+  /// windows alike.
   [[nodiscard]] std::optional<TotalsWish> SharedTotals(const SymbolScan& symbol) const {
     if (!window_.span.has_value() || span_.from <= kMinRowTimestamp ||
         !aggregates_->needs_window() || !side_.TotalsFit(by_)) {
@@ -150,7 +153,8 @@ class RollingWindows {
     return out;
   }
 
-  /// Puts in front of `frame` and after it what the windows of its outer rows reach to.
+  /// Puts in front of `frame` and after it what the windows of its outer rows
+  /// reach to.
   Status ReadRowsBeyond(SymbolScan& symbol, exec::Frame* frame) {
     std::vector<uint32_t> rows;
     side_.Select(*frame, symbol, &rows);
@@ -171,7 +175,8 @@ class RollingWindows {
     return OkStatus();
   }
 
-  /// When the last value of each slice stops to hold: with the window, or at its last row.
+  /// When the last value of each slice stops to hold: with the window, or at
+  /// its last row.
   [[nodiscard]] std::vector<int64_t> Ends(const exec::Frame& frame,
                                           const exec::Slices& slices) const {
     std::vector<int64_t> out(slices.size());
