@@ -89,6 +89,11 @@ class FileSystem {
   /// system refuses it.
   virtual StatusOr<std::unique_ptr<DurableFile>> OpenDurable(const std::string& path,
                                                              uint64_t size) = 0;
+  /// Waits for durable writes to `path` that a process had begun and not waited for when it was
+  /// killed: the kernel may end one after the process, and its locks, are gone. To be called before
+  /// the file is read. FAILED_PRECONDITION: one is in flight for a minute, or somebody has the file
+  /// open for durable writes.
+  virtual Status AwaitWrites(const std::string& path) = 0;
   /// With all parents, durably; OK when it is there already.
   virtual Status CreateDirectories(const std::string& path) = 0;
   /// Names (not paths) in `path`, sorted.

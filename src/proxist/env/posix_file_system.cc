@@ -74,6 +74,8 @@ class HostFileSystem final : public FileSystem {
     return OpenDurablePosixFile(path, size);
   }
 
+  Status AwaitWrites(const std::string& path) override { return AwaitWritesToPosixFile(path); }
+
   Status CreateDirectories(const std::string& path) override {
     if (::mkdir(path.c_str(), 0750) == 0) return SyncDirectoryAt(ParentDirectory(path));
     if (errno == ENOENT && ParentDirectory(path) != path) {

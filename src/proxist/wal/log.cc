@@ -134,6 +134,10 @@ StatusOr<std::unique_ptr<Log>> Log::Open(env::FileSystem* files, const LogOption
                                          ReplayReport* report) {
   PX_RETURN_IF_ERROR(CheckOptions(options));
   PX_RETURN_IF_ERROR(files->CreateDirectories(options.directory));
+  PX_ASSIGN_OR_RETURN(const std::vector<std::string> names, files->List(options.directory));
+  for (const std::string& name : names) {
+    PX_RETURN_IF_ERROR(files->AwaitWrites(options.directory + "/" + name));
+  }
   const LogIdentity identity{options.incarnation, options.shard};
   PX_ASSIGN_OR_RETURN(
       LogState state,

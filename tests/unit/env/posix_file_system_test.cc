@@ -1,11 +1,14 @@
 // The host's file system: files, durable writes, locks, and the codes and texts of failures.
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <random>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -238,6 +241,40 @@ TEST_F(PosixFileSystemTest, DurableWritesWorkWithoutRings) {
               return HasFailure() ? 2 : 0;
             }),
             0);
+}
+
+TEST_F(PosixFileSystemTest, WritesOfAProcessThatIsKilledAreWaitedFor) {
+  const std::string path = Path("segment");
+  constexpr size_t kSize = size_t{8} << 20;
+  ASSERT_TRUE(files_.OpenDurable(path, kSize).ok());
+  ASSERT_TRUE(files_.AwaitWrites(path).ok()) << "nobody writes";
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const AlignedBytes buffer = AllocateAligned(kSize, kBlockBytes);
+    std::fill_n(buffer.get(), kSize, std::byte{7});
+    const auto file = files_.OpenDurable(path, kSize).value();
+    // It is killed at once, or after a while in which it holds the file without writing.
+    if (file->Submit(0, {buffer.get(), kSize}).ok() && ::write(ready[1], "x", 1) == 1) ::pause();
+    ::_exit(1);
+  }
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  std::atomic<bool> killed{false};
+  std::thread killer([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    killed = true;
+    ::kill(child, SIGKILL);
+  });
+  EXPECT_TRUE(files_.AwaitWrites(path).ok());
+  EXPECT_TRUE(killed);
+  const auto before = files_.ReadAll(path, kSize).value();
+  killer.join();
+  ::waitpid(child, nullptr, 0);
+  ::close(ready[0]);
+  ::close(ready[1]);
+  EXPECT_EQ(files_.ReadAll(path, kSize).value(), before);
 }
 
 TEST_F(PosixFileSystemTest, LocksHoldAcrossProcessesAndNameTheOwner) {

@@ -46,6 +46,7 @@ class FailingFiles final : public env::FileSystem {
   StatusOr<std::unique_ptr<env::File>> Open(const std::string& path, Mode mode) override {
     return host_.Open(path, mode);
   }
+  Status AwaitWrites(const std::string& path) override { return host_.AwaitWrites(path); }
   StatusOr<std::unique_ptr<env::DurableFile>> OpenDurable(const std::string& path,
                                                           uint64_t size) override;
   Status CreateDirectories(const std::string& path) override {

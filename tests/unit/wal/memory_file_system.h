@@ -61,6 +61,7 @@ class MemoryFileSystem final : public FileSystem {
     if (!files_.contains(path)) return NotFound("{}: open: no such file", path);
     return std::make_unique<MemoryFile>(this, path);
   }
+  Status AwaitWrites(const std::string& /*path*/) override { return OkStatus(); }
   StatusOr<std::unique_ptr<DurableFile>> OpenDurable(const std::string& path,
                                                      uint64_t size) override {
     if (crashed_) return Gone(path);

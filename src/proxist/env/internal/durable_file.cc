@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,11 +21,30 @@ namespace {
 /// Small enough that a log write that comes meanwhile waits for little at the device.
 constexpr size_t kZeroingBytes = size_t{256} << 10;
 constexpr size_t kSmallBytes = size_t{16} << 10;
+constexpr std::chrono::minutes kLongestWrite{1};
+constexpr std::chrono::milliseconds kBetweenLooks{1};
+
+/// Waits until the flock of `kind` can be had. A write that the kernel ends for a process that was
+/// killed keeps the one that the process had.
+Status AwaitLock(const Descriptor& file, int kind, const std::string& path) {
+  const auto end = std::chrono::steady_clock::now() + kLongestWrite;
+  while (::flock(file.get(), kind | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) return PosixError(path, "lock", errno);
+    if (std::chrono::steady_clock::now() > end) {
+      return FailedPrecondition(
+          "{}: a durable write of another process is in flight, or it is open for such writes",
+          path);
+    }
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
+  return OkStatus();
+}
 
 /// One file, opened for each way to write to it.
 struct Descriptors {
   Descriptor synced;    // past the page cache where that is possible; each write is durable
-  Descriptor unsynced;  // past the page cache; not valid where that is not possible
+  Descriptor unsynced;  // past the page cache; not valid where that is not possible; has a flock
   Descriptor cached;    // into the page cache
 };
 
@@ -50,8 +72,7 @@ class PosixDurableFile final : public DurableFile {
     bytes_ = bytes;
     in_flight_ = true;
     flushes_ = bytes.size() <= kSmallBytes;
-    const Descriptor& file = flushes_ ? files_.unsynced : files_.synced;
-    in_ring_ = ring_ != nullptr && ring_->Submit(file.get(), offset, bytes);
+    in_ring_ = ring_ != nullptr && ring_->Submit(files_.unsynced.get(), offset, bytes, !flushes_);
     return OkStatus();
   }
 
@@ -172,9 +193,18 @@ StatusOr<std::unique_ptr<DurableFile>> OpenDurablePosixFile(const std::string& p
   if (!direct && errno == EINVAL) opened.synced = OpenDescriptor(path, O_RDWR | O_DSYNC);
   if (!opened.synced.valid()) return PosixError(path, "open for durable writes", errno);
   if (direct) opened.unsynced = OpenDescriptor(path, O_RDWR | O_DIRECT);
+  if (opened.unsynced.valid()) {
+    PX_RETURN_IF_ERROR(AwaitLock(opened.unsynced, LOCK_EX, path));
+  }
   opened.cached = OpenDescriptor(path, O_RDWR);
   if (!opened.cached.valid()) return PosixError(path, "open for unsynced writes", errno);
   return std::make_unique<PosixDurableFile>(std::move(opened), direct, path, size);
+}
+
+Status AwaitWritesToPosixFile(const std::string& path) {
+  const Descriptor file = OpenDescriptor(path, O_RDONLY);
+  if (!file.valid()) return PosixError(path, "open", errno);
+  return AwaitLock(file, LOCK_SH, path);
 }
 
 }  // namespace proxist::env

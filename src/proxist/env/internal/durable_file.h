@@ -11,4 +11,7 @@ namespace proxist::env {
 /// FileSystem::OpenDurable on the host's files.
 StatusOr<std::unique_ptr<DurableFile>> OpenDurablePosixFile(const std::string& path, uint64_t size);
 
+/// FileSystem::AwaitWrites on the host's files.
+Status AwaitWritesToPosixFile(const std::string& path);
+
 }  // namespace proxist::env

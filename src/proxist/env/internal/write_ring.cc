@@ -5,6 +5,7 @@
 
 #include <liburing.h>
 #include <sched.h>
+#include <sys/uio.h>
 
 #include "proxist/base/check.h"
 
@@ -49,11 +50,12 @@ WriteRing::~WriteRing() {
   io_uring_queue_exit(ring_.get());
 }
 
-bool WriteRing::Submit(int fd, uint64_t offset, ByteSpan bytes) {
+bool WriteRing::Submit(int fd, uint64_t offset, ByteSpan bytes, bool flush) {
   PX_CHECK(!in_flight_);
   io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
   PX_CHECK(entry != nullptr);
   io_uring_prep_write(entry, fd, bytes.data(), static_cast<unsigned>(bytes.size()), offset);
+  entry->rw_flags = flush ? RWF_DSYNC : 0;
   int submitted = io_uring_submit(ring_.get());
   while (submitted == -EINTR) submitted = io_uring_submit(ring_.get());
   in_flight_ = submitted == 1;

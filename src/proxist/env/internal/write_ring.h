@@ -20,9 +20,11 @@ class WriteRing {
   WriteRing(const WriteRing&) = delete;
   WriteRing& operator=(const WriteRing&) = delete;
 
-  /// Starts to write `bytes` to `fd` at `offset`; both stay as they are until Wait returns. No
-  /// write is in flight. False: nothing was started.
-  bool Submit(int fd, uint64_t offset, ByteSpan bytes);
+  /// Starts to write `bytes` to `fd` at `offset`, and to `flush` the device behind them; `fd` and
+  /// `bytes` stay as they are until Wait returns. No write is in flight. False: nothing was
+  /// started. When the process is killed the kernel ends the write after it, and keeps the open
+  /// file with its flock until then.
+  bool Submit(int fd, uint64_t offset, ByteSpan bytes, bool flush);
   /// Ends the write that is in flight: how many of its bytes are written, or a negative errno.
   int64_t Wait();
 
