@@ -52,6 +52,7 @@ WriteRing::~WriteRing() {
 
 bool WriteRing::Submit(int fd, uint64_t offset, ByteSpan bytes, bool flush) {
   PX_CHECK(!in_flight_);
+  if (refused_) return false;
   io_uring_sqe* entry = io_uring_get_sqe(ring_.get());
   PX_CHECK(entry != nullptr);
   io_uring_prep_write(entry, fd, bytes.data(), static_cast<unsigned>(bytes.size()), offset);
@@ -59,6 +60,7 @@ bool WriteRing::Submit(int fd, uint64_t offset, ByteSpan bytes, bool flush) {
   int submitted = io_uring_submit(ring_.get());
   while (submitted == -EINTR) submitted = io_uring_submit(ring_.get());
   in_flight_ = submitted == 1;
+  refused_ = !in_flight_;
   return in_flight_;
 }
 

@@ -33,6 +33,7 @@ class WriteRing {
 
   const std::unique_ptr<io_uring> ring_;
   bool in_flight_ = false;
+  bool refused_ = false;  // for good: the entry of the write that was refused is still there
 };
 
 }  // namespace proxist::env
