@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <type_traits>
 
 // What SSSE3 adds is of no use here.
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_BROKEN_TARGETS)
@@ -361,10 +362,22 @@ class KnownMarks {
   const uint8_t* HWY_RESTRICT marks_;
 };
 
-/// Adds the values of `n` rows that `marks`, a Marker or KnownMarks, marks
-/// eight by eight.
+/// Instead of marks: every row is marked.
+class EveryRow {};
+
+template <bool kEdge, bool kWeighted, typename Marks>
+HWY_ATTR HWY_INLINE void AddEight(const double* values, const int64_t* weights, size_t i,
+                                  Marks* marks, Adder<kWeighted>* adder) {
+  if constexpr (std::is_same_v<Marks, EveryRow>) {
+    adder->AddEachOfEight(values, weights);
+  } else {
+    adder->AddEight(values, weights, marks->template MarkEight<kEdge>(i));
+  }
+}
+
 template <bool kWeighted, typename Marks>
-HWY_ATTR HWY_INLINE void AddAll(const MarkedValues& of, size_t n, Marks* marks, RunningSums* sums) {
+HWY_ATTR HWY_INLINE void AddRows(const MarkedValues& of, size_t n, Marks* marks,
+                                 RunningSums* sums) {
   Adder<kWeighted> adder(of.grid, *sums, of.high, of.low, of.weight);
   const double* values = of.values;
   const int64_t* weights = kWeighted ? of.weights : nullptr;
@@ -375,76 +388,50 @@ HWY_ATTR HWY_INLINE void AddAll(const MarkedValues& of, size_t n, Marks* marks, 
   if (next_weights == nullptr) next_weights = weights;
   size_t i = 0;
   if (n >= kRowsOfMark) {
-    adder.AddEight(values, weights, marks->template MarkEight<true>(0));
+    AddEight<true>(values, weights, 0, marks, &adder);
     i = kRowsOfMark;
   }
   for (; i + kRowsOfMark <= n; i += kRowsOfMark) {
     __builtin_prefetch(next + i);
     if constexpr (kWeighted) __builtin_prefetch(next_weights + i);
-    adder.AddEight(values + i, kWeighted ? weights + i : nullptr,
-                   marks->template MarkEight<false>(i));
+    AddEight<false>(values + i, kWeighted ? weights + i : nullptr, i, marks, &adder);
   }
   if (i < n) {
-    // Zeroes change no sum, and none of them is marked.
+    // Zeroes change no sum, and what is noted of them is not looked at.
     HWY_ALIGN double last_values[kRowsOfMark];
     HWY_ALIGN int64_t last_weights[kRowsOfMark];
     FillEight(values + i, n - i, 0.0, last_values);
     if constexpr (kWeighted) FillEight(weights + i, n - i, int64_t{0}, last_weights);
-    adder.AddEight(last_values, last_weights, marks->template MarkEight<true>(i));
+    AddEight<true>(last_values, last_weights, i, marks, &adder);
   }
   adder.Get(sums);
 }
 
-template <bool kWeighted>
-HWY_ATTR HWY_INLINE void AddEachRow(const MarkedValues& of, size_t n, RunningSums* sums) {
-  Adder<kWeighted> adder(of.grid, *sums, of.high, of.low, of.weight);
-  const double* values = of.values;
-  const int64_t* weights = kWeighted ? of.weights : nullptr;
-  const auto* next = static_cast<const double*>(of.ahead.values);
-  const auto* next_weights = static_cast<const int64_t*>(of.ahead.weights);
-  if (next == nullptr) next = values;
-  if (next_weights == nullptr) next_weights = weights;
-  size_t i = 0;
-  for (; i + kRowsOfMark <= n; i += kRowsOfMark) {
-    __builtin_prefetch(next + i);
-    if constexpr (kWeighted) __builtin_prefetch(next_weights + i);
-    adder.AddEachOfEight(values + i, kWeighted ? weights + i : nullptr);
+/// Adds the values of `n` rows that `marks`, a Marker, KnownMarks or EveryRow,
+/// marks eight by eight.
+template <typename Marks>
+HWY_ATTR HWY_INLINE void AddAll(const MarkedValues& of, size_t n, Marks* marks, RunningSums* sums) {
+  if (of.weights == nullptr) {
+    AddRows<false>(of, n, marks, sums);
+  } else {
+    AddRows<true>(of, n, marks, sums);
   }
-  if (i < n) {
-    HWY_ALIGN double last_values[kRowsOfMark];
-    HWY_ALIGN int64_t last_weights[kRowsOfMark];
-    FillEight(values + i, n - i, 0.0, last_values);
-    if constexpr (kWeighted) FillEight(weights + i, n - i, int64_t{0}, last_weights);
-    adder.AddEachOfEight(last_values, last_weights);
-  }
-  adder.Get(sums);
 }
 
 HWY_ATTR void AddEach(const MarkedValues& of, size_t n, RunningSums* sums) {
-  if (of.weights == nullptr) {
-    AddEachRow<false>(of, n, sums);
-  } else {
-    AddEachRow<true>(of, n, sums);
-  }
+  EveryRow every;
+  AddAll(of, n, &every, sums);
 }
 
 HWY_ATTR void AddMarked(const MarkedValues& of, size_t n, const uint8_t* marks, RunningSums* sums) {
   KnownMarks known(marks);
-  if (of.weights == nullptr) {
-    AddAll<false>(of, n, &known, sums);
-  } else {
-    AddAll<true>(of, n, &known, sums);
-  }
+  AddAll(of, n, &known, sums);
 }
 
 HWY_ATTR size_t MarkAndAdd(const BarTimes& times, const MarkLists& lists, const MarkedValues& of,
                            RunningSums* sums) {
   Marker marker(times, lists);
-  if (of.weights == nullptr) {
-    AddAll<false>(of, times.n, &marker, sums);
-  } else {
-    AddAll<true>(of, times.n, &marker, sums);
-  }
+  AddAll(of, times.n, &marker, sums);
   return marker.found();
 }
 
