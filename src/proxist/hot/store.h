@@ -193,9 +193,9 @@ struct TableStats {
 };
 
 struct StoreOptions {
-  uint32_t chunk_rows = kChunkRows;    // at most kChunkRows; few make many chunks of little data
-  size_t overlay_compact_rows = 2048;  // per series, beyond which the overlay is merged into chunks
-  size_t max_readers = 256;            // guards alive at once; Read() waits for a slot beyond it
+  uint32_t chunk_rows = kChunkRows;  // at most kChunkRows; few make many chunks of little data
+  size_t overlay_compact_rows = 32;  // per series, up to which the overlay stays as it is
+  size_t max_readers = 256;          // guards alive at once; Read() waits for a slot beyond it
   bool huge_pages = true;
   /// Of memory that is kept ready for chunks beyond what they use: touching new pages takes several
   /// times as long as filling them. A thread touches it, from the start on; what

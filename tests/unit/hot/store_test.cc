@@ -250,6 +250,29 @@ TEST_F(StoreTest, CompactionKeepsTheAnswerAndEmptiesTheOverlay) {
   EXPECT_EQ(All(Snapshots(guard)[0]), want);
 }
 
+TEST_F(StoreTest, FewLateRowsAmongManyAreMergedAsOftenAsThatPays) {
+  // One row in forty is late: each overlay row falls among more chunk rows than one compaction
+  // would be worth, but to copy the overlay for each further row costs more in the end.
+  constexpr int64_t kBatches = 2500;
+  uint64_t most = 0;
+  Ts expected;
+  for (int64_t batch = 0; batch < kBatches; ++batch) {
+    std::vector<Row> rows;
+    for (int64_t row = 0; row < 40; ++row) rows.push_back({(batch * 40 + row) * 2, 1});
+    if (batch > 25) rows.push_back({(batch - 25) * 80 + 1, 1});
+    for (const Row& row : rows) expected.push_back(row.ts);
+    Write(rows);
+    Persist();
+    while (store_.Maintain()) {
+    }
+    most = std::max(most, store_.StatsOf(kTable).overlay_rows);
+  }
+  EXPECT_LT(most, 500U) << "of " << kBatches << " late rows";
+  std::sort(expected.begin(), expected.end());
+  const ReadGuard guard = store_.Read();
+  EXPECT_EQ(All(Snapshots(guard)[0]), expected);
+}
+
 TEST_F(StoreTest, CompactionForgetsCancelledRowsOnlyWhenPersisted) {
   std::vector<Row> puts;
   std::vector<Row> cancels;

@@ -1,6 +1,7 @@
 // Block layout: one allocation of header, column table and 64-byte aligned arrays.
 #include "proxist/hot/internal/blocks.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -174,19 +175,35 @@ void Blocks::Append(RowBlock* block, const Layout& layout, std::span<const RowRe
   block->rows_.store(at, std::memory_order_release);
 }
 
+void Blocks::Append(RowBlock* block, const Layout& layout, const RowRun& run) {
+  const uint32_t at = block->rows_.load(std::memory_order_relaxed);
+  PX_CHECK(run.end - run.begin <= block->capacity_ - at);
+  CopyRun(block, layout, at, run);
+  block->rows_.store(at + run.end - run.begin, std::memory_order_release);
+}
+
 void Blocks::CopyRun(RowBlock* block, const Layout& layout, uint32_t at, const RowRun& run) {
   const RowBlock& from = *run.block;
   const size_t n = run.end - run.begin;
   std::memcpy(block->ts_ + at, from.ts_ + run.begin, n * sizeof(int64_t));
   std::memcpy(block->seq_ + at, from.seq_ + run.begin, n * sizeof(uint64_t));
-  for (uint32_t i = 0; i < n; ++i) {
-    SetLsn(block, at + i, from.lsn(run.begin + i));
-    const int64_t published = PublishedAt(from, run.begin + i);
-    if (block->published_ != nullptr) {
-      block->op_[at + i] = static_cast<uint8_t>(from.op(run.begin + i));
-      block->published_[at + i] = published;
+  if (from.published_ != nullptr && block->published_ != nullptr) {
+    std::memcpy(block->lsn_ + at, from.lsn_ + run.begin, n * sizeof(uint64_t));
+    std::memcpy(block->op_ + at, from.op_ + run.begin, n);
+    std::memcpy(block->published_ + at, from.published_ + run.begin, n * sizeof(int64_t));
+    block->max_lsn_ =
+        std::max(block->max_lsn_, *std::max_element(block->lsn_ + at, block->lsn_ + at + n));
+    RaisePublished(block, *std::max_element(block->published_ + at, block->published_ + at + n));
+  } else {
+    for (uint32_t i = 0; i < n; ++i) {
+      SetLsn(block, at + i, from.lsn(run.begin + i));
+      const int64_t published = PublishedAt(from, run.begin + i);
+      if (block->published_ != nullptr) {
+        block->op_[at + i] = static_cast<uint8_t>(from.op(run.begin + i));
+        block->published_[at + i] = published;
+      }
+      RaisePublished(block, published);
     }
-    RaisePublished(block, published);
   }
   for (size_t c = 0; c < block->column_count_; ++c) {
     if (block->columns_[c].own) FillColumn(block, c, layout.columns[c], at, run);

@@ -76,6 +76,13 @@ struct RowRef {
   uint32_t row;
 };
 
+/// The order within a series.
+struct RowKey {
+  int64_t ts = 0;
+  uint64_t seq = 0;
+  auto operator<=>(const RowKey&) const = default;
+};
+
 /// A batch being scattered, its dictionary codes turned into the store's as they are met.
 class BatchSource {
  public:
@@ -85,6 +92,7 @@ class BatchSource {
   [[nodiscard]] uint64_t seq(uint32_t row) const {
     return assigned_ ? lsn(row) : batch_.seq.At<uint64_t>(row);
   }
+  [[nodiscard]] RowKey key(uint32_t row) const { return {ts(row), seq(row)}; }
   [[nodiscard]] uint64_t lsn(uint32_t row) const { return first_lsn_ + row; }
   [[nodiscard]] bool assigned() const { return assigned_; }
   [[nodiscard]] uint64_t first_lsn() const { return first_lsn_; }
@@ -160,6 +168,7 @@ class Blocks {
   void Append(RowBlock* block, const Layout& layout, BatchSource* source,
               std::span<const uint32_t> rows, int64_t published);
   void Append(RowBlock* block, const Layout& layout, std::span<const RowRef> rows);
+  static void Append(RowBlock* block, const Layout& layout, const RowRun& run);
   /// Append for a chunk with RoomFor them; `rows` ascend and have its next keys.
   static void AppendInOrder(RowBlock* chunk, const Layout& layout, BatchSource* source,
                             std::span<const uint32_t> rows, int64_t published);

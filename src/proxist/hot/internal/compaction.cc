@@ -21,9 +21,11 @@ using internal::Table;
 namespace {
 
 // Chunks rewritten by one step; bounds what Maintain does in a call.
-constexpr uint32_t kStepChunks = 128;
+constexpr uint32_t kStepChunks = 16;
 constexpr size_t kCapacityUnit = 64;
-// A compaction pays when the overlay has at least one row for so many chunk rows to rewrite.
+// A compaction pays when the overlay has at least one row for so many chunk rows to rewrite, or
+// when merges into the overlay have copied as many rows: then both together cost at most twice the
+// least.
 constexpr uint64_t kRewriteFactor = 16;
 
 /// A change of the chunk rows at one place: `insert` goes before it, or in its stead.
@@ -286,7 +288,11 @@ Store::Impl::Step Store::Impl::Compact(Series* series) {
     const uint64_t rows = state.overlay->rows();
     if (rows <= options.overlay_compact_rows) return Step::kDone;
     if (cut == series->tried_cut && in_history == series->tried_persisted) return Step::kNothing;
-    if (rows * kRewriteFactor < RowsToRewrite(state)) return Step::kDone;
+    const uint64_t rewritten = RowsToRewrite(state);
+    if (rows * kRewriteFactor < rewritten && series->overlay_copied < rewritten) {
+      series->compact_at = rewritten;
+      return Step::kDone;
+    }
   }
   const Work work = Planner(*series, cut, in_history).Run(kStepChunks, series);
   series->compact_from = work.more ? work.next : RowKey{INT64_MIN, 0};
@@ -296,6 +302,8 @@ Store::Impl::Step Store::Impl::Compact(Series* series) {
     series->tried_persisted = in_history;
     return Step::kNothing;
   }
+  series->overlay_copied = 0;
+  series->compact_at = 0;
   Table* table = series->table;
   SeriesState next = state;
   Rewriter rewriter(series, options.chunk_rows, &blocks);

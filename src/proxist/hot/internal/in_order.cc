@@ -53,7 +53,7 @@ bool InOrder::Append(size_t group) {
   RowKey last = series->last;
   if (source_->ts(rows.front()) <= std::max(series->floor, watch)) return false;
   for (const uint32_t row : rows) {
-    const RowKey key{source_->ts(row), source_->seq(row)};
+    const RowKey key = source_->key(row);
     if (!(last < key) || source_->batch().OpAt(row) != column::Op::kPut) return false;
     last = key;
   }

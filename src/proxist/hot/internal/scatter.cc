@@ -91,7 +91,7 @@ void Store::Impl::ScatterSeries(Series* series, BatchSource* source, std::span<c
   bool skipped = false;
   int64_t max_ts = INT64_MIN;
   for (const uint32_t row : rows) {
-    const RowKey key{source->ts(row), source->seq(row)};
+    const RowKey key = source->key(row);
     bool rewrites = false;
     if (key.ts <= floor) {
       if (source->lsn(row) <= in_history) {
@@ -194,41 +194,42 @@ void Store::Impl::MergeOverlay(Series* series, BatchSource* source, std::vector<
                                int64_t now, bool late_rows) {
   // Keys of a batch do not repeat, so (ts, seq) decides among its rows.
   if (!Planted(PlantedBug::kUnsortedLateMerge)) {
-    std::sort(rows->begin(), rows->end(), [source](uint32_t a, uint32_t b) {
-      return RowKey{source->ts(a), source->seq(a)} < RowKey{source->ts(b), source->seq(b)};
-    });
+    std::sort(rows->begin(), rows->end(),
+              [source](uint32_t a, uint32_t b) { return source->key(a) < source->key(b); });
   }
   Table* table = series->table;
   const internal::Layout& layout = *table->layout;
-  RowBlock* fresh = blocks.NewOverlay(layout, static_cast<uint32_t>(rows->size()), &table->account);
-  blocks.Append(fresh, layout, source, *rows, now);
   SeriesState next = series->current();
-  if (const RowBlock* old = next.overlay; old != nullptr) {
-    std::vector<RowRef> refs;
-    refs.reserve(old->rows() + fresh->rows());
-    uint32_t i = 0;
-    for (uint32_t j = 0; j < fresh->rows(); ++j) {
-      // Older versions of a key have smaller LSNs and stand first.
-      while (i < old->rows() && KeyOf(*old, i) <= KeyOf(*fresh, j)) refs.push_back({old, i++});
-      refs.push_back({fresh, j});
+  const RowBlock* old = next.overlay;
+  const uint32_t old_rows = old == nullptr ? 0 : old->rows();
+  const uint32_t count = old_rows + static_cast<uint32_t>(rows->size());
+  next.overlay = blocks.NewOverlay(layout, count, &table->account);
+  std::span<const uint32_t> left = *rows;
+  for (uint32_t from = 0; from < old_rows || !left.empty();) {
+    // Older versions of a key have smaller LSNs and stand first.
+    uint32_t to = from;
+    while (to < old_rows && (left.empty() || KeyOf(*old, to) <= source->key(left.front()))) ++to;
+    if (to > from) blocks.Append(next.overlay, layout, RowRun{old, from, to});
+    from = to;
+    size_t taken = 0;
+    while (taken < left.size() &&
+           (from == old_rows || source->key(left[taken]) < KeyOf(*old, from))) {
+      ++taken;
     }
-    while (i < old->rows()) refs.push_back({old, i++});
-    next.overlay = blocks.NewOverlay(layout, static_cast<uint32_t>(refs.size()), &table->account);
-    blocks.Append(next.overlay, layout, refs);
-    blocks.Free(fresh);
-  } else {
-    next.overlay = fresh;
+    blocks.Append(next.overlay, layout, source, left.first(taken), now);
+    left = left.subspan(taken);
   }
   if (late_rows) {
     next.boundary = {.kind = internal::Boundary::Kind::kUnknown};
     if (!series->has_late) late.push_back(series);
     series->has_late = true;
   }
-  const uint32_t count = next.overlay->rows();
   series->Watch(next.overlay->ts()[count - 1]);
   Swap(series, next);
   table->overlay_rows.fetch_add(rows->size(), std::memory_order_relaxed);
-  if (count > options.overlay_compact_rows && !series->compaction_due) {
+  series->overlay_copied += count;
+  if (count > options.overlay_compact_rows && series->overlay_copied >= series->compact_at &&
+      !series->compaction_due) {
     series->compaction_due = true;
     due.push_back(series);
   }

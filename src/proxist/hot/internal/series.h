@@ -16,12 +16,6 @@
 
 namespace proxist::hot::internal {
 
-/// The order within a series.
-struct RowKey {
-  int64_t ts = 0;
-  uint64_t seq = 0;
-  auto operator<=>(const RowKey&) const = default;
-};
 inline RowKey KeyOf(const RowBlock& block, uint32_t row) {
   return {block.ts()[row], block.seq()[row]};
 }
@@ -96,6 +90,8 @@ struct alignas(64) Series {
   std::array<std::byte*, column::kMaxSeriesColumns> values{};  // of series columns, repeated
   std::vector<std::unique_ptr<uint32_t[]>> values_owned;
   RowKey compact_from{INT64_MIN, 0};  // where a compaction in steps goes on
+  uint64_t overlay_copied = 0;        // rows, by merges into the overlay since the last compaction
+  uint64_t compact_at = 0;            // of these, before which a compaction does not pay
   uint64_t tried_cut = 0;             // with what the last compaction in vain was tried
   uint64_t tried_persisted = 0;
 
