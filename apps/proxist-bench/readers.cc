@@ -21,7 +21,6 @@
 #include "bench/temporary_directory.h"
 #include "proxist/env/clock.h"
 #include "proxist/server/node.h"
-#include "proxist/server/work_pool.h"
 
 namespace proxist::bench {
 namespace {
@@ -117,7 +116,7 @@ class Readers {
     for (size_t i = 0; i < threads_.size(); ++i) {
       if (threads_[i].empty()) continue;
       running.emplace_back([&, i] {
-        setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), server::kQueryNiceness);
+        setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), query::kQueryNiceness);
         ended[i] = work(&threads_[i], &times[i]);
       });
     }

@@ -16,11 +16,11 @@ TASKS = ["asof_join", "point_asof", "snapshot", "last_one", "vwap_bars_1m", "rol
 
 
 def proxist(directory, passes, work):
-    """By name, median seconds of Proxist and of the loop."""
+    """By name, median seconds of Proxist and of the loop; of several threads as name/threads."""
     out = subprocess.run([BENCH, "query", "--columns", directory, "--dir", work, "--passes", str(passes)], check=True,
                          stdout=subprocess.PIPE, text=True).stdout
     lines = (line.split("\t") for line in out.splitlines())
-    return {name: float(p50) * 1e-9 for name, _, _, p50, _, _ in lines}
+    return {name if threads == "1" else f"{name}/{threads}": float(p50) * 1e-9 for name, threads, _, p50, _, _ in lines}
 
 
 def peer(script, directory, passes, work):
@@ -48,14 +48,16 @@ def main():
         ours = proxist(directory, arguments.passes, work)
         duckdb = peer("duckdb_peer.py", directory, arguments.passes, work)
         clickhouse = peer("clickhouse_peer.py", directory, arguments.passes, work)
-    print("| task | Proxist | plain loop | DuckDB | ClickHouse | Proxist / loop | best peer / Proxist |")
-    print("|---|---|---|---|---|---|---|")
+    print("| task | Proxist, one thread | all threads | plain loop | DuckDB | ClickHouse | Proxist / loop | best peer / Proxist |")
+    print("|---|---|---|---|---|---|---|---|")
     for task in TASKS:
+        shared = [times for name, times in ours.items() if name.startswith(task + "/")]
+        together = show(shared[0]) if shared else "-"
         loop = ours[task + ".loop"]
         peers = [times[task] for times in (duckdb, clickhouse) if task in times]
         cells = [show(times[task]) if task in times else "-" for times in (duckdb, clickhouse)]
         best = f"{min(peers) / ours[task]:.3g}" if peers else "-"
-        print(f"| {task} | {show(ours[task])} | {show(loop)} | {cells[0]} | {cells[1]} | {ours[task] / loop:.2g} | {best} |")
+        print(f"| {task} | {show(ours[task])} | {together} | {show(loop)} | {cells[0]} | {cells[1]} | {ours[task] / loop:.2g} | {best} |")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ class MinuteBarsTask final : public Task {
     plan_.op = std::move(op);
   }
   [[nodiscard]] std::string name() const override { return "vwap_bars_1m"; }
+  [[nodiscard]] bool shared() const override { return true; }
   [[nodiscard]] size_t questions() const override {
     return input_.data->trades().ts.empty() ? 0 : 1;
   }

@@ -2,6 +2,7 @@
 #include "apps/proxist-bench/columns/loaded_store.h"
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "bench/ready_memory.h"
@@ -63,12 +64,21 @@ StatusOr<std::unique_ptr<LoadedStore>> LoadedStore::Open(const std::string& pare
   loaded->store_->SetSchema(loaded->trades_);
   loaded->view_ = std::make_shared<View>(loaded->store_.get());
   const View* view = loaded->view_.get();
-  loaded->engine_ = std::make_unique<query::Engine>(
-      query::Engine::Ports{.catalog = loaded->catalog_.get(),
-                           .history = nullptr,
-                           .clock = &env::SystemClock(),
-                           .shard_of = [view](SlotId) -> const query::ShardView* { return view; },
-                           .shards = {view}});
+  // As the server has them.
+  const size_t assistants = std::max(1U, std::thread::hardware_concurrency()) - 1;
+  loaded->assistants_ = std::make_unique<env::WorkPool>(
+      "assistants", assistants, std::max<size_t>(1, assistants), query::kQueryNiceness);
+  env::WorkPool* pool = loaded->assistants_.get();
+  loaded->engine_ = std::make_unique<query::Engine>(query::Engine::Ports{
+      .catalog = loaded->catalog_.get(),
+      .history = nullptr,
+      .clock = &env::SystemClock(),
+      .shard_of = [view](SlotId) -> const query::ShardView* { return view; },
+      .shards = {view},
+      .assistants = {
+          .submit =
+              [pool](std::function<void()> work) { return pool->Submit(std::move(work)).ok(); },
+          .threads = assistants}});
   return loaded;
 }
 

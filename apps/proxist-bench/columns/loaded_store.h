@@ -8,6 +8,7 @@
 #include "apps/proxist-bench/columns/data.h"
 #include "bench/latencies.h"
 #include "bench/temporary_directory.h"
+#include "proxist/env/work_pool.h"
 #include "proxist/hot/store.h"
 #include "proxist/meta/catalog.h"
 #include "proxist/query/engine.h"
@@ -33,6 +34,8 @@ class LoadedStore {
   StatusOr<IngestCost> LoadTrades(const ColumnData& data);
 
   [[nodiscard]] query::Engine& engine() { return *engine_; }
+  /// That may work on one query.
+  [[nodiscard]] size_t threads() const { return engine_->ports().assistants.threads + 1; }
   /// Memory of chunks and overlays for each row of `quotes`.
   [[nodiscard]] double QuoteRowBytes() const;
 
@@ -50,6 +53,7 @@ class LoadedStore {
   std::unique_ptr<hot::Store> store_;
   std::shared_ptr<View> view_;
   std::unique_ptr<query::Engine> engine_;
+  std::unique_ptr<env::WorkPool> assistants_;
   Lsn published_;
 };
 

@@ -19,6 +19,7 @@ class EachTradeTask : public Task {
     plan_.op = std::move(op);
     out_.resize(input.data->trades().ts.size());
   }
+  [[nodiscard]] bool shared() const override { return true; }
   [[nodiscard]] size_t questions() const override { return out_.empty() ? 0 : 1; }
   StatusOr<double> Ask(size_t /*question*/) override {
     return SumOf(plan_, std::get<query::Rolling>(plan_.op).aggregates[0]);

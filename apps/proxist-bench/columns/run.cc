@@ -21,8 +21,9 @@ constexpr double kTolerance = 1e-9;
 // The first load of a process also pays for memory that the machine has never given out.
 constexpr int kLoads = 3;
 
-void Print(const std::string& name, size_t n, const Latencies& latencies, double check) {
-  std::printf("%s\t1\t%zu\t%lld\t%lld\t%.17g\n", name.c_str(), n,
+void Print(const std::string& name, size_t threads, size_t n, const Latencies& latencies,
+           double check) {
+  std::printf("%s\t%zu\t%zu\t%lld\t%lld\t%.17g\n", name.c_str(), threads, n,
               static_cast<long long>(latencies.Percentile(50).ns()),
               static_cast<long long>(latencies.Percentile(99).ns()), check);
 }
@@ -54,9 +55,10 @@ Status Pass(const Task& task, const Answer& answer, Latencies* latencies, double
   return OkStatus();
 }
 
-/// False when engine and loop do not agree.
-StatusOr<bool> Measure(Task* task, uint32_t passes) {
+/// False when engine and loop do not agree. `threads`: of the engine, when it may use them.
+StatusOr<bool> Measure(Task* task, size_t threads, uint32_t passes) {
   if (task->questions() == 0) return true;
+  const bool shared = task->shared() && threads > 1;
   const auto ask = [task](size_t i, double* check) -> Status {
     PX_ASSIGN_OR_RETURN(const double found, task->Ask(i));
     *check += found;
@@ -67,22 +69,32 @@ StatusOr<bool> Measure(Task* task, uint32_t passes) {
     return OkStatus();
   };
   Latencies asked;
+  Latencies together;  // asked of all threads
   Latencies looped;
   double found = 0;
+  double found_together = 0;
   double expected = 0;
   for (uint32_t pass = 0; pass <= passes; ++pass) {
+    task->UseThreads(1);
     PX_RETURN_IF_ERROR(Pass(*task, ask, &asked, &found));
+    if (shared) {
+      task->UseThreads(threads);
+      PX_RETURN_IF_ERROR(Pass(*task, ask, &together, &found_together));
+    }
     PX_RETURN_IF_ERROR(Pass(*task, loop, &looped, &expected));
     // The first pass warms up.
     if (pass > 0) continue;
     asked.Clear();
+    together.Clear();
     looped.Clear();
   }
-  Print(task->name(), task->questions(), asked, found);
-  Print(task->name() + ".loop", task->questions(), looped, expected);
-  if (Agree(found, expected)) return true;
-  std::fprintf(stderr, "%s: the engine's check sum is %.17g, the loop's %.17g\n",
-               task->name().c_str(), found, expected);
+  Print(task->name(), 1, task->questions(), asked, found);
+  if (shared) Print(task->name(), threads, task->questions(), together, found_together);
+  Print(task->name() + ".loop", 1, task->questions(), looped, expected);
+  if (Agree(found, expected) && (!shared || Agree(found_together, expected))) return true;
+  std::fprintf(stderr,
+               "%s: the engine's check sum is %.17g, of %zu threads %.17g, the loop's %.17g\n",
+               task->name().c_str(), found, threads, found_together, expected);
   return false;
 }
 
@@ -93,7 +105,7 @@ void PrintFigure(const std::string& name, size_t n, double figure, double check)
 
 void PrintIngest(const std::string& name, const IngestCost& cost) {
   const auto rows = static_cast<double>(cost.rows);
-  Print(name, cost.batches.count(), cost.batches, rows);
+  Print(name, 1, cost.batches.count(), cost.batches, rows);
   const double seconds = static_cast<double>(std::max<int64_t>(cost.total.ns(), 1)) * 1e-9;
   PrintFigure(name + "_rows_per_s", cost.rows, rows / seconds, rows);
 }
@@ -123,7 +135,7 @@ StatusOr<bool> RunColumnQueries(const ColumnQueryOptions& options) {
   bool agreed = true;
   for (const std::unique_ptr<Task>& task : tasks) {
     if (task->name().find(options.only) == std::string::npos) continue;
-    PX_ASSIGN_OR_RETURN(const bool agrees, Measure(task.get(), options.passes));
+    PX_ASSIGN_OR_RETURN(const bool agrees, Measure(task.get(), store->threads(), options.passes));
     agreed = agreed && agrees;
     std::fflush(stdout);
   }

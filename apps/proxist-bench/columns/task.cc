@@ -30,6 +30,7 @@ StatusOr<double> Task::SumOf(const query::Plan& plan, std::string_view column) {
   double total = 0;
   query::QueryOptions options;
   options.batch_rows = kBatchRows;
+  options.threads = threads_;
   const auto sink = [&](const query::ResultBatch& batch) -> Status {
     PX_ASSIGN_OR_RETURN(const double sum, Sum(batch, column));
     total += sum;

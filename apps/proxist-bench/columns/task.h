@@ -40,6 +40,10 @@ class Task {
   [[nodiscard]] virtual size_t questions() const { return 1; }
   /// True when one question takes less than a look at the clock: a pass is then timed whole.
   [[nodiscard]] virtual bool timed_whole() const { return false; }
+  /// True when a question is over all symbols, so that several threads may answer it.
+  [[nodiscard]] virtual bool shared() const { return false; }
+  /// From now on at most so many threads answer a question; 0: all.
+  void UseThreads(size_t threads) { threads_ = threads; }
   /// Asks the engine; what the answer adds to the check sum.
   virtual StatusOr<double> Ask(size_t question) = 0;
   /// The same by a loop over the symbol's arrays.
@@ -50,6 +54,9 @@ class Task {
   StatusOr<double> SumOf(const query::Plan& plan, std::string_view column);
 
   const TaskInput input_;
+
+ private:
+  size_t threads_ = 1;
 };
 
 using Tasks = std::vector<std::unique_ptr<Task>>;

@@ -34,7 +34,7 @@ ReadGuard::ReadGuard(const Store* store, size_t slot, Lsn cut)
     : store_(store), slot_(slot), cut_(cut) {}
 
 ReadGuard::~ReadGuard() {
-  if (store_ != nullptr) store_->impl_->epochs.Unpin(slot_);
+  if (store_ != nullptr && slot_ != kLent) store_->impl_->epochs.Unpin(slot_);
 }
 
 ReadGuard::ReadGuard(ReadGuard&& other) noexcept

@@ -123,6 +123,8 @@ class ReadGuard {
   ReadGuard(ReadGuard&&) noexcept;
   ReadGuard(const ReadGuard&) = delete;
   [[nodiscard]] Lsn cut() const { return cut_; }
+  /// The same cut for another thread; lives no longer than this. ReadAs is called of it anew.
+  [[nodiscard]] ReadGuard Lend() const { return {store_, kLent, cut_}; }
   /// Snapshots that are taken from now on show blocks with the types of `schema`, which outlives
   /// the guard, whatever version they were made for. False: the store has a version with other
   /// types that is newer, in which rows of the cut may be; the reader has to take that one.
@@ -146,6 +148,7 @@ class ReadGuard {
 
  private:
   friend class Store;
+  static constexpr size_t kLent = SIZE_MAX;  // the slot is another guard's
   ReadGuard(const Store* store, size_t slot, Lsn cut);
   const Store* store_;
   size_t slot_;

@@ -9,6 +9,7 @@
 #include "proxist/query/internal/cold_cache.h"
 #include "proxist/query/internal/last_hot.h"
 #include "proxist/query/internal/operators.h"
+#include "proxist/query/internal/shared_groups.h"
 #include "proxist/query/internal/span_hot.h"
 #include "proxist/query/internal/symbol_order.h"
 
@@ -208,10 +209,8 @@ class Attempt {
       return InvalidArgument("as_of_log is of the whole query: an inner query has none of its own");
     }
     if (as_of_log_.has_value()) PX_RETURN_IF_ERROR(PinMoment());
-    std::shared_ptr<exec::Symbols> codes;
-    if (cuts_.by_view.size() == 1) codes = cuts_.by_view.begin()->second->symbols;
     internal::Output output(&sink, inner ? UINT64_MAX : options_.batch_rows, plan.limit,
-                            std::move(codes));
+                            OnlySymbols());
     if (inner) output.HoldAll(context_.budget);
     if (!plan.order.empty()) output.SortBy(plan.order, context_.budget);
     std::vector<TableId> tables;
@@ -226,8 +225,49 @@ class Attempt {
       const bool final_answer = ports_.history == nullptr && !options_.allow_partial;
       return final_answer || NothingEvicted(run.symbols, tables);
     });
-    PX_RETURN_IF_ERROR(RunOperator(plan, std::move(side), std::move(rights), run));
+    if (!inner && options_.threads != 1 && CanShare(plan, side, rights, run.symbols)) {
+      PX_RETURN_IF_ERROR(RunShared(plan, std::move(side), std::move(rights), run));
+    } else {
+      PX_RETURN_IF_ERROR(RunOperator(plan, std::move(side), std::move(rights), run));
+    }
     return output.Finish();
+  }
+
+  /// True when assistants may answer a part of the symbols.
+  [[nodiscard]] bool CanShare(const Plan& plan, const Side& side, std::span<const Side> rights,
+                              std::span<const QuerySymbol> symbols) const {
+    if (ports_.assistants.submit == nullptr || ports_.assistants.threads == 0) return false;
+    const bool given = side.given() != nullptr || std::ranges::any_of(rights, [](const Side& s) {
+                         return s.given() != nullptr;
+                       });
+    const bool from_memory =
+        !context_.seam.has_value() && !context_.without_history && !as_of_log_.has_value();
+    return !given && from_memory && !plan.limit.has_value() && plan.order.empty() &&
+           !std::holds_alternative<LastBy>(plan.op) &&
+           symbols.size() >= ports_.assistants.least_symbols;
+  }
+
+  struct Assistant;
+
+  /// As RunOperator, with assistants.
+  Status RunShared(const Plan& plan, Side side, std::vector<Side> rights, const internal::Run& run);
+  /// On an assistant's thread.
+  Status Help(const Plan& plan, internal::AssistantsGroups* groups);
+
+  /// The same cuts for an assistant, which asks nothing of history.
+  Attempt(const Attempt& of, Budget* budget, Explain* explain)
+      : ports_(of.ports_), options_(of.options_), orders_(of.orders_), context_(of.context_) {
+    context_.cache = nullptr;
+    context_.budget = budget;
+    context_.explain = explain;
+    for (const auto& [view, cut] : of.cuts_.by_view) {
+      cuts_.by_view[view] = std::make_unique<ShardCut>(*cut);
+    }
+  }
+
+  /// Of the shard if there is but one.
+  [[nodiscard]] std::shared_ptr<exec::Symbols> OnlySymbols() const {
+    return cuts_.by_view.size() == 1 ? cuts_.by_view.begin()->second->symbols : nullptr;
   }
 
   /// Finds out which LSNs the moment that is asked for stands for, of the tables and shards so far.
@@ -318,6 +358,74 @@ class Attempt {
   Cuts cuts_;
   std::optional<AsOfLog> as_of_log_;
 };
+
+/// What an assistant needs; of the query it touches something only between Join and Leave.
+struct Attempt::Assistant {
+  Assistant(const Attempt& of, std::shared_ptr<internal::SharedGroups> groups,
+            uint64_t memory_bytes)
+      : groups(std::move(groups)),
+        budget(&of.context_.budget->clock(), of.context_.budget->Remaining(), memory_bytes,
+               &this->groups->stopped(), /*memory_only=*/true),
+        attempt(of, &budget, &explain) {}
+
+  void Run(const Plan& plan) {
+    if (!groups->Join()) return;
+    internal::AssistantsGroups source(
+        groups.get(), [this](ShardCut* cut) { return attempt.cuts_.by_view.at(cut->view).get(); },
+        &explain);
+    source.End(attempt.Help(plan, &source));
+    groups->Leave();
+  }
+
+  std::shared_ptr<internal::SharedGroups> groups;
+  Explain explain;
+  Budget budget;
+  Attempt attempt;
+};
+
+Status Attempt::Help(const Plan& plan, internal::AssistantsGroups* groups) {
+  PX_ASSIGN_OR_RETURN(Side side, MakeSide(MainSelection(plan)));
+  std::vector<Side> rights;
+  for (const Selection* selection : RightSelections(plan)) {
+    PX_ASSIGN_OR_RETURN(Side right, MakeSide(*selection));
+    rights.push_back(std::move(right));
+  }
+  PX_RETURN_IF_ERROR(ReadCuts());
+  const internal::Output::Sink sink = [&](ResultBatch batch) {
+    return groups->Take(std::move(batch));
+  };
+  internal::Output output(&sink, options_.batch_rows, std::nullopt, OnlySymbols());
+  groups->WriteTo(&output);
+  return RunOperator(plan, std::move(side), std::move(rights), {&context_, {}, &output, groups});
+}
+
+Status Attempt::RunShared(const Plan& plan, Side side, std::vector<Side> rights,
+                          const internal::Run& run) {
+  const auto groups =
+      std::make_shared<internal::SharedGroups>(run.symbols, ports_.assistants.group_symbols);
+  struct Closing {
+    ~Closing() { groups->Close(); }
+    internal::SharedGroups* groups;
+  } const closing{groups.get()};
+  size_t assistants = ports_.assistants.threads;
+  if (options_.threads > 0) assistants = std::min(assistants, options_.threads - 1);
+  // All assistants together hold at most a quarter more than the query may.
+  const uint64_t memory = options_.memory_bytes / 4 / assistants;
+  for (size_t i = 0; i < assistants; ++i) {
+    const auto assistant = std::make_shared<Assistant>(*this, groups, memory);
+    if (!ports_.assistants.submit([assistant, plan = &plan] { assistant->Run(*plan); })) break;
+  }
+  internal::OwnGroups source(groups.get(), context_.budget, context_.explain, run.output);
+  const internal::Output::Sink sink = [&](ResultBatch batch) {
+    return source.Take(std::move(batch));
+  };
+  internal::Output output(&sink, options_.batch_rows, std::nullopt, OnlySymbols());
+  source.WriteTo(&output);
+  PX_RETURN_IF_ERROR(
+      RunOperator(plan, std::move(side), std::move(rights), {&context_, {}, &output, &source}));
+  PX_RETURN_IF_ERROR(output.Finish());
+  return source.Finish();
+}
 
 }  // namespace
 

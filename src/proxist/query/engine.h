@@ -21,6 +21,9 @@
 
 namespace proxist::query {
 
+/// Of threads that run queries: on busy cores shards, which acks wait for, get three times as much.
+inline constexpr int kQueryNiceness = 5;
+
 /// A shard as queries see it. Any thread.
 class ShardView {
  public:
@@ -83,6 +86,7 @@ struct QueryOptions {
   /// Set by any thread once nobody waits for the answer: CANCELLED follows. Outlives the run; may
   /// be null.
   const std::atomic<bool>* cancelled = nullptr;
+  size_t threads = 0;  // that work on the query, at most; 0: the caller's and all assistants
   /// ABORTED in place of asking history.
   bool memory_only = false;
   /// When rows of history are needed and history is away, or there is none, the answer is made of
@@ -99,6 +103,14 @@ class SymbolOrders;
 /// Thread-safe; Run may be called from many threads at once.
 class Engine {
  public:
+  /// Threads that work on queries over many symbols, beside those that ask.
+  struct Assistants {
+    /// Runs work on one of them, now or later. False: they have enough to do.
+    std::function<bool(std::function<void()>)> submit = nullptr;
+    size_t threads = 0;
+    size_t least_symbols = 64;  // a query over fewer is answered before one is awake
+    size_t group_symbols = 16;  // that a thread takes at once: their rows fit a cache
+  };
   struct Ports {
     const meta::Catalog* catalog;
     history::History* history;  // nullptr: there is none
@@ -113,6 +125,7 @@ class Engine {
     /// exist, wherever it still lies. Never falls. Null: kMinRowTimestamp.
     std::function<Timestamp(const column::TableSchema&)> history_floor = nullptr;
     uint64_t cold_cache_bytes = 0;  // of blocks of history that are kept; 0: none
+    Assistants assistants = {};
   };
   explicit Engine(Ports ports);
   ~Engine();

@@ -12,9 +12,9 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include "proxist/env/work_pool.h"
 #include "proxist/observe/log.h"
 #include "proxist/server/internal/services.h"
-#include "proxist/server/work_pool.h"
 
 namespace proxist::server {
 namespace {
@@ -46,7 +46,7 @@ struct GrpcServer::Impl {
   Impl(const GrpcServerOptions& chosen, Node* node, observe::Metrics* metrics)
       : options(chosen),
         queries("queries", QueryThreads(chosen.query_threads), chosen.max_waiting_queries,
-                kQueryNiceness),
+                query::kQueryNiceness),
         admin("administrative calls", kAdminThreads, kMaxWaitingAdminCalls) {
     const ServiceContext context{&options, node, metrics};
     services.push_back(MakeIngestService(context));
@@ -58,8 +58,8 @@ struct GrpcServer::Impl {
   GrpcServerOptions options;
   std::vector<std::unique_ptr<grpc::Service>> services;
   // The pools stand after the services and before the server: they drain once no call can come.
-  WorkPool queries;
-  WorkPool admin;
+  env::WorkPool queries;
+  env::WorkPool admin;
   std::unique_ptr<grpc::Server> server;
 };
 

@@ -12,6 +12,7 @@
 
 #include "proxist/base/mutex.h"
 #include "proxist/env/clock.h"
+#include "proxist/env/work_pool.h"
 #include "proxist/history/embedded.h"
 #include "proxist/observe/log.h"
 #include "proxist/server/data_directory.h"
@@ -126,6 +127,7 @@ struct Node::Impl {
   std::unique_ptr<KeyRetirement> retirement;  // nullptr: nothing is encrypted
   Duration keys_looked_at = clock.Monotonic();
   std::unique_ptr<query::Engine> engine;
+  std::unique_ptr<env::WorkPool> assistants;  // of the engine; nullptr: none
   std::atomic<uint64_t> partial_answers{0};
   std::unique_ptr<FlushLoop> flush;
   std::vector<history::ClickHouseAddress> sql_addresses;  // as `addresses`, for SQL
@@ -295,6 +297,17 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
   };
   ports.history_floor = [this](const column::TableSchema& schema) { return floors->Of(schema.id); };
   ports.cold_cache_bytes = options.cold_cache_bytes;
+  const size_t threads = options.threads_per_query > 0
+                             ? options.threads_per_query
+                             : std::max(1U, std::thread::hardware_concurrency());
+  if (threads > 1) {
+    assistants = std::make_unique<env::WorkPool>("assistants", threads - 1, threads - 1,
+                                                 query::kQueryNiceness);
+    ports.assistants.threads = threads - 1;
+    ports.assistants.submit = [this](std::function<void()> work) {
+      return assistants->Submit(std::move(work)).ok();
+    };
+  }
   engine = std::make_unique<query::Engine>(std::move(ports));
   for (ShardRunner* runner : all) runner->Start();
   snapshots = std::make_unique<SnapshotLoop>(

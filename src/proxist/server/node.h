@@ -53,6 +53,7 @@ struct NodeOptions {
   Duration history_hang_timeout = Duration::Seconds(30);  // embedded, without an answer: restarted
   size_t max_queued_batches = 1024;         // per shard; beyond it writes are RESOURCE_EXHAUSTED
   uint64_t cold_cache_bytes = 64ull << 20;  // of blocks of history that are kept; 0: none
+  size_t threads_per_query = 0;             // over many symbols in memory; 0: one per core
   Duration max_unsynced = Duration::Millis(50);  // time until rows of `process` tables are durable
   bool live_views = true;
   LiveSeams::Bounds live;

@@ -265,11 +265,11 @@ std::string TextOf(const ResultBatch& batch, const exec::NamedColumn& column, si
 }
 
 /// The lines that a .test file expects: names, rows, or "error: message".
-std::vector<std::string> Lines(World* world, const StatusOr<Plan>& plan) {
+std::vector<std::string> Lines(World* world, const StatusOr<Plan>& plan, size_t threads) {
   std::vector<std::string> out;
   if (!plan.ok()) return {fmt::format("error: {}", Message(plan.status()))};
   const Status status = world->engine().Run(
-      *plan, {.batch_rows = 2},
+      *plan, {.batch_rows = 2, .threads = threads},
       [&](ResultBatch batch) {
         std::string line;
         for (const exec::NamedColumn& column : batch.columns) {
@@ -292,12 +292,16 @@ std::vector<std::string> Lines(World* world, const StatusOr<Plan>& plan) {
 
 void Check(const Script& script, World* world, const std::string& seam) {
   for (const Case& one : script.cases) {
-    std::vector<std::string> lines = Lines(world, one.plan);
-    if (lines[0].starts_with("error: ") && one.expected[0].starts_with("error: ") &&
-        lines[0].find(one.expected[0].substr(7)) != std::string::npos) {
-      continue;
+    // Of one thread, and with assistants.
+    for (const size_t threads : {1, 0}) {
+      std::vector<std::string> lines = Lines(world, one.plan, threads);
+      if (lines[0].starts_with("error: ") && one.expected[0].starts_with("error: ") &&
+          lines[0].find(one.expected[0].substr(7)) != std::string::npos) {
+        continue;
+      }
+      EXPECT_EQ(lines, one.expected)
+          << "line " << one.line << " " << one.text << "\nat " << seam << ", threads " << threads;
     }
-    EXPECT_EQ(lines, one.expected) << "line " << one.line << " " << one.text << "\nat " << seam;
   }
 }
 

@@ -61,6 +61,7 @@ class RandomWorld {
       const Plan plan = plans_.MakePlan(&tests);
       QueryOptions options;
       if (Below(2) == 0) options.batch_rows = 1 + Below(3);
+      options.threads = Below(3);
       Explain explain;
       const StatusOr<Answer> answer = world_.Ask(plan, options, &explain);
       ASSERT_TRUE(answer.ok()) << answer.status().ToString() << plans_.description();

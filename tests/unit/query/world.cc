@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "proxist/base/check.h"
+#include "proxist/env/work_pool.h"
 
 namespace proxist::query {
 namespace {
@@ -315,6 +316,12 @@ World::World(size_t shards, history::History* history, uint32_t chunk_rows)
 
 void World::Start(history::History* history) {
   Engine::Ports ports;
+  static env::WorkPool assistants("assistants", 2, 4);
+  ports.assistants = {
+      .submit = [](std::function<void()> work) { return assistants.Submit(std::move(work)).ok(); },
+      .threads = 2,
+      .least_symbols = 1,
+      .group_symbols = 1};
   ports.catalog = &TestCatalog();
   ports.history = history;
   ports.rewritten_days = [this](TableId table) -> StatusOr<std::vector<Day>> {

@@ -1,13 +1,8 @@
-// Listening addresses and the bounded pool.
+// Listening addresses.
 #include "proxist/server/address.h"
-
-#include <atomic>
-#include <future>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "proxist/server/work_pool.h"
 
 namespace proxist::server {
 namespace {
@@ -43,30 +38,6 @@ TEST(Address, OnesOfOtherMachinesCannotBeTaken) {
   EXPECT_THAT(CheckFree({"192.0.2.1", 9}, "--grpc").ToString(),
               HasSubstr("--grpc: 192.0.2.1:9 is not an address of this machine"));
   EXPECT_TRUE(CheckFree({"127.0.0.1", 0}, "--grpc").ok());
-}
-
-TEST(WorkPool, RefusesBeyondItsQueue) {
-  std::promise<void> release;
-  const std::shared_future<void> released = release.get_future().share();
-  std::promise<void> started;
-  std::atomic<int> ran{0};
-  {
-    WorkPool pool("queries", 1, 2);
-    ASSERT_TRUE(pool.Submit([&] {
-                      started.set_value();
-                      released.wait();
-                      ++ran;
-                    })
-                    .ok());
-    started.get_future().wait();
-    EXPECT_TRUE(pool.Submit([&] { ++ran; }).ok());
-    EXPECT_TRUE(pool.Submit([&] { ++ran; }).ok());
-    const Status full = pool.Submit([&] { ran += 100; });
-    EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
-    EXPECT_THAT(full.ToString(), HasSubstr("1 queries run and 2 wait already; retry after"));
-    release.set_value();
-  }
-  EXPECT_EQ(ran, 3) << "what was taken runs before the pool ends";
 }
 
 }  // namespace

@@ -21,6 +21,12 @@ struct ShardCut {
       : view(view),
         guard(view->store().Read()),
         symbols(std::make_shared<exec::Symbols>(&view->store().dictionary())) {}
+  /// The same cut for another thread, with codes of its own; lives no longer than `other`.
+  explicit ShardCut(const ShardCut& other)
+      : view(other.view),
+        guard(other.guard.Lend()),
+        symbols(std::make_shared<exec::Symbols>(&view->store().dictionary())) {}
+  ShardCut& operator=(const ShardCut&) = delete;
   const ShardView* view;
   hot::ReadGuard guard;
   std::shared_ptr<exec::Symbols> symbols;

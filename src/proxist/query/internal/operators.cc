@@ -60,14 +60,20 @@ Status ForEachSymbol(const Run& run, Side* side,
                      const std::function<Status(std::span<SymbolScan* const>)>& group) {
   Budget& budget = *run.context->budget;
   size_t at_once = kSymbolsInCache;
-  for (size_t begin = 0, end = 0; begin < run.symbols.size(); begin = end) {
-    end = std::min(run.symbols.size(), begin + at_once);
+  std::span<const QuerySymbol> left = run.symbols;
+  while (true) {
+    std::span<const QuerySymbol> symbols = left.first(std::min(left.size(), at_once));
+    left = left.subspan(symbols.size());
+    if (run.source != nullptr) {
+      PX_ASSIGN_OR_RETURN(symbols, run.source->Next());
+    }
+    if (symbols.empty()) break;
     const uint64_t held = budget.held();
     std::vector<std::unique_ptr<SymbolScan>> open;
     std::map<TableScan*, std::vector<TableScan::Request>> requests;
-    Prefetch(std::span(run.symbols).subspan(begin, end - begin), side->schema()->id);
-    for (size_t i = begin; i < end; ++i) {
-      open.push_back(side->Open(run.context, run.symbols[i]));
+    Prefetch(symbols, side->schema()->id);
+    for (const QuerySymbol& symbol : symbols) {
+      open.push_back(side->Open(run.context, symbol));
       if (open.back() == nullptr) continue;
       if (open.back()->NeedsHistory(span_of(*open.back()), {})) at_once = kSymbolsAtOnce;
       requests[&open.back()->table()].push_back({open.back().get(), span_of(*open.back()), {}});

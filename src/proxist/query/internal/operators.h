@@ -9,6 +9,7 @@
 #include "proxist/query/internal/choice.h"
 #include "proxist/query/internal/cut.h"
 #include "proxist/query/internal/output.h"
+#include "proxist/query/internal/shared_groups.h"
 #include "proxist/query/internal/side.h"
 #include "proxist/query/plan.h"
 
@@ -19,6 +20,7 @@ struct Run {
   QueryContext* context;
   std::vector<QuerySymbol> symbols;  // by text
   Output* output;
+  SymbolSource* source = nullptr;  // in place of `symbols`, for what ForEachSymbol does
 };
 
 Status RunLastBy(const LastBy& plan, Side side, const Run& run);

@@ -135,7 +135,7 @@ Status Output::Wrote(size_t rows) {
   return open_[0].rows() == batch_rows_ ? CutFull() : Account();
 }
 
-void Output::Cut() {
+void Output::Hold() {
   ResultBatch batch;
   for (size_t c = 0; c < open_.size(); ++c) {
     held_bytes_ += open_[c].rows() * open_[c].stride();
@@ -149,7 +149,37 @@ void Output::Cut() {
 }
 
 Status Output::CutFull() {
-  Cut();
+  Hold();
+  return Show();
+}
+
+Status Output::Cut() {
+  if (!open_.empty()) Hold();
+  return Flush();
+}
+
+Status Output::Adopt(ResultBatch batch) {
+  // Fewer rows than that are copied behind those before them.
+  constexpr size_t kFewRows = 1024;
+  if (names_.empty()) {
+    for (const exec::NamedColumn& one : batch.columns) AddColumn(one.name, one.column.type());
+  }
+  const size_t rows = batch.rows();
+  if (rows < kFewRows) {
+    // Translations go by their address, which nothing else may get meanwhile.
+    if (adopted_.empty() || adopted_.back() != batch.symbols) adopted_.push_back(batch.symbols);
+    std::vector<exec::Column> columns;
+    for (exec::NamedColumn& one : batch.columns) columns.push_back(std::move(one.column));
+    return rows == 0 ? OkStatus() : Append(std::move(columns), batch.symbols);
+  }
+  if (!open_.empty()) Hold();
+  for (const exec::NamedColumn& one : batch.columns) held_bytes_ += rows * one.column.stride();
+  rows_ += rows;
+  held_.push_back(std::move(batch));
+  return Show();
+}
+
+Status Output::Show() {
   if (!streams_.has_value()) streams_ = safe_ != nullptr && safe_();
   return *streams_ || held_bytes_ > kHeldBytes ? Flush() : OkStatus();
 }
@@ -228,7 +258,7 @@ void Output::CutSorted() {
     for (size_t c = 0; c < all.size(); ++c) {
       open_[c].AppendGather(all[c], rows.data() + begin, end - begin);
     }
-    Cut();
+    Hold();
     if (end == begin) break;
     begin = end;
   }
@@ -241,7 +271,7 @@ Status Output::Finish() {
     if (!open_.empty()) CutSorted();
     return Flush();
   }
-  if (!open_.empty()) Cut();
+  if (!open_.empty()) Hold();
   return Flush();
 }
 

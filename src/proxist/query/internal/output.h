@@ -65,6 +65,11 @@ class Output {
     }
     return OkStatus();
   }
+  /// Hands over what there is so far; what follows begins a batch.
+  Status Cut();
+  /// Takes a batch of another output without order or limit, whose columns become those of this
+  /// one.
+  Status Adopt(ResultBatch batch);
   /// The limit is reached: nothing more is needed.
   [[nodiscard]] bool full() const {
     return limit_.has_value() && (rows_ >= *limit_ && (order_.empty() || *limit_ == 0));
@@ -88,8 +93,10 @@ class Output {
   void Open();
   void Take(const std::vector<exec::Column>& columns, size_t begin, size_t end,
             const exec::Symbols* symbols);
-  void Cut();
+  void Hold();
   Status CutFull();
+  /// Hands over what is held, if that is due.
+  Status Show();
   Status Flush();
   Status Account();
   Status CheckOrder();
@@ -107,6 +114,7 @@ class Output {
   std::vector<exec::Column> open_;
   std::shared_ptr<exec::Symbols> symbols_;
   std::map<std::pair<const exec::Symbols*, uint32_t>, uint32_t> translated_;
+  std::vector<std::shared_ptr<const exec::Symbols>> adopted_;
   std::shared_ptr<Texts> texts_;  // bytes of strings
   std::vector<ResultBatch> held_;
   uint64_t held_bytes_ = 0;

@@ -6,10 +6,10 @@
 
 #include "proxist/api/rpc_status.h"
 #include "proxist/api/table_message.h"
+#include "proxist/env/work_pool.h"
 #include "proxist/server/internal/services.h"
 #include "proxist/server/internal/status_report.h"
 #include "proxist/server/internal/verify_call.h"
-#include "proxist/server/work_pool.h"
 #include "proxist/v1/proxist.grpc.pb.h"
 
 namespace proxist::server {
@@ -118,7 +118,8 @@ class EchoCall final : public grpc::ServerWriteReactor<v1::EchoResponse> {
 
 class AdminService final : public v1::Admin::CallbackService {
  public:
-  AdminService(const ServiceContext& context, WorkPool* pool) : context_(context), pool_(pool) {}
+  AdminService(const ServiceContext& context, env::WorkPool* pool)
+      : context_(context), pool_(pool) {}
 
   using Call = grpc::CallbackServerContext;
 
@@ -182,12 +183,13 @@ class AdminService final : public v1::Admin::CallbackService {
   }
 
   const ServiceContext context_;
-  WorkPool* const pool_;
+  env::WorkPool* const pool_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeAdminService(const ServiceContext& context, WorkPool* pool) {
+std::unique_ptr<grpc::Service> MakeAdminService(const ServiceContext& context,
+                                                env::WorkPool* pool) {
   return std::make_unique<AdminService>(context, pool);
 }
 

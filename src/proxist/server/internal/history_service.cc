@@ -2,8 +2,8 @@
 #include <utility>
 
 #include "proxist/api/rpc_status.h"
+#include "proxist/env/work_pool.h"
 #include "proxist/server/internal/services.h"
-#include "proxist/server/work_pool.h"
 #include "proxist/v1/history.grpc.pb.h"
 
 namespace proxist::server {
@@ -45,7 +45,8 @@ Status Resend(Node* node, v1::ResendResponse* response) {
 
 class HistoryService final : public v1::History::CallbackService {
  public:
-  HistoryService(const ServiceContext& context, WorkPool* pool) : context_(context), pool_(pool) {}
+  HistoryService(const ServiceContext& context, env::WorkPool* pool)
+      : context_(context), pool_(pool) {}
 
   grpc::ServerUnaryReactor* GetFlush(grpc::CallbackServerContext* call,
                                      const v1::GetFlushRequest* /*request*/,
@@ -69,12 +70,13 @@ class HistoryService final : public v1::History::CallbackService {
 
  private:
   const ServiceContext context_;
-  WorkPool* const pool_;
+  env::WorkPool* const pool_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeHistoryService(const ServiceContext& context, WorkPool* pool) {
+std::unique_ptr<grpc::Service> MakeHistoryService(const ServiceContext& context,
+                                                  env::WorkPool* pool) {
   return std::make_unique<HistoryService>(context, pool);
 }
 

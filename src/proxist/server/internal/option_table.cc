@@ -82,7 +82,8 @@ Status SetMemoryLimit(std::string_view text, DaemonOptions* options) {
   return OkStatus();
 }
 
-#define PX_FIELD(path) [](DaemonOptions* o) -> auto& { return o->path; }
+#define PX_FIELD(path) \
+  [](DaemonOptions * o) -> auto& { return o->path; }
 
 constexpr OptionRow kOptions[] = {
     {"data", "DIR", "", "The data directory; created when missing. Required.",
@@ -182,6 +183,9 @@ constexpr OptionRow kOptions[] = {
     {"max-waiting-queries", "N", "256",
      "Queries that wait for a thread; beyond it they are refused (RESOURCE_EXHAUSTED).",
      &SetCount<PX_FIELD(grpc.max_waiting_queries), 1, 1u << 16>},
+    {"threads-per-query", "N", "0",
+     "Threads that work on one query over many symbols that memory answers; 0 is one per core.",
+     &SetCount<PX_FIELD(node.threads_per_query), 0, 1024>},
     {"query-timeout-ms", "MS", "60000", "Time of a query whose client sets no deadline.",
      &SetMillis<PX_FIELD(grpc.query_deadline), 1, 86'400'000>},
     {"query-memory-mb", "MIB", "2048", "Memory of the rows that one query holds.",

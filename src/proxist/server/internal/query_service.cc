@@ -8,10 +8,10 @@
 #include "proxist/api/query_request.h"
 #include "proxist/api/rpc_status.h"
 #include "proxist/base/mutex.h"
+#include "proxist/env/work_pool.h"
 #include "proxist/server/internal/query_run.h"
 #include "proxist/server/internal/query_stream.h"
 #include "proxist/server/internal/services.h"
-#include "proxist/server/work_pool.h"
 #include "proxist/v1/proxist.grpc.pb.h"
 
 namespace proxist::server {
@@ -147,7 +147,8 @@ class RefusedCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
 
 class QueryService final : public v1::Query::CallbackService {
  public:
-  QueryService(const ServiceContext& context, WorkPool* pool) : context_(context), pool_(pool) {}
+  QueryService(const ServiceContext& context, env::WorkPool* pool)
+      : context_(context), pool_(pool) {}
 
   grpc::ServerWriteReactor<v1::QueryResponse>* Run(grpc::CallbackServerContext* call,
                                                    const v1::QueryRequest* request) override {
@@ -175,13 +176,14 @@ class QueryService final : public v1::Query::CallbackService {
 
  private:
   const ServiceContext context_;
-  WorkPool* const pool_;
+  env::WorkPool* const pool_;
   GrpcThread grpc_thread_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeQueryService(const ServiceContext& context, WorkPool* pool) {
+std::unique_ptr<grpc::Service> MakeQueryService(const ServiceContext& context,
+                                                env::WorkPool* pool) {
   return std::make_unique<QueryService>(context, pool);
 }
 

@@ -30,7 +30,7 @@ struct Asked {
 /// It keeps itself alive until gRPC is done with it, and so does the pool's thread that works.
 class QueryStream final : public Reactor, public std::enable_shared_from_this<QueryStream> {
  public:
-  QueryStream(const ServiceContext& context, QueryRun::Time deadline, WorkPool* pool,
+  QueryStream(const ServiceContext& context, QueryRun::Time deadline, env::WorkPool* pool,
               GrpcThread* grpc_thread)
       : context_(context), deadline_(deadline), pool_(pool), grpc_thread_(grpc_thread) {}
 
@@ -275,7 +275,7 @@ class QueryStream final : public Reactor, public std::enable_shared_from_this<Qu
 
   const ServiceContext context_;
   const QueryRun::Time deadline_;
-  WorkPool* const pool_;
+  env::WorkPool* const pool_;
   GrpcThread* const grpc_thread_;
   std::shared_ptr<QueryStream> self_;  // until OnDone
   v1::QueryStreamRequest request_;     // of the read in flight, then of OnReadDone
@@ -298,8 +298,8 @@ class QueryStream final : public Reactor, public std::enable_shared_from_this<Qu
 
 }  // namespace
 
-Reactor* OpenQueryStream(const ServiceContext& context, QueryRun::Time deadline, WorkPool* pool,
-                         GrpcThread* grpc_thread) {
+Reactor* OpenQueryStream(const ServiceContext& context, QueryRun::Time deadline,
+                         env::WorkPool* pool, GrpcThread* grpc_thread) {
   const auto stream = std::make_shared<QueryStream>(context, deadline, pool, grpc_thread);
   stream->Start();
   return stream.get();

@@ -3,9 +3,9 @@
 
 #include <grpcpp/support/server_callback.h>
 
+#include "proxist/env/work_pool.h"
 #include "proxist/server/internal/query_run.h"
 #include "proxist/server/internal/services.h"
-#include "proxist/server/work_pool.h"
 
 namespace proxist::v1 {
 class QueryStreamRequest;
@@ -20,7 +20,7 @@ inline constexpr size_t kMaxStreamQueries = 256;
 /// Runs the stream's queries in their order, short ones where they arrive and others on `pool`; no
 /// query outlives `deadline`. gRPC owns it; the arguments outlive it.
 grpc::ServerBidiReactor<v1::QueryStreamRequest, v1::QueryStreamResponse>* OpenQueryStream(
-    const ServiceContext& context, QueryRun::Time deadline, WorkPool* pool,
+    const ServiceContext& context, QueryRun::Time deadline, env::WorkPool* pool,
     GrpcThread* grpc_thread);
 
 }  // namespace proxist::server

@@ -1,5 +1,5 @@
 // A fixed number of threads behind a bounded queue: where requests that may block run.
-#include "proxist/server/work_pool.h"
+#include "proxist/env/work_pool.h"
 
 #include <deque>
 #include <thread>
@@ -11,7 +11,7 @@
 
 #include "proxist/base/mutex.h"
 
-namespace proxist::server {
+namespace proxist::env {
 
 struct WorkPool::Impl {
   std::string name;
@@ -72,4 +72,4 @@ Status WorkPool::Submit(std::function<void()> work) {
   return OkStatus();
 }
 
-}  // namespace proxist::server
+}  // namespace proxist::env

@@ -8,10 +8,7 @@
 
 #include "proxist/base/status.h"
 
-namespace proxist::server {
-
-/// Of threads that run queries: on busy cores shards, which acks wait for, get three times as much.
-inline constexpr int kQueryNiceness = 5;
+namespace proxist::env {
 
 /// Thread-safe.
 class WorkPool {
@@ -31,4 +28,4 @@ class WorkPool {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace proxist::server
+}  // namespace proxist::env
