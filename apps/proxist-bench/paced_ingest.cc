@@ -71,8 +71,8 @@ struct PacedIngest::Window {
   }
 };
 
-PacedIngest::PacedIngest(server::Node* node, uint32_t symbols)
-    : node_(node), market_({.symbols = symbols}) {}
+PacedIngest::PacedIngest(server::Node* node, const MarketOptions& market)
+    : node_(node), market_(market) {}
 
 Status PacedIngest::Write(const column::SchemaPtr& schema, column::Batch batch, Window* window) {
   PX_RETURN_IF_ERROR(window->AwaitAtMost(kInFlight - 1));

@@ -16,7 +16,7 @@ namespace proxist::bench {
 class PacedIngest {
  public:
   /// `node` outlives this.
-  PacedIngest(server::Node* node, uint32_t symbols);
+  PacedIngest(server::Node* node, const MarketOptions& market);
   /// Declares the tables and writes `rows` quotes and a fourth as many trades over `span`.
   Status Load(size_t rows, size_t batch_rows, Duration span);
   /// Writes quotes that were made beforehand, moved on in time and seq, for `time`; returns the

@@ -2,16 +2,15 @@
 // come at moments that do not depend on the answers, so one that waits for its turn counts from
 // when it was due.
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <iterator>
 #include <memory>
 #include <random>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
-
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "apps/proxist-bench/asked.h"
 #include "apps/proxist-bench/commands.h"
@@ -20,6 +19,7 @@
 #include "bench/ready_memory.h"
 #include "bench/temporary_directory.h"
 #include "proxist/env/clock.h"
+#include "proxist/env/niceness.h"
 #include "proxist/server/node.h"
 
 namespace proxist::bench {
@@ -116,7 +116,7 @@ class Readers {
     for (size_t i = 0; i < threads_.size(); ++i) {
       if (threads_[i].empty()) continue;
       running.emplace_back([&, i] {
-        setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), query::kQueryNiceness);
+        env::SetNiceness(env::kQueryNiceness);
         ended[i] = work(&threads_[i], &times[i]);
       });
     }
@@ -173,9 +173,9 @@ double Middle(std::vector<double> values) {
   return values.empty() ? 0 : values[values.size() / 2];
 }
 
-}  // namespace
-
-StatusOr<ReadersResults> MeasureReaders(const ReadersOptions& options) {
+/// Beside one feed.
+StatusOr<ReadersResults> Measure(const ReadersOptions& options, const std::string& feed,
+                                 const MarketOptions& market) {
   PX_ASSIGN_OR_RETURN(const TemporaryDirectory directory,
                       TemporaryDirectory::Make(options.directory));
   server::NodeOptions node_options;
@@ -183,7 +183,7 @@ StatusOr<ReadersResults> MeasureReaders(const ReadersOptions& options) {
   node_options.history = "none";
   node_options.ready_memory_bytes = kReadyBytes;
   PX_ASSIGN_OR_RETURN(const std::unique_ptr<server::Node> node, server::Node::Open(node_options));
-  PacedIngest ingest(node.get(), options.symbols);
+  PacedIngest ingest(node.get(), market);
   PX_RETURN_IF_ERROR(ingest.Load(options.rows, kLoadRows, kAskedSpan));
   Readers readers(options, &node->engine());
   PX_ASSIGN_OR_RETURN(const double capacity, readers.Capacity());
@@ -195,7 +195,6 @@ StatusOr<ReadersResults> MeasureReaders(const ReadersOptions& options) {
   std::vector<double> beside_rate;
   for (uint32_t round = 0; round < options.rounds; ++round) {
     PX_ASSIGN_OR_RETURN(const Times without, readers.Run(asked));
-    fprintf(stderr, "quiet p95 %.0f us\n", without.last_by.Percentile(95).ns() * 1e-3);
     quiet.AddAll(without);
     PX_ASSIGN_OR_RETURN(const double alone, ingest.Run(options.rate, part));
     alone_rate.push_back(alone);
@@ -205,15 +204,14 @@ StatusOr<ReadersResults> MeasureReaders(const ReadersOptions& options) {
     writer.join();
     PX_RETURN_IF_ERROR(with.status());
     PX_RETURN_IF_ERROR(rate.status());
-    fprintf(stderr, "  beside p95 %.0f us\n", with->last_by.Percentile(95).ns() * 1e-3);
     beside.AddAll(*with);
     beside_rate.push_back(*rate);
   }
   ReadersResults results;
-  results.readers = {Compare("last-by, now", quiet.last_by, beside.last_by),
-                     Compare("as-of, 60 s of trades", quiet.asof, beside.asof)};
+  results.readers = {Compare("last-by, now; " + feed, quiet.last_by, beside.last_by),
+                     Compare("as-of, 60 s of trades; " + feed, quiet.asof, beside.asof)};
   Result rows;
-  rows.name = fmt::format("{} rows/s asked for", options.rate);
+  rows.name = fmt::format("{} rows/s asked for; {}", options.rate, feed);
   const double alone = Middle(alone_rate);
   const double with = Middle(beside_rate);
   rows.With("alone rows/s", alone).With("with readers rows/s", with);
@@ -221,6 +219,23 @@ StatusOr<ReadersResults> MeasureReaders(const ReadersOptions& options) {
   rows.With("readers", options.readers).With("queries/s", asked);
   results.ingest = {std::move(rows)};
   return results;
+}
+
+}  // namespace
+
+StatusOr<ReadersResults> MeasureReaders(const ReadersOptions& options) {
+  MarketOptions one_venue = OneVenue();
+  MarketOptions all_venues = AllVenues();
+  one_venue.symbols = all_venues.symbols = options.symbols;
+  const std::array<std::pair<std::string, MarketOptions>, 2> feeds = {
+      {{"one venue", one_venue}, {"all venues", all_venues}}};
+  ReadersResults all;
+  for (const auto& [feed, market] : feeds) {
+    PX_ASSIGN_OR_RETURN(ReadersResults one, Measure(options, feed, market));
+    std::ranges::move(one.readers, std::back_inserter(all.readers));
+    std::ranges::move(one.ingest, std::back_inserter(all.ingest));
+  }
+  return all;
 }
 
 }  // namespace proxist::bench

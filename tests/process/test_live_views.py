@@ -12,6 +12,8 @@ from proxist_process import BIN, wait_for
 
 # Counts of each test: make soak asks for more.
 COUNTS = int(os.environ.get("PROXIST_SOAK_COUNTS", "30"))
+# Of these, in the first ones a table is joined with itself: later it has too many rows for that.
+JOINS = 300
 
 SWAPS = """\
 kind: Table
@@ -50,12 +52,11 @@ class LiveViews(unittest.TestCase):
         last, in_history = 0, set()
         for turn in range(COUNTS):
             before = sql.published()
-            # Two views and a table joined with itself: all of one moment.
+            # Two views, one of them twice: all of one moment.
+            again = ("SELECT count() FROM trades AS a ANY JOIN trades AS b USING (symbol, ts, seq, venue)"
+                     if turn < JOINS and turn % 10 == 0 else "SELECT count() FROM (SELECT ts FROM trades)")
             quotes, trades, same = sql.numbers(
-                "SELECT (SELECT count() FROM quotes), (SELECT count() FROM trades), "
-                "(SELECT count() FROM trades AS a ANY JOIN trades AS b USING (symbol, ts, seq, venue))"
-                if turn % 10 == 0 else
-                "SELECT (SELECT count() FROM quotes) AS q, (SELECT count() FROM trades) AS t, t")
+                f"SELECT (SELECT count() FROM quotes), (SELECT count() FROM trades), ({again})")
             after = sql.published()
             self.assertGreaterEqual(quotes + trades, before)
             self.assertLessEqual(quotes + trades, after)

@@ -7,6 +7,7 @@
 
 #include "bench/ready_memory.h"
 #include "proxist/env/clock.h"
+#include "proxist/env/niceness.h"
 
 namespace proxist::bench {
 namespace {
@@ -67,7 +68,7 @@ StatusOr<std::unique_ptr<LoadedStore>> LoadedStore::Open(const std::string& pare
   // As the server has them.
   const size_t assistants = std::max(1U, std::thread::hardware_concurrency()) - 1;
   loaded->assistants_ = std::make_unique<env::WorkPool>(
-      "assistants", assistants, std::max<size_t>(1, assistants), query::kQueryNiceness);
+      "assistants", assistants, std::max<size_t>(1, assistants), env::kQueryNiceness);
   env::WorkPool* pool = loaded->assistants_.get();
   loaded->engine_ = std::make_unique<query::Engine>(query::Engine::Ports{
       .catalog = loaded->catalog_.get(),

@@ -6,10 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include "proxist/base/mutex.h"
+#include "proxist/env/niceness.h"
 
 namespace proxist::env {
 
@@ -43,8 +41,7 @@ WorkPool::WorkPool(std::string name, size_t threads, size_t max_waiting, int nic
   impl_->max_waiting = max_waiting;
   for (size_t i = 0; i < threads; ++i) {
     impl_->threads.emplace_back([impl = impl_.get(), niceness] {
-      // Of this thread alone, as Linux has it. Without it the pool works as well.
-      if (niceness > 0) setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), niceness);
+      if (niceness > 0) SetNiceness(niceness);
       impl->Run();
     });
   }

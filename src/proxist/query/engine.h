@@ -21,9 +21,6 @@
 
 namespace proxist::query {
 
-/// Of threads that run queries: on busy cores shards, which acks wait for, get three times as much.
-inline constexpr int kQueryNiceness = 5;
-
 /// A shard as queries see it. Any thread.
 class ShardView {
  public:

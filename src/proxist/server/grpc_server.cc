@@ -12,6 +12,7 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include "proxist/env/niceness.h"
 #include "proxist/env/work_pool.h"
 #include "proxist/observe/log.h"
 #include "proxist/server/internal/services.h"
@@ -46,7 +47,7 @@ struct GrpcServer::Impl {
   Impl(const GrpcServerOptions& chosen, Node* node, observe::Metrics* metrics)
       : options(chosen),
         queries("queries", QueryThreads(chosen.query_threads), chosen.max_waiting_queries,
-                query::kQueryNiceness),
+                env::kQueryNiceness),
         admin("administrative calls", kAdminThreads, kMaxWaitingAdminCalls) {
     const ServiceContext context{&options, node, metrics};
     services.push_back(MakeIngestService(context));

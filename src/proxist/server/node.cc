@@ -12,6 +12,7 @@
 
 #include "proxist/base/mutex.h"
 #include "proxist/env/clock.h"
+#include "proxist/env/niceness.h"
 #include "proxist/env/work_pool.h"
 #include "proxist/history/embedded.h"
 #include "proxist/observe/log.h"
@@ -302,7 +303,7 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
                              : std::max(1U, std::thread::hardware_concurrency());
   if (threads > 1) {
     assistants = std::make_unique<env::WorkPool>("assistants", threads - 1, threads - 1,
-                                                 query::kQueryNiceness);
+                                                 env::kQueryNiceness);
     ports.assistants.threads = threads - 1;
     ports.assistants.submit = [this](std::function<void()> work) {
       return assistants->Submit(std::move(work)).ok();

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 
+#include "proxist/env/niceness.h"
 #include "proxist/observe/log.h"
 
 namespace proxist::server {
@@ -25,7 +26,10 @@ SnapshotLoop::SnapshotLoop(const env::Clock* clock, std::vector<ShardRunner*> ru
 SnapshotLoop::~SnapshotLoop() { Stop(); }
 
 void SnapshotLoop::Start() {
-  thread_ = std::thread([this] { Loop(); });
+  thread_ = std::thread([this] {
+    env::SetNiceness(env::kQueryNiceness);
+    Loop();
+  });
 }
 
 void SnapshotLoop::Stop() {

@@ -12,6 +12,8 @@ namespace proxist::hot::internal {
 namespace {
 
 constexpr size_t kPageBytes = 4096;
+// Of the time that a region took, the rest after it while there are plenty.
+constexpr int kCalm = 7;
 
 void* MapRegion(bool huge_pages) {
   void* raw = mmap(nullptr, 2 * kRegionBytes, PROT_READ | PROT_WRITE,
@@ -64,7 +66,7 @@ void* RegionSupply::Take() {
       region = regions_.back();
       regions_.pop_back();
     }
-    low = regions_.size() <= ready_ / 2;
+    low = regions_.size() < ready_;
   }
   if (low) wanted_.notify_one();
   return region != nullptr ? region : MapRegion(huge_pages_);
@@ -88,10 +90,12 @@ size_t RegionSupply::ready() const {
 
 void RegionSupply::Run() {
   MutexLock lock(&mutex_);
+  bool was_full = false;
   while (!stop_) {
     if (regions_.size() >= ready_) {
+      was_full = true;
       wanted_.wait(lock,
-                   [this]() PX_REQUIRES(mutex_) { return stop_ || regions_.size() <= ready_ / 2; });
+                   [this]() PX_REQUIRES(mutex_) { return stop_ || regions_.size() < ready_; });
       continue;
     }
     lock.unlock();
@@ -101,10 +105,13 @@ void RegionSupply::Run() {
     const auto took = std::chrono::steady_clock::now() - began;
     lock.lock();
     regions_.push_back(region);
-    // Half of a processor is left to others, unless regions run out. A low priority would not do:
-    // who is kept from touching a page keeps the whole process from mapping memory.
+    // Half of a processor is left to others, and most of it while there is no hurry, unless regions
+    // run out. A low priority would not do: who is kept from touching a page keeps the whole
+    // process from mapping memory.
     if (regions_.size() > ready_ / 4) {
-      wanted_.wait_for(lock, took, [this]() PX_REQUIRES(mutex_) { return stop_; });
+      const bool hurry = !was_full || regions_.size() <= ready_ / 2;
+      wanted_.wait_for(lock, hurry ? took : kCalm * took,
+                       [this]() PX_REQUIRES(mutex_) { return stop_; });
     }
   }
 }
