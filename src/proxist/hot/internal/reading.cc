@@ -131,7 +131,10 @@ ChunkView::ChunkView(const SeriesState& state, uint64_t cut) {
 }
 
 Position ChunkView::LowerBound(RowKey key) const {
-  if (first_ == last_ || KeyOf(Block(last_ - 1), tail_rows_ - 1) < key) return End();
+  if (first_ == last_) return End();
+  // The last row is a cache miss that a span from the beginning does without.
+  if (key.ts < entries_[first_].first_ts) return Begin();
+  if (KeyOf(Block(last_ - 1), tail_rows_ - 1) < key) return End();
   const ChunkEntry* begin = entries_ + first_;
   const ChunkEntry* end = entries_ + last_;
   const ChunkEntry* entry = std::partition_point(begin, end, [key](const ChunkEntry& e) {

@@ -144,7 +144,7 @@ TotalsLayout::TotalsLayout(const column::TableSchema& schema) {
 
 TotalsNode::TotalsNode(TotalsLayoutPtr node_layout)
     : layout(std::move(node_layout)), columns(layout->types.size()) {
-  if (layout->weighted()) weighted = std::make_unique<exec::PackedWeighted>();
+  if (layout->weighted()) weighted.emplace();
 }
 
 TotalsNode::TotalsNode(TotalsLayoutPtr node_layout, const RowBlock& chunk)
@@ -177,7 +177,7 @@ bool TotalsNode::Serves(const SpanTotals& out) const {
     const int slot = part.column < layout->slots.size() ? layout->slots[part.column] : -1;
     if (slot >= 0 && !columns[static_cast<size_t>(slot)].exact) return false;
   }
-  return !out.weighted.has_value() || weighted == nullptr || weighted->exact;
+  return !out.weighted.has_value() || !weighted.has_value() || weighted->exact;
 }
 
 void TotalsNode::AddTo(SpanTotals* out) const {
@@ -186,7 +186,7 @@ void TotalsNode::AddTo(SpanTotals* out) const {
     const int slot = part.column < layout->slots.size() ? layout->slots[part.column] : -1;
     if (slot >= 0) part.total.Add(columns[static_cast<size_t>(slot)]);
   }
-  if (out->weighted.has_value() && weighted != nullptr) out->weighted->Add(*weighted);
+  if (out->weighted.has_value() && weighted.has_value()) out->weighted->Add(*weighted);
 }
 
 TotalsTree::TotalsTree(uint32_t chunks, Account* account) : account_(account) {
@@ -257,14 +257,12 @@ void TotalsTree::Prefetch(const ChunkEntry* entries, uint32_t begin, uint32_t en
   for_edges([](const RowBlock& block) {
     __builtin_prefetch(reinterpret_cast<const std::byte*>(&block) + 64);
   });
-  for_nodes([](const NodePtr& node) { __builtin_prefetch(node.get()); });
-  for_edges([](const RowBlock& block) { __builtin_prefetch(block.totals()); });
-  for_nodes([](const NodePtr& node) {
-    if (node != nullptr) __builtin_prefetch(node->weighted.get());
-  });
-  for_edges([](const RowBlock& block) {
-    if (block.totals() != nullptr) __builtin_prefetch(block.totals()->weighted.get());
-  });
+  const auto ask = [](const TotalsNode* node) {
+    __builtin_prefetch(node);
+    __builtin_prefetch(reinterpret_cast<const std::byte*>(node) + 64);
+  };
+  for_nodes([&](const NodePtr& node) { ask(node.get()); });
+  for_edges([&](const RowBlock& block) { ask(block.totals()); });
 }
 
 const TotalsNode* TotalsTree::Greatest(const ChunkEntry* entries, uint32_t begin, uint32_t end,

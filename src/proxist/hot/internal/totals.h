@@ -39,12 +39,11 @@ struct TotalsNode {
 
   TotalsLayoutPtr layout;
   uint64_t rows = 0;
-  std::vector<exec::PackedTotals> columns;         // by slot
-  std::unique_ptr<exec::PackedWeighted> weighted;  // when the layout has it
+  std::optional<exec::PackedWeighted> weighted;  // when the layout has it
+  std::vector<exec::PackedTotals> columns;       // by slot
 
   [[nodiscard]] size_t Bytes() const {
-    return sizeof(TotalsNode) + columns.capacity() * sizeof(exec::PackedTotals) +
-           (weighted == nullptr ? 0 : sizeof(exec::PackedWeighted));
+    return sizeof(TotalsNode) + columns.capacity() * sizeof(exec::PackedTotals);
   }
   /// True when it holds what `out` asks for exactly.
   [[nodiscard]] bool Serves(const SpanTotals& out) const;

@@ -70,6 +70,7 @@ Status ForEachSymbol(const Run& run, Side* side,
     if (symbols.empty()) break;
     const uint64_t held = budget.held();
     std::vector<std::unique_ptr<SymbolScan>> open;
+    open.reserve(symbols.size());
     std::map<TableScan*, std::vector<TableScan::Request>> requests;
     Prefetch(symbols, side->schema()->id);
     for (const QuerySymbol& symbol : symbols) {

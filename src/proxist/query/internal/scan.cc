@@ -361,15 +361,15 @@ TableScan::TableScan(QueryContext* context, ShardCut* cut, column::SchemaPtr sch
 
 std::unique_ptr<SymbolScan> TableScan::Open(std::string_view symbol, uint32_t code) {
   if ((code & exec::Symbols::kLocalBit) != 0) return nullptr;
-  std::vector<hot::SeriesSnapshot> snapshots;
-  cut_->guard.SeriesOf(schema_->id, code, &snapshots);
-  if (snapshots.empty()) return nullptr;
+  snapshots_room_.clear();
+  cut_->guard.SeriesOf(schema_->id, code, &snapshots_room_);
+  if (snapshots_room_.empty()) return nullptr;
   auto scan = std::make_unique<SymbolScan>();
   scan->table_ = this;
   scan->text_ = symbol;
   scan->code_ = code;
-  scan->series_.reserve(snapshots.size());
-  for (const hot::SeriesSnapshot& snapshot : snapshots) scan->AddSeries(snapshot);
+  scan->series_.reserve(snapshots_room_.size());
+  for (const hot::SeriesSnapshot& snapshot : snapshots_room_) scan->AddSeries(snapshot);
   scan->persisted_ = as_of_.value_or(cut_->guard.persisted());
   scan->late_above_ = as_of_.has_value() ? Lsn::Max() : scan->persisted_;
   NoteSeam(*scan);

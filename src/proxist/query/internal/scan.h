@@ -213,7 +213,8 @@ class TableScan {
   const std::optional<Lsn> as_of_;  // versions above it were not known yet
   uint64_t row_bytes_ = 0;
   std::optional<std::vector<Day>> days_;
-  std::vector<hot::RowRun> runs_room_;  // of one series at a time
+  std::vector<hot::RowRun> runs_room_;               // of one series at a time
+  std::vector<hot::SeriesSnapshot> snapshots_room_;  // of one symbol at a time
 };
 
 }  // namespace proxist::query::internal

@@ -34,6 +34,7 @@ void AddTo(Explain* explain, const Explain& more) {
       explain->seams.push_back(seam);
     } else {
       same->floor = std::max(same->floor, seam.floor);
+      same->persisted = std::max(same->persisted, seam.persisted);
     }
   }
   explain->rows_hot += more.rows_hot;
