@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the tasks of `proxist-bench query --columns` in Proxist, a plain loop, DuckDB and ClickHouse on the same rows."""
+"""The tasks of `proxist-bench query --columns` in Proxist, a plain loop, DuckDB and ClickHouse, on the same rows."""
 
 import argparse
 import os
@@ -20,7 +20,8 @@ def proxist(directory, passes, work):
     out = subprocess.run([BENCH, "query", "--columns", directory, "--dir", work, "--passes", str(passes)], check=True,
                          stdout=subprocess.PIPE, text=True).stdout
     lines = (line.split("\t") for line in out.splitlines())
-    return {name if threads == "1" else f"{name}/{threads}": float(p50) * 1e-9 for name, threads, _, p50, _, _ in lines}
+    return {name if threads == "1" else f"{name}/{threads}": float(p50) * 1e-9
+            for name, threads, _, p50, _, _ in lines}
 
 
 def peer(script, directory, passes, work):
@@ -48,16 +49,18 @@ def main():
         ours = proxist(directory, arguments.passes, work)
         duckdb = peer("duckdb_peer.py", directory, arguments.passes, work)
         clickhouse = peer("clickhouse_peer.py", directory, arguments.passes, work)
-    print("| task | Proxist, one thread | all threads | plain loop | DuckDB | ClickHouse | Proxist / loop | best peer / Proxist |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| task | Proxist, one thread | all threads | plain loop | DuckDB | ClickHouse | one thread / loop "
+          "| all threads / loop | best peer / one thread | best peer / all threads |")
+    print("|---" * 10 + "|")
     for task in TASKS:
-        shared = [times for name, times in ours.items() if name.startswith(task + "/")]
-        together = show(shared[0]) if shared else "-"
         loop = ours[task + ".loop"]
-        peers = [times[task] for times in (duckdb, clickhouse) if task in times]
-        cells = [show(times[task]) if task in times else "-" for times in (duckdb, clickhouse)]
-        best = f"{min(peers) / ours[task]:.3g}" if peers else "-"
-        print(f"| {task} | {show(ours[task])} | {together} | {show(loop)} | {cells[0]} | {cells[1]} | {ours[task] / loop:.2g} | {best} |")
+        alone = ours[task]
+        shared = next((times for name, times in ours.items() if name.startswith(task + "/")), None)
+        best = min((times[task] for times in (duckdb, clickhouse) if task in times), default=None)
+        cells = [alone, shared, loop, duckdb.get(task), clickhouse.get(task)]
+        ratios = [alone / loop, shared and shared / loop, best and best / alone, best and shared and best / shared]
+        print("| " + " | ".join([task] + ["-" if cell is None else show(cell) for cell in cells]
+                                + ["-" if ratio is None else f"{ratio:.3g}" for ratio in ratios]) + " |")
 
 
 if __name__ == "__main__":
