@@ -193,12 +193,9 @@ class Attempt {
  private:
   Status RunPlan(const Plan& plan, const internal::Output::Sink& sink, bool inner) {
     const Selection& main = MainSelection(plan);
-    PX_ASSIGN_OR_RETURN(Side side, MakeSide(main));
-    std::vector<Side> rights;
-    for (const Selection* selection : RightSelections(plan)) {
-      PX_ASSIGN_OR_RETURN(Side right, MakeSide(*selection));
-      rights.push_back(std::move(right));
-    }
+    PX_ASSIGN_OR_RETURN(Sides sides, MakeSides(plan));
+    Side& side = sides.main;
+    std::vector<Side>& rights = sides.rights;
     std::vector<QuerySymbol> symbols;
     {
       const internal::Stopwatch watch(context_.budget->clock(), &context_.explain->plan);
@@ -226,7 +223,7 @@ class Attempt {
       return final_answer || NothingEvicted(run.symbols, tables);
     });
     if (!inner && options_.threads != 1 && CanShare(plan, side, rights, run.symbols)) {
-      PX_RETURN_IF_ERROR(RunShared(plan, std::move(side), std::move(rights), run));
+      PX_RETURN_IF_ERROR(RunShared(plan, run));
     } else {
       PX_RETURN_IF_ERROR(RunOperator(plan, std::move(side), std::move(rights), run));
     }
@@ -250,7 +247,7 @@ class Attempt {
   struct Assistant;
 
   /// As RunOperator, with assistants.
-  Status RunShared(const Plan& plan, Side side, std::vector<Side> rights, const internal::Run& run);
+  Status RunShared(const Plan& plan, const internal::Run& run);
   /// On an assistant's thread.
   Status Help(const Plan& plan, internal::AssistantsGroups* groups);
 
@@ -324,6 +321,20 @@ class Attempt {
     return OkStatus();
   }
 
+  struct Sides {
+    Side main;
+    std::vector<Side> rights;  // as in the plan
+  };
+  StatusOr<Sides> MakeSides(const Plan& plan) {
+    PX_ASSIGN_OR_RETURN(Side main, MakeSide(MainSelection(plan)));
+    Sides sides{std::move(main), {}};
+    for (const Selection* selection : RightSelections(plan)) {
+      PX_ASSIGN_OR_RETURN(Side right, MakeSide(*selection));
+      sides.rights.push_back(std::move(right));
+    }
+    return sides;
+  }
+
   StatusOr<Side> MakeSide(const Selection& selection) {
     const int sources = static_cast<int>(!selection.table.empty()) +
                         static_cast<int>(selection.rows != nullptr) +
@@ -372,7 +383,7 @@ struct Attempt::Assistant {
     if (!groups->Join()) return;
     internal::AssistantsGroups source(
         groups.get(), [this](ShardCut* cut) { return attempt.cuts_.by_view.at(cut->view).get(); },
-        &explain);
+        attempt.ports_.assistants.group_bytes, &explain);
     source.End(attempt.Help(plan, &source));
     groups->Leave();
   }
@@ -384,47 +395,56 @@ struct Attempt::Assistant {
 };
 
 Status Attempt::Help(const Plan& plan, internal::AssistantsGroups* groups) {
-  PX_ASSIGN_OR_RETURN(Side side, MakeSide(MainSelection(plan)));
-  std::vector<Side> rights;
-  for (const Selection* selection : RightSelections(plan)) {
-    PX_ASSIGN_OR_RETURN(Side right, MakeSide(*selection));
-    rights.push_back(std::move(right));
-  }
+  PX_ASSIGN_OR_RETURN(Sides sides, MakeSides(plan));
   PX_RETURN_IF_ERROR(ReadCuts());
   const internal::Output::Sink sink = [&](ResultBatch batch) {
     return groups->Take(std::move(batch));
   };
   internal::Output output(&sink, options_.batch_rows, std::nullopt, OnlySymbols());
+  output.StreamIf([] { return true; });
   groups->WriteTo(&output);
-  return RunOperator(plan, std::move(side), std::move(rights), {&context_, {}, &output, groups});
+  return RunOperator(plan, std::move(sides.main), std::move(sides.rights),
+                     {&context_, {}, &output, groups});
 }
 
-Status Attempt::RunShared(const Plan& plan, Side side, std::vector<Side> rights,
-                          const internal::Run& run) {
-  const auto groups =
-      std::make_shared<internal::SharedGroups>(run.symbols, ports_.assistants.group_symbols);
+Status Attempt::RunShared(const Plan& plan, const internal::Run& run) {
+  const Engine::Assistants& pool = ports_.assistants;
+  const auto groups = std::make_shared<internal::SharedGroups>(run.symbols, pool.group_symbols,
+                                                               4 * pool.group_bytes);
   struct Closing {
     ~Closing() { groups->Close(); }
     internal::SharedGroups* groups;
   } const closing{groups.get()};
-  size_t assistants = ports_.assistants.threads;
-  if (options_.threads > 0) assistants = std::min(assistants, options_.threads - 1);
-  // All assistants together hold at most a quarter more than the query may.
-  const uint64_t memory = options_.memory_bytes / 4 / assistants;
-  for (size_t i = 0; i < assistants; ++i) {
-    const auto assistant = std::make_shared<Assistant>(*this, groups, memory);
-    if (!ports_.assistants.submit([assistant, plan = &plan] { assistant->Run(*plan); })) break;
-  }
-  internal::OwnGroups source(groups.get(), context_.budget, context_.explain, run.output);
+  const auto begin = [&] {
+    size_t assistants = pool.threads;
+    if (options_.threads > 0) assistants = std::min(assistants, options_.threads - 1);
+    // All of them together hold at most a quarter more than the query may.
+    const uint64_t memory = options_.memory_bytes / 4 / assistants;
+    for (size_t i = 0; i < assistants; ++i) {
+      const auto assistant = std::make_shared<Assistant>(*this, groups, memory);
+      if (!pool.submit([assistant, plan = &plan] { assistant->Run(*plan); })) break;
+    }
+  };
+  internal::OwnGroups source(groups.get(), context_.budget, pool.group_bytes, context_.explain,
+                             run.output, begin);
   const internal::Output::Sink sink = [&](ResultBatch batch) {
     return source.Take(std::move(batch));
   };
-  internal::Output output(&sink, options_.batch_rows, std::nullopt, OnlySymbols());
-  source.WriteTo(&output);
-  PX_RETURN_IF_ERROR(
-      RunOperator(plan, std::move(side), std::move(rights), {&context_, {}, &output, &source}));
-  PX_RETURN_IF_ERROR(output.Finish());
-  return source.Finish();
+  while (true) {
+    PX_ASSIGN_OR_RETURN(Sides sides, MakeSides(plan));
+    internal::Output output(&sink, options_.batch_rows, std::nullopt, OnlySymbols());
+    output.StreamIf([] { return true; });
+    source.WriteTo(&output);
+    const uint64_t held = context_.budget->held();
+    const Status status = RunOperator(plan, std::move(sides.main), std::move(sides.rights),
+                                      {&context_, {}, &output, &source});
+    if (status.ok()) {
+      PX_RETURN_IF_ERROR(output.Finish());
+      return source.Finish();
+    }
+    if (!source.PutBack()) return status;
+    context_.budget->ReleaseTo(held);
+  }
 }
 
 }  // namespace

@@ -105,8 +105,9 @@ class Engine {
     /// Runs work on one of them, now or later. False: they have enough to do.
     std::function<bool(std::function<void()>)> submit = nullptr;
     size_t threads = 0;
-    size_t least_symbols = 64;  // a query over fewer is answered before one is awake
-    size_t group_symbols = 16;  // that a thread takes at once: their rows fit a cache
+    size_t least_symbols = 64;           // a query over fewer is answered before one is awake
+    size_t group_symbols = 16;           // that a thread takes at once: their rows fit a cache
+    uint64_t group_bytes = 16ull << 20;  // of the answer to a group; larger ones are not shared
   };
   struct Ports {
     const meta::Catalog* catalog;

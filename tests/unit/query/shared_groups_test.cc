@@ -14,6 +14,8 @@ namespace {
 
 using Answer = SharedGroups::Answer;
 
+constexpr uint64_t kHeld = 1000;
+
 std::vector<QuerySymbol> Symbols(size_t n) {
   std::vector<QuerySymbol> out;
   for (size_t i = 0; i < n; ++i) out.push_back({std::to_string(i), nullptr, 0});
@@ -43,7 +45,7 @@ class SharedGroupsTest : public testing::Test {
   }
 
   const std::vector<QuerySymbol> symbols_ = Symbols(10);
-  SharedGroups groups_{symbols_, 4};
+  SharedGroups groups_{symbols_, 4, kHeld};
   Budget budget_{&env::SystemClock(), Duration::Seconds(60), 1 << 20};
   std::vector<uint64_t> out_;
   Status failed_;
@@ -51,17 +53,19 @@ class SharedGroupsTest : public testing::Test {
 
 TEST_F(SharedGroupsTest, AnswersGoOutInOrderWhoeverGaveThem) {
   ASSERT_TRUE(groups_.Join());
-  EXPECT_EQ(groups_.TakeToHelp()->symbols.size(), 4U);
-  EXPECT_EQ(Take(), 1);
-  groups_.Give(1, Rows(11));
+  const auto taken = groups_.TakeToHelp();
+  EXPECT_EQ(taken->index, 1U) << "the first one is the query's own";
+  EXPECT_EQ(taken->symbols.size(), 4U);
+  EXPECT_EQ(Take(), 0);
   const auto last = groups_.TakeToHelp();
   EXPECT_EQ(last->index, 2U);
   EXPECT_EQ(last->symbols.size(), 2U);
   EXPECT_FALSE(groups_.TakeToHelp().has_value());
-  EXPECT_TRUE(out_.empty());
   groups_.Give(2, Rows(12));
+  groups_.Give(0, Rows(10));
+  EXPECT_TRUE(out_.empty());
   std::thread assistant([&] {
-    groups_.Give(0, Rows(10));
+    groups_.Give(1, Rows(11));
     groups_.Leave();
   });
   EXPECT_EQ(Take(), -1) << "waits for the assistant's group";
@@ -72,22 +76,81 @@ TEST_F(SharedGroupsTest, AnswersGoOutInOrderWhoeverGaveThem) {
 
 TEST_F(SharedGroupsTest, WhatAnAssistantReturnsIsTheQuerysOwn) {
   ASSERT_TRUE(groups_.Join());
-  EXPECT_EQ(groups_.TakeToHelp()->index, 0U);
-  groups_.Return(0, /*alone=*/false);
-  EXPECT_EQ(groups_.TakeToHelp()->index, 1U) << "the others may still be helped with";
-  groups_.Return(1, /*alone=*/true);
-  EXPECT_FALSE(groups_.TakeToHelp().has_value());
-  EXPECT_TRUE(groups_.stopped());
+  EXPECT_EQ(groups_.TakeToHelp()->index, 1U);
+  groups_.Return(1, /*alone=*/false);
+  EXPECT_EQ(groups_.TakeToHelp()->index, 2U) << "the others may still be helped with";
   groups_.Leave();
-  EXPECT_FALSE(groups_.Join());
-  EXPECT_EQ(Take(), 1);
-  groups_.Give(1, Rows(11));
   EXPECT_EQ(Take(), 0);
   groups_.Give(0, Rows(10));
+  EXPECT_EQ(Take(), 1);
+  groups_.Return(2, /*alone=*/false);
+  groups_.Give(1, Rows(11));
   EXPECT_EQ(Take(), 2);
   groups_.Give(2, Rows(12));
   EXPECT_EQ(Take(), -1);
   EXPECT_EQ(out_, (std::vector<uint64_t>{10, 11, 12}));
+}
+
+TEST_F(SharedGroupsTest, AloneTheQueryTakesAllThatIsLeft) {
+  ASSERT_TRUE(groups_.Join());
+  EXPECT_EQ(Take(), 0);
+  groups_.GoAlone();
+  EXPECT_FALSE(groups_.TakeToHelp().has_value());
+  EXPECT_FALSE(groups_.stopped()) << "what others have under way they may finish";
+  groups_.Leave();
+  EXPECT_FALSE(groups_.Join());
+  groups_.Give(0, Rows(10));
+  const auto rest = groups_.Take(budget_, [](const Answer&) { return OkStatus(); });
+  ASSERT_TRUE(rest.ok() && rest->has_value());
+  EXPECT_EQ((*rest)->symbols.size(), 6U);
+  groups_.Return((*rest)->index, /*alone=*/true);
+  const auto again = groups_.Take(budget_, [](const Answer&) { return OkStatus(); });
+  EXPECT_EQ((*again)->symbols.size(), 6U) << "put back it is as large";
+  groups_.Give((*again)->index, Rows(11));
+  EXPECT_EQ(Take(), -1);
+}
+
+TEST_F(SharedGroupsTest, AmidAGroupThoseBeforeItAreAwaited) {
+  ASSERT_TRUE(groups_.Join());
+  EXPECT_EQ(Take(), 0);
+  ASSERT_EQ(groups_.TakeToHelp()->index, 1U);
+  groups_.Give(0, Rows(10));
+  EXPECT_EQ(Take(), 2);
+  std::thread assistant([&] {
+    groups_.Give(1, Rows(11));
+    groups_.Leave();
+  });
+  const auto turn = groups_.AwaitTurn(2, budget_, [&](const Answer& answer) {
+    out_.push_back(answer.explain.rows_hot);
+    return OkStatus();
+  });
+  EXPECT_TRUE(turn.ok() && *turn && groups_.IsDue(2));
+  EXPECT_EQ(out_, (std::vector<uint64_t>{10, 11}));
+  assistant.join();
+}
+
+TEST_F(SharedGroupsTest, NoTurnIsAwaitedBehindAReturnedGroup) {
+  ASSERT_TRUE(groups_.Join());
+  EXPECT_EQ(Take(), 0);
+  ASSERT_EQ(groups_.TakeToHelp()->index, 1U);
+  groups_.Give(0, Rows(10));
+  EXPECT_EQ(Take(), 2);
+  groups_.Return(1, /*alone=*/true);
+  groups_.Leave();
+  const auto turn = groups_.AwaitTurn(2, budget_, [](const Answer&) { return OkStatus(); });
+  EXPECT_TRUE(turn.ok() && !*turn);
+}
+
+TEST_F(SharedGroupsTest, NothingFreshIsTakenWhileMuchIsHeld) {
+  ASSERT_TRUE(groups_.Join());
+  EXPECT_EQ(Take(), 0);
+  ASSERT_EQ(groups_.TakeToHelp()->index, 1U);
+  groups_.Give(1, {.batches = {}, .bytes = kHeld + 1, .explain = {}});
+  EXPECT_FALSE(groups_.TakeToHelp().has_value());
+  groups_.Leave();
+  groups_.Give(0, Rows(10));
+  EXPECT_EQ(Take(), 2) << "once these are out";
+  EXPECT_EQ(out_.size(), 2U);
 }
 
 TEST_F(SharedGroupsTest, AnErrorOfTheSinkEndsIt) {
@@ -113,6 +176,8 @@ TEST_F(SharedGroupsTest, CloseWaitsForAssistants) {
 
 TEST_F(SharedGroupsTest, TheDeadlineHoldsWhileItWaits) {
   ASSERT_TRUE(groups_.Join());
+  EXPECT_EQ(Take(), 0);
+  groups_.Give(0, Rows(10));
   while (groups_.TakeToHelp().has_value()) {
   }
   const Budget over(&env::SystemClock(), Duration::Millis(1), 1 << 20);

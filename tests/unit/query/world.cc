@@ -321,7 +321,9 @@ void World::Start(history::History* history) {
       .submit = [](std::function<void()> work) { return assistants.Submit(std::move(work)).ok(); },
       .threads = 2,
       .least_symbols = 1,
-      .group_symbols = 1};
+      .group_symbols = 1,
+      // Of few bytes: nearly all answers are too large to be shared.
+      .group_bytes = shards_.size() % 2 == 0 ? uint64_t{64} : uint64_t{1} << 24};
   ports.catalog = &TestCatalog();
   ports.history = history;
   ports.rewritten_days = [this](TableId table) -> StatusOr<std::vector<Day>> {

@@ -23,10 +23,6 @@ namespace {
 // Chunks rewritten by one step; bounds what Maintain does in a call.
 constexpr uint32_t kStepChunks = 16;
 constexpr size_t kCapacityUnit = 64;
-// A compaction pays when the overlay has at least one row for so many chunk rows to rewrite, or
-// when merges into the overlay have copied as many rows: then both together cost at most twice the
-// least.
-constexpr uint64_t kRewriteFactor = 16;
 
 /// A change of the chunk rows at one place: `insert` goes before it, or in its stead.
 struct Edit {
@@ -289,7 +285,7 @@ Store::Impl::Step Store::Impl::Compact(Series* series) {
     if (rows <= options.overlay_compact_rows) return Step::kDone;
     if (cut == series->tried_cut && in_history == series->tried_persisted) return Step::kNothing;
     const uint64_t rewritten = RowsToRewrite(state);
-    if (rows * kRewriteFactor < rewritten && series->overlay_copied < rewritten) {
+    if (rows * internal::kRewriteFactor < rewritten && series->overlay_copied < rewritten) {
       series->compact_at = rewritten;
       return Step::kDone;
     }

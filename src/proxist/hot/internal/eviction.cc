@@ -206,6 +206,7 @@ bool Store::Impl::EvictSeries(Series* series, int64_t floor, EvictResult* result
   const Extent extent = ExtentOf(state, in_history, INT64_MAX);
   if (extent.blocked) floor = std::min(floor, *extent.blocked - 1);
   if (floor <= state.floor) return false;
+  series->compact_at = 0;  // there will be less to rewrite
   Table* table = series->table;
   SeriesState next = state;
   next.floor = floor;

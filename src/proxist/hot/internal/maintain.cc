@@ -15,6 +15,8 @@ namespace {
 
 constexpr size_t kReclaimPerCall = 4096;
 constexpr size_t kSeriesPerCall = 64;
+// Whose overlays may not be mergeable yet: to find that out costs a search for each of their rows.
+constexpr size_t kCompactionsTried = 4;
 constexpr size_t kPersistedHistory = 256;
 
 }  // namespace
@@ -40,7 +42,7 @@ void Store::Impl::SettlePersisted() {
 bool Store::Maintain() {
   Impl& store = *impl_;
   bool more = store.DropLateRows();
-  for (size_t looked = 0, n = std::min(store.due.size(), kSeriesPerCall); looked < n; ++looked) {
+  for (size_t looked = 0, n = std::min(store.due.size(), kCompactionsTried); looked < n; ++looked) {
     Series* series = store.due.front();
     store.due.pop_front();
     const Impl::Step step = store.Compact(series);

@@ -110,8 +110,9 @@ void RegionSupply::Run() {
     // process from mapping memory.
     if (regions_.size() > ready_ / 4) {
       const bool hurry = !was_full || regions_.size() <= ready_ / 2;
-      wanted_.wait_for(lock, hurry ? took : kCalm * took,
-                       [this]() PX_REQUIRES(mutex_) { return stop_; });
+      wanted_.wait_for(lock, hurry ? took : kCalm * took, [&]() PX_REQUIRES(mutex_) {
+        return stop_ || (!hurry && regions_.size() <= ready_ / 2);
+      });
     }
   }
 }

@@ -228,7 +228,7 @@ void Store::Impl::MergeOverlay(Series* series, BatchSource* source, std::vector<
   Swap(series, next);
   table->overlay_rows.fetch_add(rows->size(), std::memory_order_relaxed);
   series->overlay_copied += count;
-  if (count > options.overlay_compact_rows && series->overlay_copied >= series->compact_at &&
+  if (count > options.overlay_compact_rows && series->MayCompact(count) &&
       !series->compaction_due) {
     series->compaction_due = true;
     due.push_back(series);

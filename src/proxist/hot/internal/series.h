@@ -58,6 +58,11 @@ struct SeriesState {
   Boundary boundary;
 };
 
+/// A compaction pays when the overlay has at least one row for so many chunk rows to rewrite, or
+/// when merges into the overlay have copied as many rows: then both together cost at most twice the
+/// least.
+inline constexpr uint64_t kRewriteFactor = 16;
+
 using SeriesKey = std::array<uint32_t, 1 + column::kMaxSeriesColumns>;
 
 struct Table;
@@ -91,10 +96,14 @@ struct alignas(64) Series {
   std::vector<std::unique_ptr<uint32_t[]>> values_owned;
   RowKey compact_from{INT64_MIN, 0};  // where a compaction in steps goes on
   uint64_t overlay_copied = 0;        // rows, by merges into the overlay since the last compaction
-  uint64_t compact_at = 0;            // of these, before which a compaction does not pay
+  uint64_t compact_at = 0;            // chunk rows that one would rewrite, when it did not pay
   uint64_t tried_cut = 0;             // with what the last compaction in vain was tried
   uint64_t tried_persisted = 0;
 
+  /// With so many rows in the overlay, a compaction may pay by now.
+  [[nodiscard]] bool MayCompact(uint64_t overlay_rows) const {
+    return overlay_copied >= compact_at || overlay_rows * kRewriteFactor >= compact_at;
+  }
   void Watch(int64_t ts) {
     if (ts > watch_ts.load(std::memory_order_relaxed)) {
       watch_ts.store(ts, std::memory_order_relaxed);

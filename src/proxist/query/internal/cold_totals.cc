@@ -49,8 +49,8 @@ void SymbolScan::AppendTotals(uint32_t index, SeriesTotals* totals,
 
 Status TableScan::ReadTotals(std::span<SymbolScan* const> symbols, Span span,
                              history::TotalsRequest wanted) {
+  PX_RETURN_IF_ERROR(context_->budget->CheckHistory());
   PX_ASSIGN_OR_RETURN(std::vector<Day> rewritten, context_->ports->rewritten_days(schema_->id));
-  PX_RETURN_IF_ERROR(context_->budget->CheckDeadline());
   const Stopwatch watch(context_->budget->clock(), &context_->explain->cold);
   history::ReadRequest& rows = wanted.rows;
   FillRequest(span, &rows);

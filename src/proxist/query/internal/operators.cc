@@ -62,23 +62,26 @@ Status ForEachSymbol(const Run& run, Side* side,
   size_t at_once = kSymbolsInCache;
   std::span<const QuerySymbol> left = run.symbols;
   while (true) {
-    std::span<const QuerySymbol> symbols = left.first(std::min(left.size(), at_once));
-    left = left.subspan(symbols.size());
-    if (run.source != nullptr) {
-      PX_ASSIGN_OR_RETURN(symbols, run.source->Next());
+    if (left.empty() && run.source != nullptr) {
+      PX_ASSIGN_OR_RETURN(left, run.source->Next());
     }
-    if (symbols.empty()) break;
+    if (left.empty()) break;
+    const std::span<const QuerySymbol> symbols = left.first(std::min(left.size(), at_once));
+    left = left.subspan(symbols.size());
     const uint64_t held = budget.held();
     std::vector<std::unique_ptr<SymbolScan>> open;
     open.reserve(symbols.size());
     std::map<TableScan*, std::vector<TableScan::Request>> requests;
     Prefetch(symbols, side->schema()->id);
+    bool needs_history = false;
     for (const QuerySymbol& symbol : symbols) {
       open.push_back(side->Open(run.context, symbol));
       if (open.back() == nullptr) continue;
-      if (open.back()->NeedsHistory(span_of(*open.back()), {})) at_once = kSymbolsAtOnce;
+      needs_history = needs_history || open.back()->NeedsHistory(span_of(*open.back()), {});
       requests[&open.back()->table()].push_back({open.back().get(), span_of(*open.back()), {}});
     }
+    if (needs_history) at_once = kSymbolsAtOnce;
+    if (run.source != nullptr) run.source->Opened(needs_history);
     for (const auto& [table, wanted] : requests) {
       const Status read = table->Prefetch(wanted);
       if (read.ok()) continue;

@@ -46,6 +46,7 @@ void Output::Open() {
   open_ = EmptyColumns();
   symbols_ = shared_ != nullptr ? shared_ : std::make_shared<exec::Symbols>(nullptr);
   translated_.clear();
+  adopted_.clear();
   texts_ = std::make_shared<Texts>();
 }
 
@@ -165,12 +166,14 @@ Status Output::Adopt(ResultBatch batch) {
     for (const exec::NamedColumn& one : batch.columns) AddColumn(one.name, one.column.type());
   }
   const size_t rows = batch.rows();
+  if (rows == 0) return OkStatus();
   if (rows < kFewRows) {
+    Open();
     // Translations go by their address, which nothing else may get meanwhile.
     if (adopted_.empty() || adopted_.back() != batch.symbols) adopted_.push_back(batch.symbols);
     std::vector<exec::Column> columns;
     for (exec::NamedColumn& one : batch.columns) columns.push_back(std::move(one.column));
-    return rows == 0 ? OkStatus() : Append(std::move(columns), batch.symbols);
+    return Append(std::move(columns), batch.symbols);
   }
   if (!open_.empty()) Hold();
   for (const exec::NamedColumn& one : batch.columns) held_bytes_ += rows * one.column.stride();

@@ -114,8 +114,8 @@ class Output {
   std::vector<exec::Column> open_;
   std::shared_ptr<exec::Symbols> symbols_;
   std::map<std::pair<const exec::Symbols*, uint32_t>, uint32_t> translated_;
-  std::vector<std::shared_ptr<const exec::Symbols>> adopted_;
-  std::shared_ptr<Texts> texts_;  // bytes of strings
+  std::vector<std::shared_ptr<const exec::Symbols>> adopted_;  // whose codes were translated
+  std::shared_ptr<Texts> texts_;                               // bytes of strings
   std::vector<ResultBatch> held_;
   uint64_t held_bytes_ = 0;
   std::vector<OrderKey> order_;

@@ -5,23 +5,26 @@
 #include <chrono>
 #include <utility>
 
+#include "proxist/base/check.h"
+
 namespace proxist::query::internal {
 namespace {
 
-// Beyond so much that cannot go out yet, assistants leave.
-constexpr uint64_t kHeldBytes = 64ull << 20;
 // Between two looks at the deadline.
 constexpr std::chrono::milliseconds kPoll(5);
 
-uint64_t BytesOf(const std::vector<ResultBatch>& batches) {
+uint64_t BytesOf(const ResultBatch& batch) {
   uint64_t bytes = 0;
-  for (const ResultBatch& batch : batches) {
-    for (const exec::NamedColumn& one : batch.columns) {
-      bytes += one.column.rows() * one.column.stride();
-    }
+  for (const exec::NamedColumn& one : batch.columns) {
+    bytes += one.column.rows() * one.column.stride();
+    if (one.column.type().kind != column::TypeKind::kString) continue;
+    const auto* texts = one.column.data<std::string_view>();
+    for (size_t row = 0; row < one.column.rows(); ++row) bytes += texts[row].size();
   }
   return bytes;
 }
+
+void Sum(Duration* total, Duration more) { *total = Duration(total->ns() + more.ns()); }
 
 }  // namespace
 
@@ -39,22 +42,32 @@ void AddTo(Explain* explain, const Explain& more) {
   }
   explain->rows_hot += more.rows_hot;
   explain->rows_in_place += more.rows_in_place;
+  explain->rows_cold += more.rows_cold;
   explain->rows_in_totals += more.rows_in_totals;
-  explain->hot = Duration(explain->hot.ns() + more.hot.ns());
-  explain->compute = Duration(explain->compute.ns() + more.compute.ns());
+  explain->history_reads += more.history_reads;
+  Sum(&explain->hot, more.hot);
+  Sum(&explain->cold, more.cold);
+  Sum(&explain->compute, more.compute);
 }
 
-SharedGroups::SharedGroups(std::span<const QuerySymbol> symbols, size_t at_once)
-    : symbols_(symbols), at_once_(at_once), groups_((symbols.size() + at_once - 1) / at_once) {}
+SharedGroups::SharedGroups(std::span<const QuerySymbol> symbols, size_t at_once,
+                           uint64_t held_bytes)
+    : symbols_(symbols),
+      at_once_(at_once),
+      most_held_(held_bytes),
+      groups_((symbols.size() + at_once - 1) / at_once) {
+  if (groups_ > 0) own_.insert(next_++);
+}
 
 SharedGroups::Group SharedGroups::At(size_t index) const {
   const size_t begin = index * at_once_;
-  return {index, symbols_.subspan(begin, std::min(at_once_, symbols_.size() - begin))};
+  const size_t end = index + 1 == groups_ ? symbols_.size() : begin + at_once_;
+  return {index, symbols_.subspan(begin, end - begin)};
 }
 
 bool SharedGroups::Join() {
   const MutexLock lock(&mutex_);
-  if (stopped_ || next_ == groups_) return false;
+  if (stopped_ || alone_ || next_ == groups_) return false;
   ++assistants_;
   return true;
 }
@@ -69,15 +82,15 @@ void SharedGroups::Leave() {
 
 std::optional<SharedGroups::Group> SharedGroups::TakeToHelp() {
   const MutexLock lock(&mutex_);
-  if (stopped_ || next_ == groups_ || held_bytes_ > kHeldBytes) return std::nullopt;
+  if (stopped_ || alone_ || next_ == groups_ || held_bytes_ > most_held_) return std::nullopt;
   return At(next_++);
 }
 
 void SharedGroups::Return(size_t index, bool alone) {
   {
     const MutexLock lock(&mutex_);
-    returned_.push_back(index);
-    if (alone) stopped_ = true;
+    own_.insert(index);
+    alone_ = alone_ || alone;
   }
   wake_.notify_all();
 }
@@ -85,41 +98,74 @@ void SharedGroups::Return(size_t index, bool alone) {
 void SharedGroups::Give(size_t index, Answer answer) {
   {
     const MutexLock lock(&mutex_);
-    held_bytes_ += BytesOf(answer.batches);
+    held_bytes_ += answer.bytes;
     answers_.emplace(index, std::move(answer));
   }
   wake_.notify_all();
 }
 
-StatusOr<std::optional<SharedGroups::Group>> SharedGroups::Take(
-    const Budget& budget, const std::function<Status(Answer)>& out) {
+std::optional<SharedGroups::Answer> SharedGroups::TakeDue() {
+  const auto first = answers_.find(out_);
+  if (first == answers_.end()) return std::nullopt;
+  std::optional<Answer> due = std::move(first->second);
+  answers_.erase(first);
+  held_bytes_ -= due->bytes;
+  ++out_;
+  return due;
+}
+
+std::optional<SharedGroups::Group> SharedGroups::TakeOwn() {
+  if (!own_.empty()) {
+    const Group group = At(*own_.begin());
+    own_.erase(own_.begin());
+    return group;
+  }
+  // When much is held, an assistant has the group that is due.
+  if (next_ == groups_ || held_bytes_ > most_held_) return std::nullopt;
+  if (alone_) groups_ = next_ + 1;
+  return At(next_++);
+}
+
+Status SharedGroups::Step(std::optional<Answer> due, const Budget& budget, const Out& out) {
+  return due.has_value() ? out(*std::move(due)) : budget.CheckDeadline();
+}
+
+StatusOr<std::optional<SharedGroups::Group>> SharedGroups::Take(const Budget& budget,
+                                                                const Out& out) {
   while (true) {
     std::optional<Answer> due;
     {
       MutexLock lock(&mutex_);
-      if (const auto first = answers_.find(out_); first != answers_.end()) {
-        due = std::move(first->second);
-        answers_.erase(first);
-        held_bytes_ -= BytesOf(due->batches);
-        ++out_;
-      } else if (!returned_.empty()) {
-        const size_t index = returned_.back();
-        returned_.pop_back();
-        return std::optional(At(index));
-      } else if (next_ < groups_) {
-        return std::optional(At(next_++));
-      } else if (out_ == groups_) {
-        return std::optional<Group>();
-      } else {
+      due = TakeDue();
+      if (!due.has_value()) {
+        if (out_ == groups_) return std::optional<Group>();
+        if (std::optional<Group> group = TakeOwn()) return group;
         wake_.wait_for(lock, kPoll);
       }
     }
-    if (due.has_value()) {
-      PX_RETURN_IF_ERROR(out(*std::move(due)));
-    } else {
-      PX_RETURN_IF_ERROR(budget.CheckDeadline());
-    }
+    PX_RETURN_IF_ERROR(Step(std::move(due), budget, out));
   }
+}
+
+StatusOr<bool> SharedGroups::AwaitTurn(size_t index, const Budget& budget, const Out& out) {
+  while (!IsDue(index)) {
+    std::optional<Answer> due;
+    {
+      MutexLock lock(&mutex_);
+      due = TakeDue();
+      if (!due.has_value()) {
+        if (!own_.empty() && *own_.begin() < index) return false;
+        wake_.wait_for(lock, kPoll);
+      }
+    }
+    PX_RETURN_IF_ERROR(Step(std::move(due), budget, out));
+  }
+  return true;
+}
+
+void SharedGroups::GoAlone() {
+  const MutexLock lock(&mutex_);
+  alone_ = true;
 }
 
 void SharedGroups::Close() {
@@ -129,15 +175,18 @@ void SharedGroups::Close() {
 }
 
 Status AssistantsGroups::Take(ResultBatch batch) {
-  batches_.push_back(std::move(batch));
-  return OkStatus();
+  answer_.bytes += BytesOf(batch);
+  answer_.batches.push_back(std::move(batch));
+  if (answer_.bytes <= most_bytes_) return OkStatus();
+  return ResourceExhausted("an assistant holds no more than {} bytes of a group's answer",
+                           most_bytes_);
 }
 
 StatusOr<std::span<const QuerySymbol>> AssistantsGroups::Next() {
   if (at_.has_value()) {
     PX_RETURN_IF_ERROR(output_->Cut());
-    groups_->Give(*std::exchange(at_, std::nullopt),
-                  {std::exchange(batches_, {}), std::exchange(*explain_, {})});
+    answer_.explain = std::exchange(*explain_, {});
+    groups_->Give(*std::exchange(at_, std::nullopt), std::exchange(answer_, {}));
   }
   symbols_.clear();
   const std::optional<SharedGroups::Group> group = groups_->TakeToHelp();
@@ -153,34 +202,65 @@ StatusOr<std::span<const QuerySymbol>> AssistantsGroups::Next() {
 }
 
 void AssistantsGroups::End(const Status& status) {
-  if (at_.has_value()) groups_->Return(*at_, status.code() == absl::StatusCode::kAborted);
+  // What needs history or has a large answer is better done by one thread.
+  const bool alone = status.code() == absl::StatusCode::kAborted ||
+                     status.code() == absl::StatusCode::kResourceExhausted;
+  if (at_.has_value()) groups_->Return(*at_, alone);
+}
+
+Status OwnGroups::HandOver(SharedGroups::Answer answer) {
+  AddTo(explain_, answer.explain);
+  for (ResultBatch& batch : answer.batches) PX_RETURN_IF_ERROR(all_->Adopt(std::move(batch)));
+  return OkStatus();
 }
 
 Status OwnGroups::Take(ResultBatch batch) {
-  batches_.push_back(std::move(batch));
-  return OkStatus();
+  answer_.bytes += BytesOf(batch);
+  answer_.batches.push_back(std::move(batch));
+  // Without a group it is the names of columns.
+  if (!at_.has_value()) return OkStatus();
+  bool due = groups_->IsDue(*at_);
+  if (!due && answer_.bytes > most_bytes_) {
+    PX_ASSIGN_OR_RETURN(due, groups_->AwaitTurn(*at_, budget_, [this](SharedGroups::Answer other) {
+      return HandOver(std::move(other));
+    }));
+    if (!due) {
+      put_back_ = true;
+      groups_->Return(*std::exchange(at_, std::nullopt), /*alone=*/true);
+      answer_ = {};
+      return Aborted("a group before this one is to be answered first");
+    }
+  }
+  return due ? HandOver(std::exchange(answer_, {})) : OkStatus();
+}
+
+void OwnGroups::Opened(bool needs_history) {
+  if (begin_ == nullptr) return;
+  if (needs_history) {
+    groups_->GoAlone();
+  } else {
+    begin_();
+  }
+  begin_ = nullptr;
 }
 
 StatusOr<std::span<const QuerySymbol>> OwnGroups::Next() {
   if (at_.has_value()) {
     PX_RETURN_IF_ERROR(output_->Cut());
-    groups_->Give(*std::exchange(at_, std::nullopt), {std::exchange(batches_, {}), {}});
+    groups_->Give(*std::exchange(at_, std::nullopt), std::exchange(answer_, {}));
   }
   PX_ASSIGN_OR_RETURN(const std::optional<SharedGroups::Group> group,
-                      groups_->Take(budget_, [&](SharedGroups::Answer answer) -> Status {
-                        AddTo(explain_, answer.explain);
-                        return HandOver(std::move(answer.batches));
+                      groups_->Take(budget_, [this](SharedGroups::Answer other) {
+                        return HandOver(std::move(other));
                       }));
   if (!group.has_value()) return std::span<const QuerySymbol>();
   at_ = group->index;
   return group->symbols;
 }
 
-Status OwnGroups::HandOver(std::vector<ResultBatch> batches) {
-  for (ResultBatch& batch : batches) PX_RETURN_IF_ERROR(all_->Adopt(std::move(batch)));
-  return OkStatus();
+Status OwnGroups::Finish() {
+  PX_CHECK(!at_.has_value());
+  return HandOver(std::exchange(answer_, {}));
 }
-
-Status OwnGroups::Finish() { return HandOver(std::exchange(batches_, {})); }
 
 }  // namespace proxist::query::internal
