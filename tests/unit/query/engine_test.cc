@@ -66,6 +66,28 @@ class EngineTest : public ::testing::Test {
   }
 };
 
+TEST_F(EngineTest, ManySymbolsOfSeveralShardsKeepTheirNames) {
+  // The answers of groups, each with codes of its own, are copied into batches across their bounds.
+  for (const size_t shards : {2, 3}) {
+    World world(shards);
+    world.AddTable(Ticks());
+    std::vector<ModelRow> rows;
+    for (int64_t symbol = 0; symbol < 200; ++symbol) {
+      for (const int64_t ts : {1, 2}) rows.push_back(Row(std::to_string(symbol), ts, symbol));
+    }
+    world.Publish(Ticks(), std::move(rows));
+    const Plan plan = All({"price", "note"});
+    const Answer expected = world.Expected(plan);
+    Explain explain;
+    for (const size_t batch_rows : {3, 5, 64}) {
+      const StatusOr<Answer> answer = world.Ask(plan, {.batch_rows = batch_rows}, &explain);
+      ASSERT_TRUE(answer.ok()) << answer.status().ToString();
+      EXPECT_EQ(FormatAnswer(*answer), FormatAnswer(expected)) << shards << " " << batch_rows;
+      EXPECT_EQ(explain.rows_hot, 400U);
+    }
+  }
+}
+
 TEST_F(EngineTest, AsksHistoryOnlyWhenMemoryCannotAnswer) {
   World world;
   Fill(&world);

@@ -283,7 +283,7 @@ Store::Impl::Step Store::Impl::Compact(Series* series) {
   if (!under_way) {
     const uint64_t rows = state.overlay->rows();
     if (rows <= options.overlay_compact_rows) return Step::kDone;
-    if (cut == series->tried_cut && in_history == series->tried_persisted) return Step::kNothing;
+    if (cut == series->tried_cut && in_history == series->tried_persisted) return Step::kUntried;
     const uint64_t rewritten = RowsToRewrite(state);
     if (rows * internal::kRewriteFactor < rewritten && series->overlay_copied < rewritten) {
       series->compact_at = rewritten;

@@ -42,7 +42,9 @@ void Store::Impl::SettlePersisted() {
 bool Store::Maintain() {
   Impl& store = *impl_;
   bool more = store.DropLateRows();
-  for (size_t looked = 0, n = std::min(store.due.size(), kCompactionsTried); looked < n; ++looked) {
+  size_t tried = 0;
+  const size_t due = std::min(store.due.size(), kSeriesPerCall);
+  for (size_t looked = 0; looked < due && tried < kCompactionsTried; ++looked) {
     Series* series = store.due.front();
     store.due.pop_front();
     const Impl::Step step = store.Compact(series);
@@ -51,6 +53,8 @@ bool Store::Maintain() {
     } else {
       store.due.push_back(series);
     }
+    if (step == Impl::Step::kUntried) continue;
+    ++tried;
     if (step != Impl::Step::kNothing) {
       more = more || step == Impl::Step::kMore || looked + 1 < store.due.size();
       break;

@@ -82,7 +82,7 @@ struct Store::Impl {
                    SpillResult* result);
 
   // Maintenance (compaction.cc, maintain.cc).
-  enum class Step { kNothing, kMore, kDone };
+  enum class Step { kUntried, kNothing, kMore, kDone };
   Step Compact(internal::Series* series);
   bool DropLateRows();
   void SettlePersisted();

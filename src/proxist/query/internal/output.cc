@@ -168,12 +168,12 @@ Status Output::Adopt(ResultBatch batch) {
   const size_t rows = batch.rows();
   if (rows == 0) return OkStatus();
   if (rows < kFewRows) {
-    Open();
-    // Translations go by their address, which nothing else may get meanwhile.
-    if (adopted_.empty() || adopted_.back() != batch.symbols) adopted_.push_back(batch.symbols);
     std::vector<exec::Column> columns;
     for (exec::NamedColumn& one : batch.columns) columns.push_back(std::move(one.column));
-    return Append(std::move(columns), batch.symbols);
+    PX_RETURN_IF_ERROR(Append(std::move(columns), batch.symbols));
+    // Translations of the batch at hand go by their address, which nothing else may get meanwhile.
+    if (adopted_.empty() || adopted_.back() != batch.symbols) adopted_.push_back(batch.symbols);
+    return OkStatus();
   }
   if (!open_.empty()) Hold();
   for (const exec::NamedColumn& one : batch.columns) held_bytes_ += rows * one.column.stride();

@@ -210,6 +210,7 @@ void AssistantsGroups::End(const Status& status) {
 
 Status OwnGroups::HandOver(SharedGroups::Answer answer) {
   AddTo(explain_, answer.explain);
+  AddTo(&before_, answer.explain);
   for (ResultBatch& batch : answer.batches) PX_RETURN_IF_ERROR(all_->Adopt(std::move(batch)));
   return OkStatus();
 }
@@ -226,6 +227,11 @@ Status OwnGroups::Take(ResultBatch batch) {
     }));
     if (!due) {
       put_back_ = true;
+      // Its rows will be counted when it is answered again.
+      explain_->rows_hot = before_.rows_hot;
+      explain_->rows_in_place = before_.rows_in_place;
+      explain_->rows_cold = before_.rows_cold;
+      explain_->rows_in_totals = before_.rows_in_totals;
       groups_->Return(*std::exchange(at_, std::nullopt), /*alone=*/true);
       answer_ = {};
       return Aborted("a group before this one is to be answered first");
@@ -255,6 +261,7 @@ StatusOr<std::span<const QuerySymbol>> OwnGroups::Next() {
                       }));
   if (!group.has_value()) return std::span<const QuerySymbol>();
   at_ = group->index;
+  before_ = *explain_;
   return group->symbols;
 }
 

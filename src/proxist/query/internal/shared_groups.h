@@ -165,6 +165,7 @@ class OwnGroups final : public SymbolSource {
   Output* output_ = nullptr;
   std::optional<size_t> at_;
   SharedGroups::Answer answer_;  // so far; what it counted is in `explain_` already
+  Explain before_;               // what was counted before the group at hand
   bool put_back_ = false;
 };
 
