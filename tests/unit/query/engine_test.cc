@@ -393,7 +393,7 @@ TEST_F(EngineTest, SinkErrorsStopTheQuery) {
   int calls = 0;
   const Status status = world.engine().Run(
       All(), {.batch_rows = 1},
-      [&](ResultBatch) {
+      [&](const ResultBatch&) {
         ++calls;
         return Cancelled("enough");
       },

@@ -82,8 +82,7 @@ Status SetMemoryLimit(std::string_view text, DaemonOptions* options) {
   return OkStatus();
 }
 
-#define PX_FIELD(path) \
-  [](DaemonOptions * o) -> auto& { return o->path; }
+#define PX_FIELD(path) [](DaemonOptions* o) -> auto& { return o->path; }
 
 constexpr OptionRow kOptions[] = {
     {"data", "DIR", "", "The data directory; created when missing. Required.",
