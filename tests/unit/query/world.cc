@@ -437,7 +437,7 @@ StatusOr<Answer> World::Ask(const Plan& plan, const QueryOptions& options, Expla
   Answer answer;
   const Status status = engine_->Run(
       plan, options,
-      [&](ResultBatch batch) {
+      [&](const ResultBatch& batch) {
         AppendBatch(batch, &answer);
         return OkStatus();
       },
