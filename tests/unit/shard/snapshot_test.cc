@@ -326,7 +326,8 @@ TEST_F(SnapshotTest, ChunksAreWrittenOnceAndDeadFilesGo) {
   const uint64_t first = shard_->Stats().snapshot_written_bytes;
   for (int i = 0; i < 3; ++i) WriteRandom();
   ASSERT_TRUE(TakeSnapshot().ok());
-  EXPECT_LT(shard_->Stats().snapshot_written_bytes, first / 2);
+  // Overlays, and chunks that a compaction rewrote, are written anew.
+  EXPECT_LT(shard_->Stats().snapshot_written_bytes, first / 4 * 3);
   const std::string old_file = Files(".chunks").front();
   FlushAll();
   ASSERT_TRUE(
