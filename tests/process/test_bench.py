@@ -2,6 +2,7 @@
 
 import array
 import bisect
+import os
 import subprocess
 import unittest
 
@@ -126,27 +127,32 @@ class BenchTest(unittest.TestCase):
     def query(self):
         code, out, err = self.bench("query", "--columns", self.columns, "--dir", self.directory.path, "--passes", 2)
         self.assertEqual(code, 0, err)
-        return {fields[0]: fields for fields in (line.split("\t") for line in out.splitlines())}
+        return [line.split("\t") for line in out.splitlines()]
 
     def test_check_sums_are_those_of_a_naive_computation(self):
-        self.generate("--quotes", 30000, "--trades", 4000, "--symbols", 40, "--keys", 300, "--seed", 7)
+        # Of so many symbols that several threads answer what is asked about all of them.
+        self.generate("--quotes", 30000, "--trades", 4000, "--symbols", 100, "--keys", 300, "--seed", 7)
         lines = self.query()
+        shared = {"asof_join", "vwap_bars_1m", "rolling_vwap_5m", "rolling_mean_5m", "ema_0.1"}
+        processors = len(os.sched_getaffinity(0))
         for task, total in expected(Columns(self.columns)).items():
             with self.subTest(task):
-                name, threads, n, p50, p99, check = lines[task]
-                self.assertEqual(int(threads), 1)
-                self.assertGreater(int(n), 0)
-                self.assertLessEqual(float(p50), float(p99))
-                self.assertAlmostEqual(float(check), total, delta=RELATIVE * max(1.0, abs(total)))
-                if f"{task}.loop" in lines:
-                    self.assertAlmostEqual(float(lines[f"{task}.loop"][5]), total, delta=RELATIVE * max(1.0, abs(total)))
+                of_task = [line for line in lines if line[0] == task]
+                self.assertEqual([int(line[1]) for line in of_task],
+                                 [1, processors] if task in shared and processors > 1 else [1])
+                for _, _, n, p50, p99, _ in of_task:
+                    self.assertGreater(int(n), 0)
+                    self.assertLessEqual(float(p50), float(p99))
+                for line in of_task + [line for line in lines if line[0] == f"{task}.loop"]:
+                    self.assertAlmostEqual(float(line[5]), total, delta=RELATIVE * max(1.0, abs(total)))
 
     def test_more_symbols_than_have_rows(self):
         self.generate("--quotes", 50, "--trades", 20, "--symbols", 200, "--keys", 30)
         lines = self.query()
         for task, total in expected(Columns(self.columns)).items():
             with self.subTest(task):
-                self.assertAlmostEqual(float(lines[task][5]), total, delta=RELATIVE * max(1.0, abs(total)))
+                for line in (line for line in lines if line[0] == task):
+                    self.assertAlmostEqual(float(line[5]), total, delta=RELATIVE * max(1.0, abs(total)))
 
     def test_a_file_of_another_length_is_refused(self):
         self.generate("--quotes", 100, "--trades", 20, "--symbols", 3, "--keys", 5)
