@@ -69,17 +69,13 @@ StatusOr<std::unique_ptr<LoadedStore>> LoadedStore::Open(const std::string& pare
   const size_t assistants = std::max(1U, std::thread::hardware_concurrency()) - 1;
   loaded->assistants_ = std::make_unique<env::WorkPool>(
       "assistants", assistants, std::max<size_t>(1, assistants), env::kQueryNiceness);
-  env::WorkPool* pool = loaded->assistants_.get();
-  loaded->engine_ = std::make_unique<query::Engine>(query::Engine::Ports{
-      .catalog = loaded->catalog_.get(),
-      .history = nullptr,
-      .clock = &env::SystemClock(),
-      .shard_of = [view](SlotId) -> const query::ShardView* { return view; },
-      .shards = {view},
-      .assistants = {
-          .submit =
-              [pool](std::function<void()> work) { return pool->Submit(std::move(work)).ok(); },
-          .threads = assistants}});
+  loaded->engine_ = std::make_unique<query::Engine>(
+      query::Engine::Ports{.catalog = loaded->catalog_.get(),
+                           .history = nullptr,
+                           .clock = &env::SystemClock(),
+                           .shard_of = [view](SlotId) -> const query::ShardView* { return view; },
+                           .shards = {view},
+                           .assistants = {.pool = loaded->assistants_.get()}});
   return loaded;
 }
 

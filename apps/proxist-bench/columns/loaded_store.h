@@ -35,7 +35,7 @@ class LoadedStore {
 
   [[nodiscard]] query::Engine& engine() { return *engine_; }
   /// That may work on one query.
-  [[nodiscard]] size_t threads() const { return engine_->ports().assistants.threads + 1; }
+  [[nodiscard]] size_t threads() const { return assistants_->threads() + 1; }
   /// Memory of chunks and overlays for each row of `quotes`.
   [[nodiscard]] double QuoteRowBytes() const;
 

@@ -56,6 +56,8 @@ WorkPool::~WorkPool() {
   for (std::thread& thread : impl_->threads) thread.join();
 }
 
+size_t WorkPool::threads() const { return impl_->threads.size(); }
+
 Status WorkPool::Submit(std::function<void()> work) {
   {
     const MutexLock lock(&impl_->mutex);

@@ -22,6 +22,7 @@ class WorkPool {
   /// Runs `work` on a thread of the pool. RESOURCE_EXHAUSTED, with when to retry, when the queue is
   /// full; `work` is then not called.
   Status Submit(std::function<void()> work);
+  [[nodiscard]] size_t threads() const;
 
  private:
   struct Impl;

@@ -103,25 +103,30 @@ bool NothingEvicted(std::span<const QuerySymbol> symbols, std::span<const TableI
   return true;
 }
 
-Status RunOperator(const Plan& plan, Side side, std::vector<Side> rights,
-                   const internal::Run& run) {
+/// The tables, lists or inner answers that a plan works on.
+struct Sides {
+  Side main;
+  std::vector<Side> rights;  // as in the plan
+};
+
+Status RunOperator(const Plan& plan, Sides sides, const internal::Run& run) {
   return std::visit(
       [&](const auto& op) -> Status {
         using Op = std::decay_t<decltype(op)>;
         if constexpr (std::is_same_v<Op, LastBy>) {
-          return RunLastBy(op, std::move(side), run);
+          return RunLastBy(op, std::move(sides.main), run);
         } else if constexpr (std::is_same_v<Op, Range>) {
-          return RunRange(op, std::move(side), run);
+          return RunRange(op, std::move(sides.main), run);
         } else if constexpr (std::is_same_v<Op, Bars>) {
-          return RunBars(op, std::move(side), run);
+          return RunBars(op, std::move(sides.main), run);
         } else if constexpr (std::is_same_v<Op, Rolling>) {
-          return RunRolling(op, std::move(side), run);
+          return RunRolling(op, std::move(sides.main), run);
         } else if constexpr (std::is_same_v<Op, Book>) {
-          return RunBook(op, std::move(side), run);
+          return RunBook(op, std::move(sides.main), run);
         } else if constexpr (std::is_same_v<Op, Asof>) {
-          return RunAsof(op, std::move(side), std::move(rights), run);
+          return RunAsof(op, std::move(sides.main), std::move(sides.rights), run);
         } else {
-          return RunWindowJoin(op, std::move(side), std::move(rights[0]), run);
+          return RunWindowJoin(op, std::move(sides.main), std::move(sides.rights[0]), run);
         }
       },
       plan.op);
@@ -192,14 +197,11 @@ class Attempt {
 
  private:
   Status RunPlan(const Plan& plan, const internal::Output::Sink& sink, bool inner) {
-    const Selection& main = MainSelection(plan);
     PX_ASSIGN_OR_RETURN(Sides sides, MakeSides(plan));
-    Side& side = sides.main;
-    std::vector<Side>& rights = sides.rights;
     std::vector<QuerySymbol> symbols;
     {
       const internal::Stopwatch watch(context_.budget->clock(), &context_.explain->plan);
-      symbols = FixCuts(ports_, main, side, orders_, &cuts_);
+      symbols = FixCuts(ports_, MainSelection(plan), sides.main, orders_, &cuts_);
     }
     PX_RETURN_IF_ERROR(ReadCuts());
     if (inner && plan.as_of_log.has_value()) {
@@ -211,8 +213,8 @@ class Attempt {
     if (inner) output.HoldAll(context_.budget);
     if (!plan.order.empty()) output.SortBy(plan.order, context_.budget);
     std::vector<TableId> tables;
-    if (side.given() == nullptr) tables.push_back(side.schema()->id);
-    for (const Side& right : rights) {
+    if (sides.main.given() == nullptr) tables.push_back(sides.main.schema()->id);
+    for (const Side& right : sides.rights) {
       if (right.given() == nullptr) tables.push_back(right.schema()->id);
     }
     const internal::Run run{&context_, std::move(symbols), &output};
@@ -222,34 +224,37 @@ class Attempt {
       const bool final_answer = ports_.history == nullptr && !options_.allow_partial;
       return final_answer || NothingEvicted(run.symbols, tables);
     });
-    if (!inner && options_.threads != 1 && CanShare(plan, side, rights, run.symbols)) {
-      PX_RETURN_IF_ERROR(RunShared(plan, run));
+    if (!inner && CanShare(plan, sides, run.symbols)) {
+      PX_RETURN_IF_ERROR(RunShared(plan, std::move(sides), run));
     } else {
-      PX_RETURN_IF_ERROR(RunOperator(plan, std::move(side), std::move(rights), run));
+      PX_RETURN_IF_ERROR(RunOperator(plan, std::move(sides), run));
     }
     return output.Finish();
   }
 
   /// True when assistants may answer a part of the symbols.
-  [[nodiscard]] bool CanShare(const Plan& plan, const Side& side, std::span<const Side> rights,
+  [[nodiscard]] bool CanShare(const Plan& plan, const Sides& sides,
                               std::span<const QuerySymbol> symbols) const {
-    if (ports_.assistants.submit == nullptr || ports_.assistants.threads == 0) return false;
-    const bool given = side.given() != nullptr || std::ranges::any_of(rights, [](const Side& s) {
-                         return s.given() != nullptr;
-                       });
+    const Engine::Assistants& assistants = ports_.assistants;
+    if (assistants.pool == nullptr || assistants.pool->threads() == 0 || options_.threads == 1) {
+      return false;
+    }
+    const auto is_given = [](const Side& side) { return side.given() != nullptr; };
+    const bool given = is_given(sides.main) || std::ranges::any_of(sides.rights, is_given);
     const bool from_memory =
         !context_.seam.has_value() && !context_.without_history && !as_of_log_.has_value();
     return !given && from_memory && !plan.limit.has_value() && plan.order.empty() &&
-           !std::holds_alternative<LastBy>(plan.op) &&
-           symbols.size() >= ports_.assistants.least_symbols;
+           !std::holds_alternative<LastBy>(plan.op) && symbols.size() >= assistants.least_symbols;
   }
 
   struct Assistant;
 
   /// As RunOperator, with assistants.
-  Status RunShared(const Plan& plan, const internal::Run& run);
+  Status RunShared(const Plan& plan, Sides sides, const internal::Run& run);
   /// On an assistant's thread.
-  Status Help(const Plan& plan, internal::AssistantsGroups* groups);
+  Status Help(const Plan& plan, internal::SymbolSource* source);
+  /// Runs the operator over the symbols of `source`, which takes the answer.
+  Status RunGroups(const Plan& plan, Sides sides, internal::SymbolSource* source);
 
   /// The same cuts for an assistant, which asks nothing of history.
   Attempt(const Attempt& of, Budget* budget, Explain* explain)
@@ -321,10 +326,6 @@ class Attempt {
     return OkStatus();
   }
 
-  struct Sides {
-    Side main;
-    std::vector<Side> rights;  // as in the plan
-  };
   StatusOr<Sides> MakeSides(const Plan& plan) {
     PX_ASSIGN_OR_RETURN(Side main, MakeSide(MainSelection(plan)));
     Sides sides{std::move(main), {}};
@@ -394,56 +395,52 @@ struct Attempt::Assistant {
   Attempt attempt;
 };
 
-Status Attempt::Help(const Plan& plan, internal::AssistantsGroups* groups) {
-  PX_ASSIGN_OR_RETURN(Sides sides, MakeSides(plan));
-  PX_RETURN_IF_ERROR(ReadCuts());
-  const internal::Output::Sink sink = [&](ResultBatch batch) {
-    return groups->Take(std::move(batch));
+Status Attempt::RunGroups(const Plan& plan, Sides sides, internal::SymbolSource* source) {
+  const internal::Output::Sink sink = [source](ResultBatch batch) {
+    return source->Take(std::move(batch));
   };
   internal::Output output(&sink, options_.batch_rows, std::nullopt, OnlySymbols());
   output.StreamIf([] { return true; });
-  groups->WriteTo(&output);
-  return RunOperator(plan, std::move(sides.main), std::move(sides.rights),
-                     {&context_, {}, &output, groups});
+  source->WriteTo(&output);
+  PX_RETURN_IF_ERROR(RunOperator(plan, std::move(sides), {&context_, {}, &output, source}));
+  return output.Finish();
 }
 
-Status Attempt::RunShared(const Plan& plan, const internal::Run& run) {
-  const Engine::Assistants& pool = ports_.assistants;
-  const auto groups = std::make_shared<internal::SharedGroups>(run.symbols, pool.group_symbols,
-                                                               4 * pool.group_bytes);
+Status Attempt::Help(const Plan& plan, internal::SymbolSource* source) {
+  PX_ASSIGN_OR_RETURN(Sides sides, MakeSides(plan));
+  PX_RETURN_IF_ERROR(ReadCuts());
+  return RunGroups(plan, std::move(sides), source);
+}
+
+Status Attempt::RunShared(const Plan& plan, Sides sides, const internal::Run& run) {
+  const Engine::Assistants& assistants = ports_.assistants;
+  const auto groups = std::make_shared<internal::SharedGroups>(
+      run.symbols, assistants.group_symbols, 4 * assistants.group_bytes);
   struct Closing {
     ~Closing() { groups->Close(); }
     internal::SharedGroups* groups;
   } const closing{groups.get()};
   const auto begin = [&] {
-    size_t assistants = pool.threads;
-    if (options_.threads > 0) assistants = std::min(assistants, options_.threads - 1);
+    size_t wanted = assistants.pool->threads();
+    if (options_.threads > 0) wanted = std::min(wanted, options_.threads - 1);
     // All of them together hold at most a quarter more than the query may.
-    const uint64_t memory = options_.memory_bytes / 4 / assistants;
-    for (size_t i = 0; i < assistants; ++i) {
+    const uint64_t memory = options_.memory_bytes / 4 / wanted;
+    for (size_t i = 0; i < wanted; ++i) {
       const auto assistant = std::make_shared<Assistant>(*this, groups, memory);
-      if (!pool.submit([assistant, plan = &plan] { assistant->Run(*plan); })) break;
+      // They may have enough to do.
+      if (!assistants.pool->Submit([assistant, plan = &plan] { assistant->Run(*plan); }).ok())
+        break;
     }
   };
-  internal::OwnGroups source(groups.get(), context_.budget, pool.group_bytes, context_.explain,
-                             run.output, begin);
-  const internal::Output::Sink sink = [&](ResultBatch batch) {
-    return source.Take(std::move(batch));
-  };
+  internal::OwnGroups source(groups.get(), context_.budget, assistants.group_bytes,
+                             context_.explain, run.output, begin);
   while (true) {
-    PX_ASSIGN_OR_RETURN(Sides sides, MakeSides(plan));
-    internal::Output output(&sink, options_.batch_rows, std::nullopt, OnlySymbols());
-    output.StreamIf([] { return true; });
-    source.WriteTo(&output);
     const uint64_t held = context_.budget->held();
-    const Status status = RunOperator(plan, std::move(sides.main), std::move(sides.rights),
-                                      {&context_, {}, &output, &source});
-    if (status.ok()) {
-      PX_RETURN_IF_ERROR(output.Finish());
-      return source.Finish();
-    }
+    const Status status = RunGroups(plan, std::move(sides), &source);
+    if (status.ok()) return source.Finish();
     if (!source.PutBack()) return status;
     context_.budget->ReleaseTo(held);
+    PX_ASSIGN_OR_RETURN(sides, MakeSides(plan));
   }
 }
 

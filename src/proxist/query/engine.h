@@ -13,6 +13,7 @@
 #include "proxist/base/status.h"
 #include "proxist/base/time.h"
 #include "proxist/env/clock.h"
+#include "proxist/env/work_pool.h"
 #include "proxist/exec/frame.h"
 #include "proxist/history/history.h"
 #include "proxist/hot/store.h"
@@ -102,9 +103,7 @@ class Engine {
  public:
   /// Threads that work on queries over many symbols, beside those that ask.
   struct Assistants {
-    /// Runs work on one of them, now or later. False: they have enough to do.
-    std::function<bool(std::function<void()>)> submit = nullptr;
-    size_t threads = 0;
+    env::WorkPool* pool = nullptr;       // null: there are none
     size_t least_symbols = 64;           // a query over fewer is answered before one is awake
     size_t group_symbols = 16;           // that a thread takes at once: their rows fit a cache
     uint64_t group_bytes = 16ull << 20;  // of the answer to a group; larger ones are not shared

@@ -304,10 +304,7 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
   if (threads > 1) {
     assistants = std::make_unique<env::WorkPool>("assistants", threads - 1, threads - 1,
                                                  env::kQueryNiceness);
-    ports.assistants.threads = threads - 1;
-    ports.assistants.submit = [this](std::function<void()> work) {
-      return assistants->Submit(std::move(work)).ok();
-    };
+    ports.assistants.pool = assistants.get();
   }
   engine = std::make_unique<query::Engine>(std::move(ports));
   for (ShardRunner* runner : all) runner->Start();

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "proxist/env/clock.h"
+#include "proxist/query/internal/explain.h"
 
 namespace proxist::query::internal {
 namespace {
@@ -42,6 +43,15 @@ class SharedGroupsTest : public testing::Test {
       return -2;
     }
     return group->has_value() ? static_cast<int64_t>((*group)->index) : -1;
+  }
+
+  /// An assistant has group 1, the query's thread group 2.
+  void BehindAnAssistant() {
+    ASSERT_TRUE(groups_.Join());
+    EXPECT_EQ(Take(), 0);
+    ASSERT_EQ(groups_.TakeToHelp()->index, 1U);
+    groups_.Give(0, Rows(10));
+    EXPECT_EQ(Take(), 2);
   }
 
   const std::vector<QuerySymbol> symbols_ = Symbols(10);
@@ -111,11 +121,7 @@ TEST_F(SharedGroupsTest, AloneTheQueryTakesAllThatIsLeft) {
 }
 
 TEST_F(SharedGroupsTest, AmidAGroupThoseBeforeItAreAwaited) {
-  ASSERT_TRUE(groups_.Join());
-  EXPECT_EQ(Take(), 0);
-  ASSERT_EQ(groups_.TakeToHelp()->index, 1U);
-  groups_.Give(0, Rows(10));
-  EXPECT_EQ(Take(), 2);
+  BehindAnAssistant();
   std::thread assistant([&] {
     groups_.Give(1, Rows(11));
     groups_.Leave();
@@ -130,11 +136,7 @@ TEST_F(SharedGroupsTest, AmidAGroupThoseBeforeItAreAwaited) {
 }
 
 TEST_F(SharedGroupsTest, NoTurnIsAwaitedBehindAReturnedGroup) {
-  ASSERT_TRUE(groups_.Join());
-  EXPECT_EQ(Take(), 0);
-  ASSERT_EQ(groups_.TakeToHelp()->index, 1U);
-  groups_.Give(0, Rows(10));
-  EXPECT_EQ(Take(), 2);
+  BehindAnAssistant();
   groups_.Return(1, /*alone=*/true);
   groups_.Leave();
   const auto turn = groups_.AwaitTurn(2, budget_, [](const Answer&) { return OkStatus(); });

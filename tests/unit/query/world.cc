@@ -317,13 +317,11 @@ World::World(size_t shards, history::History* history, uint32_t chunk_rows)
 void World::Start(history::History* history) {
   Engine::Ports ports;
   static env::WorkPool assistants("assistants", 2, 4);
-  ports.assistants = {
-      .submit = [](std::function<void()> work) { return assistants.Submit(std::move(work)).ok(); },
-      .threads = 2,
-      .least_symbols = 1,
-      .group_symbols = 1,
-      // Of few bytes: nearly all answers are too large to be shared.
-      .group_bytes = shards_.size() % 2 == 0 ? uint64_t{64} : uint64_t{1} << 24};
+  ports.assistants = {.pool = &assistants,
+                      .least_symbols = 1,
+                      .group_symbols = 1,
+                      // Of few bytes: nearly all answers are too large to be shared.
+                      .group_bytes = shards_.size() % 2 == 0 ? uint64_t{64} : uint64_t{1} << 24};
   ports.catalog = &TestCatalog();
   ports.history = history;
   ports.rewritten_days = [this](TableId table) -> StatusOr<std::vector<Day>> {

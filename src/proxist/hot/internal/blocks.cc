@@ -164,15 +164,11 @@ void Blocks::SetText(RowBlock* block, size_t column, uint32_t row, ByteSpan text
 }
 
 void Blocks::Append(RowBlock* block, const Layout& layout, std::span<const RowRef> rows) {
-  uint32_t at = block->rows_.load(std::memory_order_relaxed);
-  PX_CHECK(rows.size() <= block->capacity_ - at);
   while (!rows.empty()) {
     const RowRun run = Neighbours(rows);
-    CopyRun(block, layout, at, run);
-    at += run.end - run.begin;
+    Append(block, layout, run);
     rows = rows.subspan(run.end - run.begin);
   }
-  block->rows_.store(at, std::memory_order_release);
 }
 
 void Blocks::Append(RowBlock* block, const Layout& layout, const RowRun& run) {

@@ -64,8 +64,9 @@ Extent ExtentOf(const SeriesState& state, uint64_t persisted, int64_t published)
   return out;
 }
 
-/// False: no row was published early enough to leave. Looks at less memory than ExtentOf does.
-bool MayLeave(const SeriesState& state, int64_t published) {
+/// False: no row was published at or before `published`, so that none may leave. Looks at less
+/// memory than ExtentOf does.
+bool AnyPublishedBy(const SeriesState& state, int64_t published) {
   if (state.chunks != nullptr) {
     const uint32_t count = state.chunks->count.load(std::memory_order_relaxed);
     if (state.first < count &&
@@ -80,7 +81,7 @@ bool MayLeave(const SeriesState& state, int64_t published) {
   return false;
 }
 
-/// Asks for what MayLeave needs of the series that follow `at`: each step depends on the one
+/// Asks for what AnyPublishedBy needs of the series that follow `at`: each step depends on the one
 /// before.
 void AskAhead(std::span<Series* const> all, size_t at) {
   constexpr size_t kStep = 8;
@@ -167,7 +168,7 @@ std::vector<SeriesRecord> Store::PlanEviction(TableId id, Timestamp before,
     AskAhead(table->all, i);
     const Series* series = table->all[i];
     const SeriesState& state = series->current();
-    if (!MayLeave(state, published.ns())) continue;
+    if (!AnyPublishedBy(state, published.ns())) continue;
     const Extent extent = ExtentOf(state, persisted, published.ns());
     if (!extent.least) continue;
     // A floor above the last row would only make rows to come late.

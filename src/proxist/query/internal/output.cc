@@ -22,6 +22,17 @@ struct Output::Texts {
   uint64_t bytes = 0;
 };
 
+uint64_t BytesOf(const ResultBatch& batch) {
+  uint64_t bytes = 0;
+  for (const exec::NamedColumn& one : batch.columns) {
+    bytes += one.column.rows() * one.column.stride();
+    if (one.column.type().kind != column::TypeKind::kString) continue;
+    const auto* texts = one.column.data<std::string_view>();
+    for (size_t row = 0; row < one.column.rows(); ++row) bytes += texts[row].size();
+  }
+  return bytes;
+}
+
 std::string UniqueName(std::string name, std::vector<std::string>* taken, std::string_view prefix) {
   while (std::find(taken->begin(), taken->end(), name) != taken->end()) {
     name.insert(0, prefix.empty() ? "right_" : prefix);
@@ -176,7 +187,7 @@ Status Output::Adopt(ResultBatch batch) {
     return OkStatus();
   }
   if (!open_.empty()) Hold();
-  for (const exec::NamedColumn& one : batch.columns) held_bytes_ += rows * one.column.stride();
+  held_bytes_ += BytesOf(batch);
   rows_ += rows;
   held_.push_back(std::move(batch));
   return Show();

@@ -126,6 +126,9 @@ class Output {
   std::optional<bool> streams_;
 };
 
+/// Of its values, with those of strings.
+uint64_t BytesOf(const ResultBatch& batch);
+
 /// `name`, with `prefix` in front until it differs from all of `taken`; it joins them.
 std::string UniqueName(std::string name, std::vector<std::string>* taken,
                        std::string_view prefix = "right_");

@@ -8,6 +8,7 @@
 #include "proxist/base/check.h"
 #include "proxist/query/internal/cold_cache.h"
 #include "proxist/query/internal/cold_totals.h"
+#include "proxist/query/internal/explain.h"
 #include "proxist/query/internal/merge.h"
 #include "proxist/query/internal/series_totals.h"
 
@@ -387,15 +388,8 @@ std::unique_ptr<SymbolScan> TableScan::OpenGiven(std::string_view symbol,
 }
 
 void TableScan::NoteSeam(const SymbolScan& symbol) {
-  const Timestamp floor = symbol.GreatestFloor({});
-  for (Explain::Seam& seam : context_->explain->seams) {
-    if (seam.shard != cut_->view->id() || seam.table != schema_->name) continue;
-    seam.floor = std::max(seam.floor, floor);
-    seam.persisted = std::max(seam.persisted, symbol.persisted_);
-    return;
-  }
-  context_->explain->seams.push_back(
-      {cut_->view->id(), schema_->name, cut_->guard.cut(), symbol.persisted_, floor});
+  AddSeam(context_->explain, cut_->view->id(), schema_->name, cut_->guard.cut(), symbol.persisted_,
+          symbol.GreatestFloor({}));
 }
 
 StatusOr<std::span<const Day>> TableScan::Days() {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "proxist/base/check.h"
+#include "proxist/query/internal/explain.h"
 
 namespace proxist::query::internal {
 namespace {
@@ -13,42 +14,7 @@ namespace {
 // Between two looks at the deadline.
 constexpr std::chrono::milliseconds kPoll(5);
 
-uint64_t BytesOf(const ResultBatch& batch) {
-  uint64_t bytes = 0;
-  for (const exec::NamedColumn& one : batch.columns) {
-    bytes += one.column.rows() * one.column.stride();
-    if (one.column.type().kind != column::TypeKind::kString) continue;
-    const auto* texts = one.column.data<std::string_view>();
-    for (size_t row = 0; row < one.column.rows(); ++row) bytes += texts[row].size();
-  }
-  return bytes;
-}
-
-void Sum(Duration* total, Duration more) { *total = Duration(total->ns() + more.ns()); }
-
 }  // namespace
-
-void AddTo(Explain* explain, const Explain& more) {
-  for (const Explain::Seam& seam : more.seams) {
-    const auto same = std::ranges::find_if(explain->seams, [&](const Explain::Seam& known) {
-      return known.shard == seam.shard && known.table == seam.table;
-    });
-    if (same == explain->seams.end()) {
-      explain->seams.push_back(seam);
-    } else {
-      same->floor = std::max(same->floor, seam.floor);
-      same->persisted = std::max(same->persisted, seam.persisted);
-    }
-  }
-  explain->rows_hot += more.rows_hot;
-  explain->rows_in_place += more.rows_in_place;
-  explain->rows_cold += more.rows_cold;
-  explain->rows_in_totals += more.rows_in_totals;
-  explain->history_reads += more.history_reads;
-  Sum(&explain->hot, more.hot);
-  Sum(&explain->cold, more.cold);
-  Sum(&explain->compute, more.compute);
-}
 
 SharedGroups::SharedGroups(std::span<const QuerySymbol> symbols, size_t at_once,
                            uint64_t held_bytes)

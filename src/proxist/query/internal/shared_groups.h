@@ -21,15 +21,21 @@
 
 namespace proxist::query::internal {
 
-/// Where an operator that goes from symbol to symbol gets them.
+/// Where an operator that goes from symbol to symbol gets them, and what takes its answer.
 class SymbolSource {
  public:
   virtual ~SymbolSource() = default;
+  /// Where the operator writes; its sink is Take.
+  void WriteTo(Output* output) { output_ = output; }
   /// The symbols to go on with; empty: there are no more. The answer to those before is in the
   /// operator's output by then. They are valid until the next call.
   virtual StatusOr<std::span<const QuerySymbol>> Next() = 0;
+  virtual Status Take(ResultBatch batch) = 0;
   /// Symbols of the last Next were opened; what they need of history is known.
   virtual void Opened(bool /*needs_history*/) {}
+
+ protected:
+  Output* output_ = nullptr;
 };
 
 /// Symbols are taken a group at a time by whoever is free: the query's own thread, which has the
@@ -104,7 +110,7 @@ class SharedGroups {
   size_t out_ = 0;  // groups before it went out; the query's thread alone uses it
 };
 
-/// An assistant's source. What its output hands over goes to the group at hand. One thread.
+/// An assistant's source. What it takes goes to the group at hand. One thread.
 class AssistantsGroups final : public SymbolSource {
  public:
   /// `cut_of`: the assistant's own cut in place of the query's. RESOURCE_EXHAUSTED when a group
@@ -112,10 +118,8 @@ class AssistantsGroups final : public SymbolSource {
   AssistantsGroups(SharedGroups* groups, std::function<ShardCut*(ShardCut*)> cut_of,
                    uint64_t most_bytes, Explain* explain)
       : groups_(groups), cut_of_(std::move(cut_of)), most_bytes_(most_bytes), explain_(explain) {}
-  /// Where the operator writes; its sink is Take.
-  void WriteTo(Output* output) { output_ = output; }
-  Status Take(ResultBatch batch);
   StatusOr<std::span<const QuerySymbol>> Next() override;
+  Status Take(ResultBatch batch) override;
   /// The operator is done, as `status` says.
   void End(const Status& status);
 
@@ -124,7 +128,6 @@ class AssistantsGroups final : public SymbolSource {
   std::function<ShardCut*(ShardCut*)> cut_of_;
   uint64_t most_bytes_;
   Explain* explain_;
-  Output* output_ = nullptr;
   std::optional<size_t> at_;
   SharedGroups::Answer answer_;  // so far
   std::vector<QuerySymbol> symbols_;
@@ -143,10 +146,9 @@ class OwnGroups final : public SymbolSource {
         explain_(explain),
         all_(all),
         begin_(std::move(begin)) {}
-  void WriteTo(Output* output) { output_ = output; }
-  /// ABORTED, and PutBack says so, when the group is to be answered again, after others.
-  Status Take(ResultBatch batch);
   StatusOr<std::span<const QuerySymbol>> Next() override;
+  /// ABORTED, and PutBack says so, when the group is to be answered again, after others.
+  Status Take(ResultBatch batch) override;
   void Opened(bool needs_history) override;
   /// The group at hand was put back: the operator begins again, with another one. Forgets it.
   bool PutBack() { return std::exchange(put_back_, false); }
@@ -162,14 +164,10 @@ class OwnGroups final : public SymbolSource {
   Explain* explain_;
   Output* all_;
   std::function<void()> begin_;
-  Output* output_ = nullptr;
   std::optional<size_t> at_;
   SharedGroups::Answer answer_;  // so far; what it counted is in `explain_` already
   Explain before_;               // what was counted before the group at hand
   bool put_back_ = false;
 };
-
-/// Adds what another thread of the query counted.
-void AddTo(Explain* explain, const Explain& more);
 
 }  // namespace proxist::query::internal
