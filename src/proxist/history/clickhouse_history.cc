@@ -110,7 +110,10 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
     newest = schema.version;
     PX_RETURN_IF_ERROR(
         Execute("CREATE DATABASE IF NOT EXISTS " + QuoteName(schema.tenant)).status());
-    PX_RETURN_IF_ERROR(Execute(CreateTableSql(schema)).status());
+    PX_ASSIGN_OR_RETURN(const auto known, Rows(MergeSettingsSql()));
+    std::vector<std::string> merge_settings;
+    for (const auto& row : known) merge_settings.push_back(row[0]);
+    PX_RETURN_IF_ERROR(Execute(CreateTableSql(schema, merge_settings)).status());
     PX_ASSIGN_OR_RETURN(const TableState state, CheckKeys(schema));
     PX_ASSIGN_OR_RETURN(const auto present, PresentColumns(schema));
     PX_ASSIGN_OR_RETURN(std::vector<std::string> changes,

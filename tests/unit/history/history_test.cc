@@ -10,6 +10,7 @@
 
 #include "proxist/history/insert_block.h"
 #include "proxist/history/internal/native_reader.h"
+#include "proxist/history/internal/sql.h"
 #include "tests/unit/history/shared_server.h"
 
 namespace proxist::history {
@@ -19,6 +20,7 @@ using column::Op;
 using column::TypeKind;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 const column::ColumnDef kPrice{ColumnId(), "price", {TypeKind::kDecimal, 4}, false};
 const column::ColumnDef kVenue{ColumnId(), "venue", {TypeKind::kSymbol}, false};
@@ -71,6 +73,20 @@ TEST(History, ARetriedInsertCountsOnce) {
   ASSERT_EQ(count.status(), OkStatus());
   EXPECT_EQ(*count, "2\n");
   EXPECT_EQ(history->CountVersions(intent).value(), 2u);
+}
+
+TEST(History, TablesTakeTheMergeSettingsThatTheServerKnows) {
+  auto history = Open();
+  const auto schema = MakeSchema("merges", {kPrice});
+  ASSERT_EQ(history->EnsureTable(*schema), OkStatus());
+  Connection connection(SharedServer().address());
+  const auto made = connection.Query(
+      "SELECT extract(engine_full, 'merge_selector_base = 10, auto_statistics_types = [^,]*') "
+      "FROM system.tables WHERE name = 'merges_history' FORMAT TSVRaw",
+      {}, Duration::Seconds(10));
+  ASSERT_EQ(made.status(), OkStatus());
+  EXPECT_EQ(*made, "merge_selector_base = 10, auto_statistics_types = ''\n");
+  EXPECT_THAT(CreateTableSql(*schema, {}), Not(HasSubstr("merge_selector_base")));
 }
 
 TEST(History, VersionsComeBackInOrder) {

@@ -1,6 +1,7 @@
 // The statements that Proxist sends, and ClickHouse's names for its types.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,8 +48,12 @@ std::string TableOrder(const column::TableSchema& schema);
 /// "symbol, ts, seq, venue": the table's ORDER BY as system.tables spells it, without quotes.
 std::string SortingKey(const column::TableSchema& schema);
 
-/// CREATE TABLE IF NOT EXISTS; inserts into it are durable when they are acknowledged.
-std::string CreateTableSql(const column::TableSchema& schema);
+/// The names of settings that spare merges work, those that the server knows: a row for each.
+std::string MergeSettingsSql();
+/// CREATE TABLE IF NOT EXISTS, with those of MergeSettingsSql that are in `merge_settings`; inserts
+/// into it are durable when they are acknowledged.
+std::string CreateTableSql(const column::TableSchema& schema,
+                           std::span<const std::string> merge_settings);
 /// How RetentionOf begins.
 inline constexpr std::string_view kRetentionBegin = "toDate(ts) + toIntervalDay(";
 /// "toDate(ts) + toIntervalDay(92)": when ClickHouse deletes a day, as it spells it itself; empty:
