@@ -44,21 +44,13 @@ class RunSink {
       return;
     }
     AddRows(view, from, {whole, 0});
-    AddTotals(view, whole, end);
+    tree_->Add(view.Entries(), whole, end, totals_, [&](uint32_t chunk) {
+      AddRows(view, {chunk, 0}, {chunk + 1, 0});
+    });
     AddRows(view, {end, 0}, to);
   }
 
  private:
-  void AddTotals(const ChunkView& view, uint32_t begin, uint32_t end) {
-    const uint64_t before = totals_->rows;
-    tree_->Add(view.Entries(), begin, end, totals_, [&](uint32_t chunk) {
-      AddRows(view, {chunk, 0}, {chunk + 1, 0});
-    });
-    if (totals_->rows == before) return;
-    const RowBlock& last = view.Block(end - 1);
-    totals_->first = std::min(totals_->first, Timestamp(view.Entry(begin).first_ts));
-    totals_->last = std::max(totals_->last, Timestamp(last.ts()[last.rows() - 1]));
-  }
   void AddRows(const ChunkView& view, Position from, Position to) {
     // Each chunk's header is a cache miss of its own; where its columns lie stands behind it, and
     // is what readers of a run look at next.
@@ -109,10 +101,13 @@ ChunkView::ChunkView(const SeriesState& state, uint64_t cut) {
   entries_ = state.chunks->entries.get();
   first_ = state.first;
   last_ = state.chunks->count.load(std::memory_order_acquire);
+  // Where searches begin.
+  __builtin_prefetch(entries_ + first_);
   for (; last_ > first_; --last_) {
     const RowBlock& block = *entries_[last_ - 1].block;
     tail_rows_ = block.rows();
     if (tail_rows_ == 0) continue;
+    __builtin_prefetch(block.ts() + tail_rows_ - 1);
     if (block.lsn(tail_rows_ - 1) <= cut) return;
     if (block.lsn(0) > cut) continue;
     uint32_t visible = 1;
@@ -235,6 +230,7 @@ void AppendRuns(const SeriesState& state, uint64_t cut, int64_t low, int64_t hig
 void AppendTotals(const SeriesState& state, uint64_t cut, int64_t low, int64_t high,
                   SpanTotals* out) {
   const TotalsTree* tree = state.chunks == nullptr ? nullptr : &state.chunks->totals;
+  if (tree != nullptr) tree->PrefetchLevels();
   Resolve(state, cut, low, high, RunSink(tree, out));
 }
 

@@ -10,6 +10,8 @@
 #include <memory>
 #include <vector>
 
+#include <absl/container/inlined_vector.h>
+
 #include "proxist/base/mix.h"
 #include "proxist/column/schema.h"
 #include "proxist/hot/internal/blocks.h"
@@ -18,8 +20,9 @@
 
 namespace proxist::hot::internal {
 
-/// Series of one symbol, ordered by their values' text. Immutable.
-using SymbolSeries = std::vector<const Series*>;
+/// Series of one symbol, ordered by their values' text. Immutable. A cache line holds the few that
+/// most symbols have.
+using SymbolSeries = absl::InlinedVector<const Series*, 7>;
 
 /// SymbolSeries by symbol code. Replaced by a larger one when a code does not fit.
 struct SymbolIndex {

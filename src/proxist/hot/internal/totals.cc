@@ -58,7 +58,7 @@ class Values {
   size_t size_ = 0;
 };
 
-/// Adds up nodes, child by child.
+/// Adds up nodes, child by child, in the order of their rows.
 class Adder {
  public:
   void Add(const TotalsNode& node) {
@@ -66,6 +66,8 @@ class Adder {
         (!weighted_.has_value() && node.layout->weighted())) {
       Widen(node.layout);
     }
+    if (rows_ == 0) first_ts_ = node.first_ts;
+    last_ts_ = node.last_ts;
     rows_ += node.rows;
     for (size_t slot = 0; slot < node.columns.size(); ++slot) {
       exact_[slot] = exact_[slot] && node.columns[slot].exact;
@@ -78,6 +80,8 @@ class Adder {
   [[nodiscard]] std::unique_ptr<TotalsNode> Make() const {
     auto out = std::make_unique<TotalsNode>(layout_);
     out->rows = rows_;
+    out->first_ts = first_ts_;
+    out->last_ts = last_ts_;
     for (size_t slot = 0; slot < columns_.size(); ++slot) {
       out->columns[slot] = columns_[slot].Pack();
       out->columns[slot].exact = out->columns[slot].exact && exact_[slot];
@@ -107,6 +111,8 @@ class Adder {
 
   TotalsLayoutPtr layout_;
   uint64_t rows_ = 0;
+  int64_t first_ts_ = 0;
+  int64_t last_ts_ = 0;
   std::vector<exec::ColumnTotals> columns_;
   std::vector<bool> exact_;
   std::optional<exec::WeightedTotals> weighted_;
@@ -150,6 +156,8 @@ TotalsNode::TotalsNode(TotalsLayoutPtr node_layout)
 TotalsNode::TotalsNode(TotalsLayoutPtr node_layout, const RowBlock& chunk)
     : TotalsNode(std::move(node_layout)) {
   rows = chunk.rows();
+  first_ts = chunk.ts()[0];
+  last_ts = chunk.ts()[rows - 1];
   for (size_t slot = 0; slot < columns.size(); ++slot) {
     const size_t column = layout->columns[slot];
     if (chunk.values(column) == nullptr) continue;
@@ -182,6 +190,8 @@ bool TotalsNode::Serves(const SpanTotals& out) const {
 
 void TotalsNode::AddTo(SpanTotals* out) const {
   out->rows += rows;
+  out->first = std::min(out->first, Timestamp(first_ts));
+  out->last = std::max(out->last, Timestamp(last_ts));
   for (SpanTotals::Part& part : out->columns) {
     const int slot = part.column < layout->slots.size() ? layout->slots[part.column] : -1;
     if (slot >= 0) part.total.Add(columns[static_cast<size_t>(slot)]);
@@ -235,49 +245,42 @@ void TotalsTree::Build(const ChunkEntry* entries, uint32_t first, uint32_t seale
   }
 }
 
-void TotalsTree::Prefetch(const ChunkEntry* entries, uint32_t begin, uint32_t end) const {
-  const uint32_t from = std::min(end, (begin + kFanOut - 1) / kFanOut * kFanOut);
-  const uint32_t to = std::max(from, end / kFanOut * kFanOut);
-  const auto for_edges = [&](const auto& visit) {
-    for (uint32_t i = begin; i < from; ++i) visit(*entries[i].block);
-    for (uint32_t i = to; i < end; ++i) visit(*entries[i].block);
-  };
-  const auto for_nodes = [&](const auto& visit) {
-    // At most as many at either end as stand for the chunks that the next level has no node of.
-    const Level& level = levels_[0];
-    const uint32_t first = from / kFanOut;
-    const uint32_t last = to / kFanOut;
-    for (uint32_t i = first; i < std::min(last, first + kFanOut); ++i) visit(level[i]);
-    for (uint32_t i = last; i > std::max(first + kFanOut, last > kFanOut ? last - kFanOut : 0);
-         --i) {
-      visit(level[i - 1]);
+TotalsTree::Places TotalsTree::WidestFrom(uint32_t* begin, uint32_t end) {
+  Places places;
+  uint32_t level = 0;
+  uint32_t width = 1;
+  while (*begin < end && places.size < places.room.size()) {
+    // Places get wider up to the widest one, and then narrower.
+    while (level < kLevels && *begin % (width * kFanOut) == 0 && end - *begin >= width * kFanOut) {
+      ++level;
+      width *= kFanOut;
     }
-  };
-  // The second line of a header says where the node is.
-  for_edges([](const RowBlock& block) {
-    __builtin_prefetch(reinterpret_cast<const std::byte*>(&block) + 64);
-  });
-  const auto ask = [](const TotalsNode* node) {
-    __builtin_prefetch(node);
-    __builtin_prefetch(reinterpret_cast<const std::byte*>(node) + 64);
-  };
-  for_nodes([&](const NodePtr& node) { ask(node.get()); });
-  for_edges([&](const RowBlock& block) { ask(block.totals()); });
+    for (; end - *begin < width; --level) width /= kFanOut;
+    places.room[places.size++] = {level, *begin / width};
+    *begin += width;
+  }
+  return places;
 }
 
-const TotalsNode* TotalsTree::Greatest(const ChunkEntry* entries, uint32_t begin, uint32_t end,
-                                       const SpanTotals& out, uint32_t* chunks) const {
-  for (size_t level = kLevels; level > 0; --level) {
-    const uint32_t width = ChunksOf(level - 1);
-    if (begin % width != 0 || end - begin < width) continue;
-    const TotalsNode* node = levels_[level - 1][begin / width].get();
-    if (node == nullptr || !node->Serves(out)) continue;
-    *chunks = width;
-    return node;
+void TotalsTree::Prefetch(const ChunkEntry* entries, const Places& places) const {
+  for (const Place place : places.all()) {
+    if (place.level > 0) {
+      __builtin_prefetch(&levels_[place.level - 1][place.index]);
+    } else {
+      // The second line of a header says where the node is.
+      __builtin_prefetch(reinterpret_cast<const std::byte*>(entries[place.index].block) + 64);
+    }
   }
-  *chunks = 1;
-  const TotalsNode* node = entries[begin].block->totals();
-  return node != nullptr && node->Serves(out) ? node : nullptr;
+  for (const Place place : places.all()) {
+    const TotalsNode* node = NodeAt(entries, place);
+    __builtin_prefetch(node);
+    __builtin_prefetch(reinterpret_cast<const std::byte*>(node) + 64);
+  }
+}
+
+const TotalsNode* TotalsTree::NodeAt(const ChunkEntry* entries, Place place) const {
+  return place.level > 0 ? levels_[place.level - 1][place.index].get()
+                         : entries[place.index].block->totals();
 }
 
 }  // namespace proxist::hot::internal

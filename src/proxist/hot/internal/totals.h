@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "proxist/column/schema.h"
@@ -39,6 +40,8 @@ struct TotalsNode {
 
   TotalsLayoutPtr layout;
   uint64_t rows = 0;
+  int64_t first_ts = 0;
+  int64_t last_ts = 0;
   std::optional<exec::PackedWeighted> weighted;  // when the layout has it
   std::vector<exec::PackedTotals> columns;       // by slot
 
@@ -71,21 +74,19 @@ class TotalsTree {
   /// The nodes of `before`, whose chunks stand at the same places; made for as many chunks. The
   /// writer's, before readers see the tree.
   void Share(const TotalsTree& before) { levels_ = before.levels_; }
+  /// Asks for what says where the levels are.
+  void PrefetchLevels() const {
+    for (size_t level = 0; level < kLevels; level += 2) __builtin_prefetch(&levels_[level]);
+  }
   /// Adds chunks [begin, end), sealed and not evicted; calls `rest(chunk)` for each that has to be
   /// read row by row, in order. Any thread.
   template <typename Rest>
   void Add(const ChunkEntry* entries, uint32_t begin, uint32_t end, SpanTotals* out,
            const Rest& rest) const {
-    Prefetch(entries, begin, end);
     while (begin < end) {
-      uint32_t chunks = 1;
-      const TotalsNode* node = Greatest(entries, begin, end, *out, &chunks);
-      if (node != nullptr) {
-        node->AddTo(out);
-      } else {
-        rest(begin);
-      }
-      begin += chunks;
+      const Places places = WidestFrom(&begin, end);
+      Prefetch(entries, places);
+      for (const Place place : places.all()) AddAt(entries, place, out, rest);
     }
   }
 
@@ -94,13 +95,37 @@ class TotalsTree {
   using NodePtr = std::shared_ptr<const TotalsNode>;
   using Level = std::vector<NodePtr>;  // never grows
 
-  /// Asks for the nodes that Add of the chunks will read at both ends: the way to each is a chain
-  /// of cache misses, and those of several overlap.
-  void Prefetch(const ChunkEntry* entries, uint32_t begin, uint32_t end) const;
-  /// The greatest node that begins at `begin`, ends by `end` and serves `out`; nullptr for a chunk
-  /// without one.
-  const TotalsNode* Greatest(const ChunkEntry* entries, uint32_t begin, uint32_t end,
-                             const SpanTotals& out, uint32_t* chunks) const;
+  /// A node of levels_[level - 1], or at level 0 a chunk.
+  struct Place {
+    uint32_t level;
+    uint32_t index;
+  };
+  struct Places {
+    std::array<Place, 32> room;
+    size_t size = 0;
+    [[nodiscard]] std::span<const Place> all() const { return std::span(room).first(size); }
+  };
+  /// The widest places that together are [*begin, end), in order, or the first ones if these are
+  /// many; `*begin` becomes their end.
+  static Places WidestFrom(uint32_t* begin, uint32_t end);
+  /// Asks for what AddAt of the places reads: the way to each is a chain of cache misses, and those
+  /// of several overlap.
+  void Prefetch(const ChunkEntry* entries, const Places& places) const;
+  /// nullptr: there is none.
+  [[nodiscard]] const TotalsNode* NodeAt(const ChunkEntry* entries, Place place) const;
+  template <typename Rest>
+  void AddAt(const ChunkEntry* entries, Place place, SpanTotals* out, const Rest& rest) const {
+    const TotalsNode* node = NodeAt(entries, place);
+    if (node != nullptr && node->Serves(*out)) {
+      node->AddTo(out);
+    } else if (place.level == 0) {
+      rest(place.index);
+    } else {
+      for (uint32_t i = 0; i < kFanOut; ++i) {
+        AddAt(entries, {place.level - 1, place.index * kFanOut + i}, out, rest);
+      }
+    }
+  }
   void Make(const ChunkEntry* entries, size_t level, uint32_t index);
 
   Account* account_;

@@ -108,6 +108,7 @@ struct Question {
 
   /// Adds the rows that no total stands for. False: there are nulls among them.
   bool AddRuns() {
+    PrefetchRuns();
     for (const hot::RowRun& run : totals.runs) {
       const size_t n = run.end - run.begin;
       for (hot::SpanTotals::Part& part : totals.columns) {
@@ -147,6 +148,20 @@ struct Question {
   }
 
  private:
+  /// Each array that is read from is a cache miss: they overlap.
+  void PrefetchRuns() const {
+    for (const hot::RowRun& run : totals.runs) {
+      const auto ask = [&run](size_t column, Type type) {
+        const std::byte* values = hot::ValuesOf(*run.block, column);
+        if (values != nullptr) __builtin_prefetch(values + run.begin * column::WidthOf(type.kind));
+      };
+      __builtin_prefetch(hot::TimestampsOf(*run.block) + run.begin);
+      for (const hot::SpanTotals::Part& part : totals.columns) ask(part.column, part.total.type());
+      if (!totals.weighted.has_value()) continue;
+      ask(weighted_value, weighted_types[0]);
+      ask(weighted_size, weighted_types[1]);
+    }
+  }
   static const std::byte* Values(const hot::RowRun& run, size_t column, Type type) {
     return hot::ValuesOf(*run.block, column) + run.begin * column::WidthOf(type.kind);
   }
