@@ -74,6 +74,7 @@ std::vector<QuerySymbol> FixCuts(const Engine::Ports& ports, const Selection& se
     }
     if (ports.shards.size() == 1) return symbols;
   } else {
+    symbols.reserve(selection.symbols.size());
     for (const std::string& symbol :
          selection.symbols.empty() ? given->Symbols() : selection.symbols) {
       const ShardView* view = ports.shard_of(column::SlotOf(selection.tenant, symbol));

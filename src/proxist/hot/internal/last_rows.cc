@@ -159,6 +159,11 @@ class Group {
   size_t size_ = 0;
 };
 
+/// nullptr: the symbol has no series.
+const SymbolSeries* ListOf(const SymbolIndex& index, uint32_t symbol) {
+  return symbol < index.size ? index.lists[symbol].load() : nullptr;
+}
+
 /// Calls `take` with a group of series of the symbols, as often as it takes.
 template <typename Take>
 void ForEachGroup(const SymbolIndex& index, std::span<const uint32_t> symbols, const Take& take) {
@@ -167,8 +172,7 @@ void ForEachGroup(const SymbolIndex& index, std::span<const uint32_t> symbols, c
   for (size_t begin = 0; begin < symbols.size(); begin += kGroup) {
     const size_t n = std::min(kGroup, symbols.size() - begin);
     for (size_t i = 0; i < n; ++i) {
-      const uint32_t symbol = symbols[begin + i];
-      lists[i] = symbol < index.size ? index.lists[symbol].load() : nullptr;
+      lists[i] = ListOf(index, symbols[begin + i]);
       __builtin_prefetch(lists[i]);
     }
     for (size_t i = 0; i < n; ++i) {
@@ -193,7 +197,7 @@ void LastRowsOf(const SymbolIndex& index, std::span<const uint32_t> symbols, uin
                 int64_t at, LastRow* out) {
   std::fill_n(out, symbols.size(), LastRow());
   if (symbols.size() == 1) {
-    const SymbolSeries* list = symbols[0] < index.size ? index.lists[symbols[0]].load() : nullptr;
+    const SymbolSeries* list = ListOf(index, symbols[0]);
     if (list == nullptr) return;
     if (list->size() == 1) {
       const SeriesState& state = *list->front()->state.load();
@@ -204,6 +208,11 @@ void LastRowsOf(const SymbolIndex& index, std::span<const uint32_t> symbols, uin
 }
 
 void PrefetchSymbols(const SymbolIndex& index, std::span<const uint32_t> symbols) {
+  if (symbols.size() == 1) {
+    // What is read of one series depends on what was read before: nothing overlaps.
+    const SymbolSeries* list = ListOf(index, symbols[0]);
+    if (list == nullptr || list->size() == 1) return;
+  }
   ForEachGroup(index, symbols, [](Group& group) { group.Prefetch(); });
 }
 

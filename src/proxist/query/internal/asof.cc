@@ -78,6 +78,7 @@ class AsofJoin {
 
   void AddColumns() {
     std::vector<std::string> taken;
+    taken.reserve(16);
     const auto add = [&](const std::string& name, column::Type type, const std::string& prefix) {
       run_.output->AddColumn(UniqueName(name, &taken, prefix), type);
     };

@@ -33,7 +33,9 @@ StatusOr<Choice> Choice::MakeOf(Side* side, const std::vector<std::string>& item
     }
     return choice;
   }
-  std::vector<std::string> seen;
+  choice.items_.reserve(items.size());  // names stay where they are
+  std::vector<std::string_view> seen;
+  seen.reserve(items.size());
   for (const std::string& text : items) {
     const bool shown = IsKey(text) && (!keys || text == "symbol");  // in the answer anyway
     if (!shown) PX_RETURN_IF_ERROR(choice.Add(side, text, keys));

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <absl/container/inlined_vector.h>
+
 namespace proxist::query::internal {
 namespace {
 
@@ -14,7 +16,7 @@ constexpr size_t kSymbolsInCache = 16;
 
 /// The memory that opening the symbols reads.
 void Prefetch(std::span<const QuerySymbol> symbols, TableId table) {
-  std::vector<uint32_t> codes;
+  absl::InlinedVector<uint32_t, kSymbolsInCache> codes;
   for (size_t i = 0; i < symbols.size(); ++i) {
     codes.push_back(symbols[i].code);
     if (i + 1 < symbols.size() && symbols[i + 1].cut == symbols[i].cut) continue;
@@ -73,15 +75,15 @@ Status ForEachSymbol(const Run& run, Side* side,
     open.reserve(symbols.size());
     std::map<TableScan*, std::vector<TableScan::Request>> requests;
     Prefetch(symbols, side->schema()->id);
-    bool needs_history = false;
     for (const QuerySymbol& symbol : symbols) {
       open.push_back(side->Open(run.context, symbol));
       if (open.back() == nullptr) continue;
-      needs_history = needs_history || open.back()->NeedsHistory(span_of(*open.back()), {});
-      requests[&open.back()->table()].push_back({open.back().get(), span_of(*open.back()), {}});
+      const Span span = span_of(*open.back());
+      if (!open.back()->NeedsHistory(span, {})) continue;
+      requests[&open.back()->table()].push_back({open.back().get(), span, {}});
     }
-    if (needs_history) at_once = kSymbolsAtOnce;
-    if (run.source != nullptr) run.source->Opened(needs_history);
+    if (!requests.empty()) at_once = kSymbolsAtOnce;
+    if (run.source != nullptr) run.source->Opened(/*needs_history=*/!requests.empty());
     for (const auto& [table, wanted] : requests) {
       const Status read = table->Prefetch(wanted);
       if (read.ok()) continue;

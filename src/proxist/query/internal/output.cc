@@ -42,6 +42,7 @@ std::string UniqueName(std::string name, std::vector<std::string>* taken, std::s
 }
 
 void Output::AddColumn(std::string name, column::Type type) {
+  if (names_.empty()) names_.reserve(16);
   names_.emplace_back(std::move(name), type);
 }
 
@@ -58,8 +59,10 @@ void Output::Open() {
   symbols_ = shared_ != nullptr ? shared_ : std::make_shared<exec::Symbols>(nullptr);
   translated_.clear();
   adopted_.clear();
-  texts_ = std::make_shared<Texts>();
+  texts_ = nullptr;
 }
+
+uint64_t Output::TextBytes() const { return texts_ == nullptr ? 0 : texts_->bytes; }
 
 void Output::Take(const std::vector<exec::Column>& columns, size_t begin, size_t end,
                   const exec::Symbols* symbols) {
@@ -69,6 +72,7 @@ void Output::Take(const std::vector<exec::Column>& columns, size_t begin, size_t
     out.AppendRange(columns[c], begin, end);
     if (out.type().kind == column::TypeKind::kString) {
       auto* views = out.data<std::string_view>();
+      if (texts_ == nullptr) texts_ = std::make_shared<Texts>();
       std::string& block = texts_->blocks.emplace_back();
       size_t bytes = 0;
       for (size_t row = base; row < out.rows(); ++row) bytes += views[row].size();
@@ -149,13 +153,14 @@ Status Output::Wrote(size_t rows) {
 
 void Output::Hold() {
   ResultBatch batch;
+  batch.columns.reserve(open_.size());
   for (size_t c = 0; c < open_.size(); ++c) {
     held_bytes_ += open_[c].rows() * open_[c].stride();
     batch.columns.push_back({names_[c].first, std::move(open_[c])});
   }
-  held_bytes_ += texts_->bytes;
+  held_bytes_ += TextBytes();
   batch.symbols = symbols_;
-  batch.keepalive.push_back(texts_);
+  if (texts_ != nullptr) batch.keepalive.push_back(texts_);
   held_.push_back(std::move(batch));
   open_.clear();
 }
@@ -210,7 +215,7 @@ Status Output::Flush() {
 /// Counts what is held until the end.
 Status Output::Account() {
   if (budget_ == nullptr || open_.empty()) return OkStatus();
-  uint64_t bytes = texts_->bytes;
+  uint64_t bytes = TextBytes();
   for (const exec::Column& column : open_) bytes += column.rows() * column.stride();
   const uint64_t before = std::exchange(kept_bytes_, 0);
   PX_RETURN_IF_ERROR(budget_->Keep(before, bytes));
@@ -253,7 +258,7 @@ void Output::KeepFirst() {
   std::vector<int64_t> rows = Sorted();
   rows.resize(*limit_);
   const std::vector<exec::Column> all = std::exchange(open_, {});
-  const std::shared_ptr<Texts> texts = std::exchange(texts_, std::make_shared<Texts>());
+  const std::shared_ptr<Texts> texts = std::exchange(texts_, nullptr);
   open_ = EmptyColumns();
   std::vector<exec::Column> first;
   for (const exec::Column& column : all) {

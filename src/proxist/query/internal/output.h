@@ -84,6 +84,7 @@ class Output {
  private:
   struct Texts;
   [[nodiscard]] bool WritesInPlace(const std::shared_ptr<exec::Symbols>& symbols) const;
+  [[nodiscard]] uint64_t TextBytes() const;
   /// A column without rows for each one that was added.
   [[nodiscard]] std::vector<exec::Column> EmptyColumns() const;
   /// The columns of the batch at hand, for at most `*rows` more rows, which may become fewer: as
@@ -115,7 +116,7 @@ class Output {
   std::shared_ptr<exec::Symbols> symbols_;
   std::map<std::pair<const exec::Symbols*, uint32_t>, uint32_t> translated_;
   std::vector<std::shared_ptr<const exec::Symbols>> adopted_;  // whose codes were translated
-  std::shared_ptr<Texts> texts_;                               // bytes of strings
+  std::shared_ptr<Texts> texts_;  // bytes of its strings; null: it has none
   std::vector<ResultBatch> held_;
   uint64_t held_bytes_ = 0;
   std::vector<OrderKey> order_;

@@ -1,8 +1,11 @@
 // One request of history for many symbols.
 #include "proxist/query/internal/right_scans.h"
 
+#include <algorithm>
+#include <map>
 #include <utility>
-#include <vector>
+
+#include <absl/container/inlined_vector.h>
 
 namespace proxist::query::internal {
 namespace {
@@ -11,7 +14,7 @@ namespace {
 void Prefetch(std::span<SymbolScan* const> symbols, TableId table) {
   if (symbols.empty()) return;
   const ShardCut& cut = symbols[0]->table().cut();
-  std::vector<uint32_t> codes;
+  absl::InlinedVector<uint32_t, 16> codes;
   for (const SymbolScan* symbol : symbols) {
     if (&symbol->table().cut() == &cut) codes.push_back(symbol->code());
   }
@@ -23,15 +26,17 @@ void Prefetch(std::span<SymbolScan* const> symbols, TableId table) {
 Status RightScans::Open(Side* side, QueryContext* context, std::span<SymbolScan* const> left,
                         Span span) {
   open_.clear();
+  open_.reserve(left.size());
   std::map<TableScan*, std::vector<TableScan::Request>> requests;
   Prefetch(left, side->schema()->id);
   for (SymbolScan* symbol : left) {
     auto right = side->Open(context, {symbol->text(), &symbol->table().cut(), symbol->code()});
     if (right == nullptr) continue;
-    requests[&right->table()].push_back({right.get(), span, {}});
-    open_[symbol->text()] = std::move(right);
+    if (left.size() > 1 && right->NeedsHistory(span, {})) {
+      requests[&right->table()].push_back({right.get(), span, {}});
+    }
+    open_.push_back({symbol, std::move(right)});
   }
-  if (left.size() == 1) return OkStatus();
   Budget& budget = *context->budget;
   for (const auto& [table, wanted] : requests) {
     const uint64_t held = budget.held();
@@ -45,8 +50,8 @@ Status RightScans::Open(Side* side, QueryContext* context, std::span<SymbolScan*
 }
 
 SymbolScan* RightScans::Of(const SymbolScan& left) const {
-  const auto right = open_.find(left.text());
-  return right == open_.end() ? nullptr : right->second.get();
+  const auto opened = std::ranges::find(open_, &left, &Opened::left);
+  return opened == open_.end() ? nullptr : opened->right.get();
 }
 
 }  // namespace proxist::query::internal

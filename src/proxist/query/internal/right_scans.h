@@ -1,10 +1,9 @@
 // The right side of a join: the symbols that its left side has at hand.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <span>
-#include <string>
+#include <vector>
 
 #include "proxist/query/internal/side.h"
 
@@ -16,11 +15,15 @@ class RightScans {
   /// Takes the place of those opened before. Of several symbols the history in `span` is read
   /// together, unless it is too much to hold at once: each then reads its own.
   Status Open(Side* side, QueryContext* context, std::span<SymbolScan* const> left, Span span);
-  /// nullptr when the right table has nothing of the symbol.
+  /// Of a symbol that was given to Open last; nullptr when the right table has nothing of it.
   [[nodiscard]] SymbolScan* Of(const SymbolScan& left) const;
 
  private:
-  std::map<std::string, std::unique_ptr<SymbolScan>> open_;
+  struct Opened {
+    const SymbolScan* left;
+    std::unique_ptr<SymbolScan> right;
+  };
+  std::vector<Opened> open_;  // a group of symbols at most
 };
 
 }  // namespace proxist::query::internal
