@@ -1,6 +1,7 @@
 // History in ClickHouse tables; FORMAT.md has their layout.
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -99,8 +100,8 @@ bool AsksForNothing(const ReadRequest& request) {
 
 class ClickHouseHistory final : public History, public HistoryMonitor {
  public:
-  explicit ClickHouseHistory(std::vector<ClickHouseAddress> addresses)
-      : pool_(std::move(addresses)) {}
+  ClickHouseHistory(std::vector<ClickHouseAddress> addresses, uint32_t part_limit)
+      : part_limit_(part_limit), pool_(std::move(addresses)) {}
 
   Status EnsureTable(const column::TableSchema& schema) override {
     const MutexLock lock(&ensure_mutex_);
@@ -110,15 +111,19 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
     newest = schema.version;
     PX_RETURN_IF_ERROR(
         Execute("CREATE DATABASE IF NOT EXISTS " + QuoteName(schema.tenant)).status());
-    PX_ASSIGN_OR_RETURN(const auto known, Rows(MergeSettingsSql()));
-    std::vector<std::string> merge_settings;
-    for (const auto& row : known) merge_settings.push_back(row[0]);
+    PX_ASSIGN_OR_RETURN(const auto known, Rows(KnownMergeSettingsSql()));
+    std::vector<MergeSetting> merge_settings = MergeSettings(part_limit_);
+    std::erase_if(merge_settings, [&](const MergeSetting& setting) {
+      return std::ranges::none_of(known, [&](const auto& row) { return row[0] == setting.name; });
+    });
     PX_RETURN_IF_ERROR(Execute(CreateTableSql(schema, merge_settings)).status());
     PX_ASSIGN_OR_RETURN(const TableState state, CheckKeys(schema));
     PX_ASSIGN_OR_RETURN(const auto present, PresentColumns(schema));
     PX_ASSIGN_OR_RETURN(std::vector<std::string> changes,
                         ColumnChanges(schema, present, state.MayBeNarrower(schema)));
     if (const auto change = RetentionChange(schema, state.retention)) changes.push_back(*change);
+    std::ranges::move(MergeSettingChanges(merge_settings, state.settings),
+                      std::back_inserter(changes));
     // Last: what the table has become.
     if (state.comment_is_ours && state.comment != VersionComment(schema)) {
       changes.push_back("MODIFY COMMENT " + QuoteText(VersionComment(schema)));
@@ -362,6 +367,7 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
   /// What ClickHouse says of a table beside its columns.
   struct TableState {
     std::string retention;  // when it deletes rows, as it spells it; empty: never
+    std::string settings;   // "a = 1, b = 2"
     std::string comment;
     bool comment_is_ours = false;  // it is empty, or names the version that the table was made for
     uint64_t version = 0;          // that one; 0: not known
@@ -375,11 +381,13 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
   StatusOr<TableState> CheckKeys(const column::TableSchema& schema) {
     PX_ASSIGN_OR_RETURN(
         auto rows,
-        Rows(fmt::format("SELECT engine, partition_key, sorting_key, extract(engine_full, ' TTL "
-                         "(.*?)(?: SETTINGS | COMMENT |$)'), hex(comment) FROM system.tables "
-                         "WHERE database = {} AND name = {} FORMAT TabSeparated",
-                         QuoteText(schema.tenant), QuoteText(schema.name + "_history"))));
-    if (rows.size() != 1 || rows[0].size() != 5) {
+        Rows(fmt::format(
+            "SELECT engine, partition_key, sorting_key, extract(engine_full, ' TTL "
+            "(.*?)(?: SETTINGS | COMMENT |$)'), hex(comment), extract(engine_full, ' SETTINGS "
+            "(.*?)(?: COMMENT |$)') FROM system.tables "
+            "WHERE database = {} AND name = {} FORMAT TabSeparated",
+            QuoteText(schema.tenant), QuoteText(schema.name + "_history"))));
+    if (rows.size() != 1 || rows[0].size() != 6) {
       return NotFound("table {} is not in ClickHouse", TableName(schema));
     }
     for (std::string& field : rows[0]) std::erase(field, '`');
@@ -400,6 +408,7 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
     TableState state;
     state.retention = rows[0][3];
     state.comment = FromHex(rows[0][4]);
+    state.settings = rows[0][5];
     state.comment_is_ours = state.comment.empty();
     if (state.comment.starts_with(kVersionComment)) {
       const auto version =
@@ -510,6 +519,7 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
     return "REMOVE TTL";
   }
 
+  const uint32_t part_limit_;
   Mutex ensure_mutex_;
   std::map<std::pair<std::string, std::string>, SchemaVersion> newest_
       PX_GUARDED_BY(ensure_mutex_);  // seen of each table, by tenant and name
@@ -539,14 +549,14 @@ Connection::Settings InsertSettings(const std::string& token) {
   };
 }
 
-WatchedHistory OpenClickHouse(std::vector<ClickHouseAddress> addresses) {
-  auto history = std::make_unique<ClickHouseHistory>(std::move(addresses));
+WatchedHistory OpenClickHouse(std::vector<ClickHouseAddress> addresses, uint32_t part_limit) {
+  auto history = std::make_unique<ClickHouseHistory>(std::move(addresses), part_limit);
   HistoryMonitor* monitor = history.get();
   return {std::move(history), monitor};
 }
 
 std::unique_ptr<History> MakeClickHouseHistory(ClickHouseAddress address) {
-  return std::make_unique<ClickHouseHistory>(std::vector<ClickHouseAddress>{std::move(address)});
+  return OpenClickHouse({std::move(address)}).history;
 }
 
 }  // namespace proxist::history

@@ -66,8 +66,11 @@ struct WatchedHistory {
 };
 
 /// Over ClickHouse's HTTP interface. `addresses`, at least one, are ways to the same data; the
-/// first is used until it fails.
-WatchedHistory OpenClickHouse(std::vector<ClickHouseAddress> addresses);
+/// first is used until it fails. `part_limit`: active parts of a partition, beyond which nothing is
+/// inserted; with fewer than the default, merges take fewer parts.
+inline constexpr uint32_t kDefaultPartLimit = 150;
+WatchedHistory OpenClickHouse(std::vector<ClickHouseAddress> addresses,
+                              uint32_t part_limit = kDefaultPartLimit);
 
 /// Addresses as ParseAddress reads them, separated by commas.
 StatusOr<std::vector<ClickHouseAddress>> ParseAddresses(std::string_view urls);

@@ -219,7 +219,7 @@ Status Node::Impl::ConnectHistory(const NodeOptions& options) {
     }
   }
   history_url = addresses.front().url;
-  history::WatchedHistory opened = history::OpenClickHouse(addresses);
+  history::WatchedHistory opened = history::OpenClickHouse(addresses, options.flush_max_parts);
   history = std::move(opened.history);
   monitor = opened.monitor;
   return OkStatus();
@@ -497,7 +497,8 @@ StatusOr<ResendReport> Node::ResendHistory() {
     sources.push_back(std::move(source));
   }
   // With connections of its own: those of queries expect a history that is whole.
-  const history::WatchedHistory own = history::OpenClickHouse(impl_->addresses);
+  const history::WatchedHistory own =
+      history::OpenClickHouse(impl_->addresses, impl_->flush->Pace().part_limit);
   auto report = server::ResendHistory(own, *impl_->directory.catalog, sources,
                                       impl_->directory.IncarnationText());
   if (report.ok()) impl_->flush->Wake();

@@ -10,7 +10,7 @@
 
 #include "proxist/history/insert_block.h"
 #include "proxist/history/internal/native_reader.h"
-#include "proxist/history/internal/sql.h"
+#include "proxist/history/monitor.h"
 #include "tests/unit/history/shared_server.h"
 
 namespace proxist::history {
@@ -20,7 +20,6 @@ using column::Op;
 using column::TypeKind;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 const column::ColumnDef kPrice{ColumnId(), "price", {TypeKind::kDecimal, 4}, false};
 const column::ColumnDef kVenue{ColumnId(), "venue", {TypeKind::kSymbol}, false};
@@ -75,18 +74,41 @@ TEST(History, ARetriedInsertCountsOnce) {
   EXPECT_EQ(history->CountVersions(intent).value(), 2u);
 }
 
-TEST(History, TablesTakeTheMergeSettingsThatTheServerKnows) {
-  auto history = Open();
-  const auto schema = MakeSchema("merges", {kPrice});
-  ASSERT_EQ(history->EnsureTable(*schema), OkStatus());
+/// The settings of merges that a table has.
+std::string MergeSettingsOf(const std::string& table) {
   Connection connection(SharedServer().address());
-  const auto made = connection.Query(
-      "SELECT extract(engine_full, 'merge_selector_base = 10, auto_statistics_types = [^,]*') "
-      "FROM system.tables WHERE name = 'merges_history' FORMAT TSVRaw",
+  const auto settings = connection.Query(
+      "SELECT arrayStringConcat(extractAll(engine_full, '(merge_selector_base = [0-9]+|"
+      "auto_statistics_types = [^,]*)'), ', ') FROM system.tables WHERE name = '" +
+          table + "' FORMAT TSVRaw",
       {}, Duration::Seconds(10));
-  ASSERT_EQ(made.status(), OkStatus());
-  EXPECT_EQ(*made, "merge_selector_base = 10, auto_statistics_types = ''\n");
-  EXPECT_THAT(CreateTableSql(*schema, {}), Not(HasSubstr("merge_selector_base")));
+  return settings.ok() ? *settings : settings.status().ToString();
+}
+
+TEST(History, MergesTakeAsManyPartsAsTheLimitAdmits) {
+  const auto schema = MakeSchema("merges", {kPrice});
+  const auto ensure = [&](uint32_t part_limit) {
+    ASSERT_EQ(OpenClickHouse({SharedServer().address()}, part_limit).history->EnsureTable(*schema),
+              OkStatus());
+  };
+  ensure(150);
+  EXPECT_EQ(MergeSettingsOf("merges_history"),
+            "auto_statistics_types = '', merge_selector_base = 10\n");
+  ensure(8);
+  EXPECT_EQ(MergeSettingsOf("merges_history"), "auto_statistics_types = ''\n");
+  ensure(100);
+  EXPECT_EQ(MergeSettingsOf("merges_history"),
+            "auto_statistics_types = '', merge_selector_base = 10\n");
+  Connection connection(SharedServer().address());
+  ASSERT_EQ(connection
+                .Query("ALTER TABLE merges_history MODIFY SETTING merge_selector_base = 7", {},
+                       Duration::Seconds(10))
+                .status(),
+            OkStatus());
+  ensure(150);
+  EXPECT_THAT(MergeSettingsOf("merges_history"), HasSubstr("merge_selector_base = 7"));
+  ensure(8);
+  EXPECT_THAT(MergeSettingsOf("merges_history"), HasSubstr("merge_selector_base = 7"));
 }
 
 TEST(History, VersionsComeBackInOrder) {

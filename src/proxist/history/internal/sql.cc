@@ -2,7 +2,6 @@
 #include "proxist/history/internal/sql.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 #include "proxist/history/internal/push_down_sql.h"
@@ -56,15 +55,12 @@ constexpr std::string_view kTableSettings =
     "fsync_after_insert = 1, fsync_part_directory = 1, non_replicated_deduplication_window = 1000, "
     "ratio_of_defaults_for_sparse_serialization = 1, ttl_only_drop_parts = 1";
 
-struct TableSetting {
-  std::string_view name;
-  std::string_view value;
-};
-// What spares merges work, of servers that know it. Parts are merged ten at a time, not five: each
-// row is written anew a third less often, and fewer parts than the flush allows wait. Statistics of
-// columns, which merges make and no query of Proxist reads, cost them a fifth.
-constexpr auto kMergeSettings =
-    std::to_array<TableSetting>({{"merge_selector_base", "10"}, {"auto_statistics_types", "''"}});
+// Parts are merged ten at a time, not five, so that each row is written anew a third less often: as
+// long as many more may wait, since fewer than ten of one size are left alone for an hour.
+constexpr MergeSetting kWideMerges{"merge_selector_base", "10"};
+constexpr uint32_t kPartsOfWideMerges = 100;
+// Statistics of columns, which merges make and no query of Proxist reads, take a fifth of a merge.
+constexpr MergeSetting kNoStatistics{"auto_statistics_types", "''"};
 
 // From the first day below the floor that queries keep to until ClickHouse may delete it: queries
 // that began before, and clocks that differ, are over by then.
@@ -174,20 +170,38 @@ std::string SortingKey(const column::TableSchema& schema) {
   return out;
 }
 
-std::string MergeSettingsSql() {
-  std::string names;
-  for (const TableSetting& setting : kMergeSettings) {
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", QuoteText(setting.name));
-  }
+std::string KnownMergeSettingsSql() {
   return fmt::format(
-      "SELECT name FROM system.merge_tree_settings WHERE name IN ({}) FORMAT TabSeparated", names);
+      "SELECT name FROM system.merge_tree_settings WHERE name IN ({}, {}) FORMAT TabSeparated",
+      QuoteText(kWideMerges.name), QuoteText(kNoStatistics.name));
+}
+
+std::vector<MergeSetting> MergeSettings(uint32_t part_limit) {
+  std::vector<MergeSetting> settings = {kNoStatistics};
+  if (part_limit >= kPartsOfWideMerges) settings.push_back(kWideMerges);
+  return settings;
+}
+
+std::vector<std::string> MergeSettingChanges(std::span<const MergeSetting> wanted,
+                                             std::string_view present) {
+  std::vector<std::string> changes;
+  for (const MergeSetting& setting : wanted) {
+    if (present.find(fmt::format("{} = ", setting.name)) != present.npos) continue;
+    changes.push_back(fmt::format("MODIFY SETTING {} = {}", setting.name, setting.value));
+  }
+  const bool wide =
+      std::ranges::find(wanted, kWideMerges.name, &MergeSetting::name) != wanted.end();
+  const std::string ours = fmt::format("{} = {}", kWideMerges.name, kWideMerges.value);
+  if (!wide && present.find(ours) != present.npos) {
+    changes.push_back(fmt::format("RESET SETTING {}", kWideMerges.name));
+  }
+  return changes;
 }
 
 std::string CreateTableSql(const column::TableSchema& schema,
-                           std::span<const std::string> merge_settings) {
+                           std::span<const MergeSetting> merge_settings) {
   std::string settings(kTableSettings);
-  for (const TableSetting& setting : kMergeSettings) {
-    if (std::ranges::find(merge_settings, setting.name) == merge_settings.end()) continue;
+  for (const MergeSetting& setting : merge_settings) {
     settings += fmt::format(", {} = {}", setting.name, setting.value);
   }
   std::string columns;

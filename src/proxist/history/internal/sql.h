@@ -48,12 +48,23 @@ std::string TableOrder(const column::TableSchema& schema);
 /// "symbol, ts, seq, venue": the table's ORDER BY as system.tables spells it, without quotes.
 std::string SortingKey(const column::TableSchema& schema);
 
-/// The names of settings that spare merges work, those that the server knows: a row for each.
-std::string MergeSettingsSql();
-/// CREATE TABLE IF NOT EXISTS, with those of MergeSettingsSql that are in `merge_settings`; inserts
-/// into it are durable when they are acknowledged.
+/// A setting of tables that spares merges work.
+struct MergeSetting {
+  std::string_view name;
+  std::string_view value;  // as SQL
+};
+/// Those that suit at most so many active parts of a partition.
+std::vector<MergeSetting> MergeSettings(uint32_t part_limit);
+/// The names of those that the server knows: a row for each.
+std::string KnownMergeSettingsSql();
+/// What brings a table with the settings `present`, "a = 1, b = 2", to these. Other values stay, as
+/// somebody's choice.
+std::vector<std::string> MergeSettingChanges(std::span<const MergeSetting> wanted,
+                                             std::string_view present);
+
+/// CREATE TABLE IF NOT EXISTS; inserts into it are durable when they are acknowledged.
 std::string CreateTableSql(const column::TableSchema& schema,
-                           std::span<const std::string> merge_settings);
+                           std::span<const MergeSetting> merge_settings);
 /// How RetentionOf begins.
 inline constexpr std::string_view kRetentionBegin = "toDate(ts) + toIntervalDay(";
 /// "toDate(ts) + toIntervalDay(92)": when ClickHouse deletes a day, as it spells it itself; empty:
