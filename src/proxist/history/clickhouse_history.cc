@@ -1,7 +1,6 @@
 // History in ClickHouse tables; FORMAT.md has their layout.
 #include <algorithm>
 #include <charconv>
-#include <iterator>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -122,18 +121,15 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
     PX_ASSIGN_OR_RETURN(std::vector<std::string> changes,
                         ColumnChanges(schema, present, state.MayBeNarrower(schema)));
     if (const auto change = RetentionChange(schema, state.retention)) changes.push_back(*change);
-    std::ranges::move(MergeSettingChanges(merge_settings, state.settings),
-                      std::back_inserter(changes));
     // Last: what the table has become.
     if (state.comment_is_ours && state.comment != VersionComment(schema)) {
       changes.push_back("MODIFY COMMENT " + QuoteText(VersionComment(schema)));
     }
-    for (const std::string& change : changes) {
-      // Values are converted and days deleted in the background.
-      PX_RETURN_IF_ERROR(
-          pool_.Take()
-              ->Query(AlterTableSql(schema, change), {{"alter_sync", "0"}}, kStatementTimeout)
-              .status());
+    for (const std::string& change : changes) PX_RETURN_IF_ERROR(Alter(schema, change));
+    for (const std::string& change : MergeSettingChanges(merge_settings, state.settings)) {
+      // Whoever may not change them does without.
+      const Status changed = Alter(schema, change);
+      if (!changed.ok() && !absl::IsPermissionDenied(changed)) return changed;
     }
     return OkStatus();
   }
@@ -362,6 +358,13 @@ class ClickHouseHistory final : public History, public HistoryMonitor {
       if (stored.ok() && (pool_.expected().empty() || *stored == pool_.expected())) return index;
     }
     return std::nullopt;
+  }
+
+  Status Alter(const column::TableSchema& schema, const std::string& change) {
+    // Values are converted and days deleted in the background.
+    return pool_.Take()
+        ->Query(AlterTableSql(schema, change), {{"alter_sync", "0"}}, kStatementTimeout)
+        .status();
   }
 
   /// What ClickHouse says of a table beside its columns.
