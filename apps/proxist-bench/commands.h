@@ -72,6 +72,7 @@ struct ReadersOptions {
   uint32_t rows = 1'000'000;  // of quotes before it begins; a fourth as many trades
   uint32_t readers = 32;
   double load = 0.5;        // of the queries that the readers can ask
+  double queries = 0;       // per second, in place of that; 0: as `load` says
   uint32_t rate = 500'000;  // rows per second of ingest
   uint32_t seconds = 3;     // of each part of a round
   uint32_t rounds = 3;

@@ -211,7 +211,7 @@ StatusOr<ReadersResults> Measure(const ReadersOptions& options, const std::strin
   Readers readers(options, &node->engine());
   AwaitRest();
   PX_ASSIGN_OR_RETURN(const double capacity, readers.Capacity());
-  const double asked = capacity * options.load;
+  const double asked = options.queries > 0 ? options.queries : capacity * options.load;
   const Duration part = Duration::Seconds(options.seconds);
   Times quiet;
   Times beside;
