@@ -1,6 +1,7 @@
 // History in ClickHouse tables; FORMAT.md has their layout.
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -559,7 +560,7 @@ WatchedHistory OpenClickHouse(std::vector<ClickHouseAddress> addresses, uint32_t
 }
 
 std::unique_ptr<History> MakeClickHouseHistory(ClickHouseAddress address) {
-  return OpenClickHouse({std::move(address)}).history;
+  return OpenClickHouse({std::move(address)}, std::numeric_limits<uint32_t>::max()).history;
 }
 
 }  // namespace proxist::history

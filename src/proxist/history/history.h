@@ -165,7 +165,7 @@ class History {
 /// The number of rows of `sources` that `intent` describes.
 uint64_t CountRows(const InsertIntent& intent, std::span<const SourceBatch> sources);
 
-/// Over ClickHouse's HTTP interface, Native format.
+/// Over ClickHouse's HTTP interface, Native format; for a caller that heeds no limit of parts.
 std::unique_ptr<History> MakeClickHouseHistory(ClickHouseAddress address);
 
 }  // namespace proxist::history

@@ -66,11 +66,9 @@ struct WatchedHistory {
 };
 
 /// Over ClickHouse's HTTP interface. `addresses`, at least one, are ways to the same data; the
-/// first is used until it fails. `part_limit`: active parts of a partition, beyond which nothing is
-/// inserted; with fewer than the default, merges take fewer parts.
-inline constexpr uint32_t kDefaultPartLimit = 150;
-WatchedHistory OpenClickHouse(std::vector<ClickHouseAddress> addresses,
-                              uint32_t part_limit = kDefaultPartLimit);
+/// first is used until it fails. `part_limit`: active parts of a partition, beyond which the caller
+/// inserts nothing; merges of its tables are set to suit.
+WatchedHistory OpenClickHouse(std::vector<ClickHouseAddress> addresses, uint32_t part_limit);
 
 /// Addresses as ParseAddress reads them, separated by commas.
 StatusOr<std::vector<ClickHouseAddress>> ParseAddresses(std::string_view urls);

@@ -119,6 +119,7 @@ struct Node::Impl {
   std::string history_url;
   std::unique_ptr<history::EmbeddedServer> embedded;
   std::vector<history::ClickHouseAddress> addresses;
+  uint32_t part_limit = 0;  // that inserts by these keep to
   std::unique_ptr<history::History> history;
   history::HistoryMonitor* monitor = nullptr;
   std::vector<std::unique_ptr<ShardRunner>> runners;
@@ -219,7 +220,8 @@ Status Node::Impl::ConnectHistory(const NodeOptions& options) {
     }
   }
   history_url = addresses.front().url;
-  history::WatchedHistory opened = history::OpenClickHouse(addresses, options.flush_max_parts);
+  part_limit = options.flush_max_parts;
+  history::WatchedHistory opened = history::OpenClickHouse(addresses, part_limit);
   history = std::move(opened.history);
   monitor = opened.monitor;
   return OkStatus();
@@ -497,8 +499,7 @@ StatusOr<ResendReport> Node::ResendHistory() {
     sources.push_back(std::move(source));
   }
   // With connections of its own: those of queries expect a history that is whole.
-  const history::WatchedHistory own =
-      history::OpenClickHouse(impl_->addresses, impl_->flush->Pace().part_limit);
+  const history::WatchedHistory own = history::OpenClickHouse(impl_->addresses, impl_->part_limit);
   auto report = server::ResendHistory(own, *impl_->directory.catalog, sources,
                                       impl_->directory.IncarnationText());
   if (report.ok()) impl_->flush->Wake();

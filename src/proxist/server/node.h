@@ -15,7 +15,6 @@
 #include "proxist/base/time.h"
 #include "proxist/column/batch.h"
 #include "proxist/column/schema.h"
-#include "proxist/history/monitor.h"
 #include "proxist/hot/store.h"
 #include "proxist/query/engine.h"
 #include "proxist/security/data_keys.h"
@@ -50,8 +49,7 @@ struct NodeOptions {
   Duration flush_max_interval = Duration::Millis(50);
   Duration flush_stretched_interval = Duration::Seconds(2);  // at most, when ClickHouse is slow
   uint64_t flush_max_rows = 500'000;                         // of one round
-  uint32_t flush_max_parts =
-      history::kDefaultPartLimit;  // active ones of a partition, beyond which nothing is sent
+  uint32_t flush_max_parts = 150;  // active ones of a partition, beyond which nothing is sent
   Duration history_hang_timeout = Duration::Seconds(30);  // embedded, without an answer: restarted
   size_t max_queued_batches = 1024;         // per shard; beyond it writes are RESOURCE_EXHAUSTED
   uint64_t cold_cache_bytes = 64ull << 20;  // of blocks of history that are kept; 0: none

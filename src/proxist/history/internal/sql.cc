@@ -184,15 +184,19 @@ std::vector<MergeSetting> MergeSettings(uint32_t part_limit) {
 
 std::vector<std::string> MergeSettingChanges(std::span<const MergeSetting> wanted,
                                              std::string_view present) {
+  // "10" must not be found in "100".
+  const std::string all = fmt::format(" {},", present);
+  const auto has = [&](std::string_view what) {
+    return all.find(fmt::format(" {}", what)) != all.npos;
+  };
   std::vector<std::string> changes;
   for (const MergeSetting& setting : wanted) {
-    if (present.find(fmt::format("{} = ", setting.name)) != present.npos) continue;
+    if (has(fmt::format("{} = ", setting.name))) continue;
     changes.push_back(fmt::format("MODIFY SETTING {} = {}", setting.name, setting.value));
   }
   const bool wide =
       std::ranges::find(wanted, kWideMerges.name, &MergeSetting::name) != wanted.end();
-  const std::string ours = fmt::format("{} = {}", kWideMerges.name, kWideMerges.value);
-  if (!wide && present.find(ours) != present.npos) {
+  if (!wide && has(fmt::format("{} = {},", kWideMerges.name, kWideMerges.value))) {
     changes.push_back(fmt::format("RESET SETTING {}", kWideMerges.name));
   }
   return changes;

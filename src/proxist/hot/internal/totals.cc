@@ -273,6 +273,7 @@ void TotalsTree::Prefetch(const ChunkEntry* entries, const Places& places) const
   }
   for (const Place place : places.all()) {
     const TotalsNode* node = NodeAt(entries, place);
+    if (node == nullptr) continue;
     __builtin_prefetch(node);
     __builtin_prefetch(reinterpret_cast<const std::byte*>(node) + 64);
   }
