@@ -389,8 +389,6 @@ StatusOr<Column> Vwap(const Slices& slices, const Column& price_column, const Co
     out = Outputs({TypeKind::kFloat64, 0}, slices.size());
   }
   WeightedSum<ExactSum> sum(rows);
-  ExactSum products;  // with a slice's base
-  ExactSum weights;
   Slide(
       slices, [&](uint32_t row) { sum.Add(row); }, [&](uint32_t row) { sum.Subtract(row); },
       [&](size_t k) {
@@ -399,8 +397,13 @@ StatusOr<Column> Vwap(const Slices& slices, const Column& price_column, const Co
           SetQuotient(sum.count, sum.products.Value(), sum.weights.Value(), k, &out);
           return;
         }
-        products = sum.products;
-        weights = sum.weights;
+        if (sum.count == 0) {
+          SetQuotient(base->count(), base->real_products().Value(), base->real_weights().Value(), k,
+                      &out);
+          return;
+        }
+        ExactSum products = sum.products;
+        ExactSum weights = sum.weights;
         products.Add(base->real_products());
         weights.Add(base->real_weights());
         SetQuotient(sum.count + base->count(), products.Value(), weights.Value(), k, &out);

@@ -23,6 +23,15 @@ constexpr int kLeastExponent = -1074;
 constexpr size_t kBlock = 512;
 constexpr int kGridSumBits = 62;
 
+/// mantissa * 2^exponent, of a mantissa that is a float64 and has the bits that fit the result.
+double TimesPowerOfTwo(uint64_t mantissa, int exponent) {
+  constexpr int kLeastNormal = -1022;
+  constexpr int kGreatest = 1023;
+  const auto whole = static_cast<double>(mantissa);
+  if (exponent < kLeastNormal || exponent > kGreatest) return std::ldexp(whole, exponent);
+  return whole * std::bit_cast<double>(static_cast<uint64_t>(exponent + kGreatest) << 52);
+}
+
 uint32_t ExponentOf(uint64_t bits) { return static_cast<uint32_t>((bits >> 52) & 0x7ff); }
 
 }  // namespace
@@ -57,20 +66,28 @@ void ExactSum::Change(double value, int sign) {
 
 void ExactSum::Add(std::span<const double> values) {
   for (; values.size() > kBlock; values = values.subspan(kBlock)) Add(values.first(kBlock));
-  const internal::Extent extent = internal::ExtentOf(values.data(), values.size());
-  const std::optional<internal::Grid> grid = internal::GridFor(extent, values.size(), kGridSumBits);
+  Add(values, internal::ExtentOf(values.data(), values.size()));
+}
+
+void ExactSum::Add(std::span<const double> values, const internal::Extent& extent) {
+  const size_t longest = std::min(values.size(), kBlock);
+  const std::optional<internal::Grid> grid = internal::GridFor(extent, longest, kGridSumBits);
   if (!grid.has_value()) {
     for (const double value : values) Add(value);
     return;
   }
-  const internal::SplitSum sum = internal::SumOnGrid(values.data(), values.size(), *grid);
-  const auto add = [this](int64_t whole, double unit) {
-    // Each half is a float64 exactly.
-    Add(static_cast<double>(whole & kLimbMask) * unit);
-    Add(static_cast<double>(whole >> kLimbBits) * std::ldexp(unit, kLimbBits));
-  };
-  add(sum.high, grid->high_unit);
-  add(sum.low, grid->low_unit);
+  for (; !values.empty(); values = values.subspan(std::min(values.size(), kBlock))) {
+    const size_t block = std::min(values.size(), kBlock);
+    const internal::SplitSum sum = internal::SumOnGrid(values.data(), block, *grid);
+    AddWhole(sum.high, grid->high_unit);
+    AddWhole(sum.low, grid->low_unit);
+  }
+}
+
+void ExactSum::AddWhole(int64_t whole, double unit) {
+  constexpr double kUpperUnit = 4294967296.0;
+  Add(static_cast<double>(whole & kLimbMask) * unit);
+  Add(static_cast<double>(whole >> kLimbBits) * (unit * kUpperUnit));
 }
 
 void ExactSum::Settle() {
@@ -125,10 +142,11 @@ double ExactSum::Value() const {
   if (low_ > high_) return 0.0;
   // The limbs with carries settled, as a magnitude and a sign.
   std::array<int64_t, kLimbs> digits;
+  const size_t end = std::min(kLimbs, high_ + 3);  // the carry is 0 or -1 from there on
   bool negative = false;
   for (int pass = 0; pass < 2; ++pass) {
     int64_t carry = 0;
-    for (size_t i = low_; i < kLimbs; ++i) {
+    for (size_t i = low_; i < end; ++i) {
       const int64_t limb = i <= high_ ? limbs_[i] : 0;
       const int64_t total = (negative ? -limb : limb) + carry;
       digits[i] = total & kLimbMask;
@@ -138,7 +156,7 @@ double ExactSum::Value() const {
     PX_CHECK(pass == 0);
     negative = true;
   }
-  size_t top = kLimbs;
+  size_t top = end;
   while (top > low_ && digits[top - 1] == 0) --top;
   if (top == low_) return 0.0;
   --top;
@@ -164,7 +182,7 @@ double ExactSum::Value() const {
     if (tail > half || (tail == half && (rest || (mantissa & 1) != 0))) ++mantissa;
   }
   const int exponent = shift + static_cast<int>(lowest) * kLimbBits + kLeastExponent;
-  const double magnitude = std::ldexp(static_cast<double>(mantissa), exponent);
+  const double magnitude = TimesPowerOfTwo(mantissa, exponent);
   return negative ? -magnitude : magnitude;
 }
 

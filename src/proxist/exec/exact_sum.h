@@ -8,6 +8,10 @@
 
 namespace proxist::exec {
 
+namespace internal {
+struct Extent;
+}
+
 /// A multiset of doubles that knows its exact sum. Adding and subtracting in any order gives the
 /// same value, so a window may slide. A fixed-point superaccumulator: 32 bits of the sum in each
 /// limb, carries kept in the limb's upper half and settled now and then.
@@ -18,7 +22,11 @@ class ExactSum {
   void Subtract(double value) { Change(value, -1); }
   /// Adds all of them; where they are of like size, many times faster than one by one.
   void Add(std::span<const double> values);
+  /// The same, of values whose extent is known.
+  void Add(std::span<const double> values, const internal::Extent& extent);
   void Add(const ExactSum& other);
+  /// Adds whole * unit, a power of two, as two doubles: each half of `whole` times `unit` is one.
+  void AddWhole(int64_t whole, double unit);
   /// Writes doubles whose exact sum this is; a NaN or infinity stands for what Value() gives. False
   /// when three do not hold it.
   [[nodiscard]] bool Split(std::array<double, 3>* terms) const;

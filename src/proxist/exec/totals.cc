@@ -7,6 +7,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "proxist/exec/internal/block_kernels.h"
 #include "proxist/exec/internal/numbers.h"
 #include "proxist/exec/internal/visit.h"
 
@@ -17,6 +18,7 @@ using column::TypeKind;
 
 // Values widened at once; sums of their 32-bit halves stay far from 2^63.
 constexpr size_t kBlock = 512;
+constexpr int kMantissaBits = 53;
 
 bool IsUnsigned(TypeKind kind) { return kind == TypeKind::kUint64; }
 
@@ -89,6 +91,13 @@ void ToReals(column::Type type, const std::byte* values, size_t n, double* out) 
   internal::VisitFixed(type.kind, [&]<typename T>(T /*tag*/) {
     std::copy_n(reinterpret_cast<const T*>(values), n, out);
   });
+}
+
+/// Values in their own units: where they are, or in `room`.
+const double* Reals(column::Type type, const std::byte* values, size_t n, double* room) {
+  if (type.kind == TypeKind::kFloat64) return reinterpret_cast<const double*>(values);
+  ToReals(type, values, n, room);
+  return room;
 }
 
 }  // namespace
@@ -228,12 +237,23 @@ void WeightedTotals::AddIntegers(const std::byte* values, const std::byte* weigh
 }
 
 void WeightedTotals::AddReals(const std::byte* values, const std::byte* weights, size_t n) {
-  double value[kBlock];
-  double weight[kBlock];
-  ToReals(value_, values, n, value);
-  ToReals(weight_, weights, n, weight);
-  for (size_t i = 0; i < n; ++i) value[i] *= weight[i];
-  real_products_.Add(std::span(value, n));
+  double value_room[kBlock];
+  double weight_room[kBlock];
+  double products[kBlock];
+  const double* value = Reals(value_, values, n, value_room);
+  if (weight_.kind == TypeKind::kInt64) {
+    internal::WeightSum weight;
+    const internal::Extent extent = internal::MultiplyAndSum(
+        value, reinterpret_cast<const int64_t*>(weights), n, products, &weight);
+    if ((weight.reach >> kMantissaBits) == 0) {  // each is a float64, and their sum did not wrap
+      real_products_.Add(std::span(products, n), extent);
+      real_weights_.AddWhole(weight.sum, 1);
+      return;
+    }
+  }
+  const double* weight = Reals(weight_, weights, n, weight_room);
+  const internal::Extent extent = internal::Multiply(value, weight, n, products);
+  real_products_.Add(std::span(products, n), extent);
   real_weights_.Add(std::span(weight, n));
 }
 

@@ -15,6 +15,8 @@
 #include "proxist/exec/group.h"
 #include "proxist/exec/pair_sum.h"
 #include "proxist/exec/slices.h"
+#include "proxist/exec/totals.h"
+#include "tests/unit/exec/each_target.h"
 
 namespace proxist::exec {
 namespace {
@@ -170,6 +172,41 @@ TEST(ExactSumTest, KeepsExtremes) {
   EXPECT_EQ(sum.Value(), -kTiny);
   sum.Add(std::nan(""));
   EXPECT_TRUE(std::isnan(sum.Value()));
+}
+
+TEST(WeightedTotalsTest, TakesWholeWeightsAsOneByOne) {
+  std::mt19937_64 random(12);
+  const std::vector<int64_t> edges = {0,
+                                      -1,
+                                      (int64_t{1} << 53) - 1,
+                                      int64_t{1} << 53,
+                                      (int64_t{1} << 53) + 1,
+                                      -(int64_t{1} << 53) - 1,
+                                      std::numeric_limits<int64_t>::max(),
+                                      std::numeric_limits<int64_t>::min()};
+  for (int round = 0; round < 300; ++round) {
+    std::vector<double> values;
+    std::vector<int64_t> weights;
+    ExactSum products;
+    ExactSum sum;
+    for (size_t n = random() % 1200; n > 0; --n) {
+      values.push_back(std::ldexp(static_cast<double>(static_cast<int64_t>(random())), -40));
+      const bool edge = round % 3 == 0 && random() % 50 == 0;
+      weights.push_back(edge ? edges[random() % edges.size()]
+                             : static_cast<int64_t>(random()) >> (11 + random() % 50));
+      const auto weight = static_cast<double>(weights.back());
+      products.Add(values.back() * weight);
+      sum.Add(weight);
+    }
+    OnEachTarget([&] {
+      WeightedTotals totals({column::TypeKind::kFloat64, 0}, {column::TypeKind::kInt64, 0});
+      totals.Add(reinterpret_cast<const std::byte*>(values.data()),
+                 reinterpret_cast<const std::byte*>(weights.data()), values.size());
+      EXPECT_EQ(totals.count(), static_cast<int64_t>(values.size()));
+      EXPECT_EQ(totals.real_products().Value(), products.Value());
+      EXPECT_EQ(totals.real_weights().Value(), sum.Value());
+    });
+  }
 }
 
 TEST(AsofTest, AgreesWithEveryPair) {

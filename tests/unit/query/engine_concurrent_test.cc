@@ -1,6 +1,7 @@
 // Queries on several threads beside the shard's writer: each answer is of one moment, whole
 // batches, never going back.
 #include <atomic>
+#include <functional>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -27,10 +28,11 @@ column::SchemaPtr Ticks() {
 }
 
 /// Batch n has rows of one symbol; each says n, half of them stand before the rows of the batch
-/// before.
-void WriteAll(hot::Store* store) {
+/// before. In the middle it waits for readers, until `seen` says so.
+void WriteAll(hot::Store* store, const std::function<bool()>& seen) {
   uint64_t lsn = 0;
   for (int64_t n = 1; n <= kBatches; ++n) {
+    while (n > kBatches / 2 && !seen()) std::this_thread::yield();
     column::BatchBuilder builder(Ticks());
     for (int64_t i = 0; i < kBatchRows; ++i) {
       const int64_t late = i % 2 == 0 ? 0 : 3 * kBatchRows;
@@ -144,7 +146,7 @@ TEST(EngineConcurrentTest, AnswersAreOfOneMomentAndNeverGoBack) {
       }
     });
   }
-  WriteAll(&world.shard(0).writer());
+  WriteAll(&world.shard(0).writer(), [&] { return between.load() + wrong.load() > 0; });
   for (int64_t (*query)(World*) : queries) EXPECT_EQ(query(&world), kBatches);
   done = true;
   for (std::thread& reader : readers) reader.join();

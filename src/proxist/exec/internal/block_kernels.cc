@@ -105,6 +105,39 @@ HWY_ATTR Extent MultiplyByWholes(const double* values, const int64_t* weights, s
   return MultiplyBy(values, weights, n, out);
 }
 
+HWY_ATTR Extent MultiplyAndSum(const double* HWY_RESTRICT values,
+                               const int64_t* HWY_RESTRICT weights, size_t n,
+                               double* HWY_RESTRICT out, WeightSum* HWY_RESTRICT weight_sum) {
+  const Reals d;
+  const Wholes di;
+  ExtentVec extent;
+  WholeVec sum = hn::Zero(di);
+  WholeVec reach = hn::Zero(di);
+  size_t i = 0;
+  for (; i + hn::Lanes(d) <= n; i += hn::Lanes(d)) {
+    const WholeVec weight = hn::LoadU(di, weights + i);
+    const RealVec product = hn::Mul(hn::LoadU(d, values + i), hn::ConvertTo(d, weight));
+    hn::StoreU(product, d, out + i);
+    extent.Add(product);
+    sum = hn::Add(sum, weight);
+    reach = hn::Or(reach, hn::Xor(weight, hn::BroadcastSignBit(weight)));
+  }
+  Extent all = extent.Get();
+  auto total = static_cast<uint64_t>(hn::GetLane(hn::SumOfLanes(di, sum)));
+  HWY_ALIGN int64_t reaches[hn::MaxLanes(Wholes())];
+  hn::Store(reach, di, reaches);
+  int64_t bits = 0;
+  for (size_t lane = 0; lane < hn::Lanes(di); ++lane) bits |= reaches[lane];
+  for (; i < n; ++i) {
+    out[i] = values[i] * static_cast<double>(weights[i]);
+    AddToExtent(out[i], &all);
+    total += static_cast<uint64_t>(weights[i]);
+    bits |= weights[i] ^ (weights[i] >> 63);
+  }
+  *weight_sum = {static_cast<int64_t>(total), bits};
+  return all;
+}
+
 /// Rounds values onto a grid.
 class Splitter {
  public:
@@ -402,6 +435,7 @@ namespace proxist::exec::internal {
 HWY_EXPORT(ExtentOf);
 HWY_EXPORT(MultiplyByReals);
 HWY_EXPORT(MultiplyByWholes);
+HWY_EXPORT(MultiplyAndSum);
 HWY_EXPORT(Split);
 HWY_EXPORT(SumOnGrid);
 HWY_EXPORT(PartSums);
@@ -419,6 +453,10 @@ Extent Multiply(const double* values, const double* weights, size_t n, double* o
 }
 Extent Multiply(const double* values, const int64_t* weights, size_t n, double* out) {
   return HWY_DYNAMIC_DISPATCH(MultiplyByWholes)(values, weights, n, out);
+}
+Extent MultiplyAndSum(const double* values, const int64_t* weights, size_t n, double* out,
+                      WeightSum* weight_sum) {
+  return HWY_DYNAMIC_DISPATCH(MultiplyAndSum)(values, weights, n, out, weight_sum);
 }
 void Split(const double* values, size_t n, const Grid& grid, int64_t* high, int64_t* low) {
   HWY_DYNAMIC_DISPATCH(Split)(values, n, grid, high, low);

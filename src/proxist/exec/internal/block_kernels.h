@@ -21,6 +21,15 @@ Extent Multiply(const double* values, const double* weights, size_t n, double* o
 /// The same; each weight is rounded to float64 first.
 Extent Multiply(const double* values, const int64_t* weights, size_t n, double* out);
 
+/// What weights come to.
+struct WeightSum {
+  int64_t sum = 0;    // may wrap
+  int64_t reach = 0;  // or-ed from w and ~w of what is below zero
+};
+/// Multiply, which adds up the weights too.
+Extent MultiplyAndSum(const double* values, const int64_t* weights, size_t n, double* out,
+                      WeightSum* weight_sum);
+
 /// Two whole numbers in place of a value: value = high * 2^q + low * 2^g, with `high_unit` 2^q and
 /// `low_unit` 2^g; the magics are 1.5 * 2^52 times these, to which a value is added to round it.
 struct Grid {
