@@ -1,4 +1,5 @@
-// query: last-by and as-of on hot rows, in process and over gRPC, beside echoes of the same bytes.
+// query: last rows, a symbol's row at a moment (a point as-of) and as-of joins on hot rows, in
+// process and over gRPC, beside echoes of the same bytes.
 #include <future>
 #include <memory>
 #include <span>
@@ -172,13 +173,15 @@ constexpr Duration kLongSpan = Duration::Seconds(60);
 StatusOr<QueryResults> MeasureQuery(const QueryOptions& options) {
   PX_ASSIGN_OR_RETURN(const std::unique_ptr<TwoNodes> nodes, Open(options.directory));
   PX_RETURN_IF_ERROR(Load(nodes.get(), options));
-  LastByAsked last_by(options.symbols, 7);
-  AsofAsked point(options.symbols, 7, kShortSpan);
+  LastByAsked last_by(options.symbols, 7, /*now=*/true);
+  LastByAsked point(options.symbols, 7);
+  AsofAsked trade(options.symbols, 7, kShortSpan);
   AsofAsked minute(options.symbols, 7, kLongSpan);
   QueryResults results;
-  for (const auto& [name, asked] : {std::pair<const char*, Asked*>{"last-by", &last_by},
-                                    {"as-of, about one trade", &point},
-                                    {"as-of, 60 s of trades", &minute}}) {
+  for (const auto& [name, asked] : {std::pair<const char*, Asked*>{"last-by, now", &last_by},
+                                    {"point as-of", &point},
+                                    {"as-of join, about one trade", &trade},
+                                    {"as-of join, 60 s of trades", &minute}}) {
     PX_ASSIGN_OR_RETURN(Result call, Measure(nodes.get(), name, options.rounds, asked));
     results.calls.push_back(std::move(call));
     PX_ASSIGN_OR_RETURN(Result streamed, MeasureStream(nodes.get(), name, options.rounds, asked));

@@ -11,8 +11,8 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BENCH = pathlib.Path(os.environ.get("PROXIST_BIN", ROOT / "build/release/bin")) / "proxist-bench"
-TASKS = ["asof_join", "point_asof", "snapshot", "last_one", "vwap_bars_1m", "rolling_vwap_5m", "rolling_mean_5m",
-         "ema_0.1", "range_1m"]
+TASKS = ["asof_join", "point_asof", "snapshot", "last_one", "vwap_bars_1m", "vwap_bars_1m_where", "rolling_vwap_5m",
+         "rolling_mean_5m", "ema_0.1", "range_1m"]
 
 
 def proxist(directory, passes, work):

@@ -5,6 +5,7 @@ import time
 
 MINUTE = 60 * 10**9
 POINTS, SNAPSHOTS, RANGES = 200, 20, 100
+LARGE = 500  # the least size of a large trade
 # Peers take milliseconds for what they have no index for: fewer questions show as much.
 MOST_QUESTIONS = 50
 
@@ -24,6 +25,8 @@ def questions(columns, dialect):
         "last_one": [f"SELECT {last}(bid, ts) FROM quotes WHERE sym = {sym}" for sym, _ in keys[:POINTS]],
         "vwap_bars_1m": [f"SELECT sum(v) FROM (SELECT sum(price * size) / sum(size) AS v FROM trades "
                          f"GROUP BY sym, {dialect['div'].format('ts', MINUTE)}) AS b"],
+        "vwap_bars_1m_where": [f"SELECT sum(v) FROM (SELECT sum(price * size) / sum(size) AS v FROM trades "
+                               f"WHERE size >= {LARGE} GROUP BY sym, {dialect['div'].format('ts', MINUTE)}) AS b"],
         "rolling_vwap_5m": ["SELECT sum(v) FROM (SELECT sum(price * size) OVER w / sum(size) OVER w AS v "
                             f"{window}) AS r"],
         "rolling_mean_5m": [f"SELECT sum(v) FROM (SELECT avg(price) OVER w AS v {window}) AS r"],

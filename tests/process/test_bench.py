@@ -46,12 +46,13 @@ def vwap(prices, sizes):
     return sum(p * s for p, s in zip(prices, sizes)) / sum(sizes) if sizes else 0.0
 
 
-def minute_bars(data):
+def minute_bars(data, least=0):
     total = 0.0
     for ts, prices, sizes in data.trades:
         bars = {}
         for at, price, size in zip(ts, prices, sizes):
-            bars.setdefault(at // MINUTE_NS, []).append((price, size))
+            if size >= least:
+                bars.setdefault(at // MINUTE_NS, []).append((price, size))
         total += sum(vwap(*zip(*rows)) for rows in bars.values())
     return total
 
@@ -96,6 +97,7 @@ def expected(data):
         "snapshot": sum(data.bid_at(symbol, at) for _, at in keys[:20] for symbol in symbols),
         "last_one": sum((data.quotes[symbol][1] or [0.0])[-1] for symbol, _ in keys[:200]),
         "vwap_bars_1m": minute_bars(data),
+        "vwap_bars_1m_where": minute_bars(data, 500),
         "rolling_vwap_5m": rolling(data, vwap),
         "rolling_mean_5m": rolling(data, lambda prices, _: sum(prices) / len(prices)),
         "ema_0.1": ema(data),
@@ -133,7 +135,7 @@ class BenchTest(unittest.TestCase):
         # Of so many symbols that several threads answer what is asked about all of them.
         self.generate("--quotes", 30000, "--trades", 4000, "--symbols", 100, "--keys", 300, "--seed", 7)
         lines = self.query()
-        shared = {"asof_join", "vwap_bars_1m", "rolling_vwap_5m", "rolling_mean_5m", "ema_0.1"}
+        shared = {"asof_join", "vwap_bars_1m", "vwap_bars_1m_where", "rolling_vwap_5m", "rolling_mean_5m", "ema_0.1"}
         processors = len(os.sched_getaffinity(0))
         for task, total in expected(Columns(self.columns)).items():
             with self.subTest(task):

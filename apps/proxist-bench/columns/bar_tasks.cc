@@ -1,5 +1,8 @@
 // vwap_bars_1m and long_vwap: volume-weighted prices of each minute, and of one span of any length.
 #include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
 
 #include "apps/proxist-bench/columns/task.h"
 
@@ -7,20 +10,26 @@ namespace proxist::bench {
 namespace {
 
 constexpr int64_t kMinuteNs = 60'000'000'000;
+constexpr int64_t kLargeTrade = 500;
 constexpr size_t kSpans = 200;
 // Bars start at the epoch, so one of this length holds every row.
 constexpr Duration kAllTime = Duration::Days(100'000);
 
+/// Of all trades, or of those of `least` or more.
 class MinuteBarsTask final : public Task {
  public:
-  explicit MinuteBarsTask(const TaskInput& input) : Task(input) {
+  explicit MinuteBarsTask(const TaskInput& input, std::optional<int64_t> least = {})
+      : Task(input), least_(least) {
     query::Bars op;
     op.from.table = "trades";
+    if (least.has_value()) op.from.where = fmt::format("size >= {}", *least);
     op.interval = Duration(kMinuteNs);
     op.aggregates = {"vwap"};
     plan_.op = std::move(op);
   }
-  [[nodiscard]] std::string name() const override { return "vwap_bars_1m"; }
+  [[nodiscard]] std::string name() const override {
+    return least_.has_value() ? "vwap_bars_1m_where" : "vwap_bars_1m";
+  }
   [[nodiscard]] bool shared() const override { return true; }
   [[nodiscard]] size_t questions() const override {
     return input_.data->trades().ts.empty() ? 0 : 1;
@@ -32,23 +41,48 @@ class MinuteBarsTask final : public Task {
     vwap_.clear();
     double sum = 0;
     for (const SymbolArrays::Trades& trades : input_.arrays->trades) {
-      for (size_t row = 0; row < trades.ts.size();) {
-        const int64_t start = trades.ts[row] / kMinuteNs * kMinuteNs;
-        double products = 0;
-        int64_t sizes = 0;
-        for (; row < trades.ts.size() && trades.ts[row] - start < kMinuteNs; ++row) {
-          products += trades.price[row] * static_cast<double>(trades.size[row]);
-          sizes += trades.size[row];
-        }
-        starts_.push_back(start);
-        vwap_.push_back(products / static_cast<double>(sizes));
-        sum += vwap_.back();
-      }
+      sum += least_.has_value() ? LargeTrades(trades, *least_) : AllTrades(trades);
     }
     return sum;
   }
 
  private:
+  double AllTrades(const SymbolArrays::Trades& trades) {
+    double sum = 0;
+    for (size_t row = 0; row < trades.ts.size();) {
+      const int64_t start = trades.ts[row] / kMinuteNs * kMinuteNs;
+      double products = 0;
+      int64_t sizes = 0;
+      for (; row < trades.ts.size() && trades.ts[row] - start < kMinuteNs; ++row) {
+        products += trades.price[row] * static_cast<double>(trades.size[row]);
+        sizes += trades.size[row];
+      }
+      starts_.push_back(start);
+      vwap_.push_back(products / static_cast<double>(sizes));
+      sum += vwap_.back();
+    }
+    return sum;
+  }
+  double LargeTrades(const SymbolArrays::Trades& trades, int64_t least) {
+    double sum = 0;
+    for (size_t row = 0; row < trades.ts.size();) {
+      const int64_t start = trades.ts[row] / kMinuteNs * kMinuteNs;
+      double products = 0;
+      int64_t sizes = 0;
+      for (; row < trades.ts.size() && trades.ts[row] - start < kMinuteNs; ++row) {
+        if (trades.size[row] < least) continue;
+        products += trades.price[row] * static_cast<double>(trades.size[row]);
+        sizes += trades.size[row];
+      }
+      if (sizes == 0) continue;
+      starts_.push_back(start);
+      vwap_.push_back(products / static_cast<double>(sizes));
+      sum += vwap_.back();
+    }
+    return sum;
+  }
+
+  const std::optional<int64_t> least_;
   query::Plan plan_;
   std::vector<int64_t> starts_;
   std::vector<double> vwap_;
@@ -100,6 +134,7 @@ class SpanTask final : public Task {
 
 void AddBarTasks(const TaskInput& input, Tasks* out) {
   out->push_back(std::make_unique<MinuteBarsTask>(input));
+  out->push_back(std::make_unique<MinuteBarsTask>(input, kLargeTrade));
   out->push_back(std::make_unique<SpanTask>(input, "long_vwap_1s", Duration::Seconds(1)));
   out->push_back(std::make_unique<SpanTask>(input, "long_vwap_1m", Duration::Seconds(60)));
   out->push_back(std::make_unique<SpanTask>(input, "long_vwap_1h", Duration::Hours(1)));

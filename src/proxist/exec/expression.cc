@@ -46,9 +46,16 @@ std::vector<ColumnCondition> Predicate::NecessaryConditions() const {
 
 void Predicate::Select(const PredicateInput& input, std::vector<uint32_t>* rows) const {
   const std::vector<uint8_t> truth = internal::Evaluate(*root_, input);
+  // Without a branch, which would go wrong often: what is not selected is written over.
+  const size_t known = rows->size();
+  rows->resize(known + truth.size());
+  uint32_t* out = rows->data() + known;
+  size_t found = 0;
   for (size_t row = 0; row < truth.size(); ++row) {
-    if (truth[row] == 2) rows->push_back(static_cast<uint32_t>(row));
+    out[found] = static_cast<uint32_t>(row);
+    found += static_cast<size_t>(truth[row] == 2);
   }
+  rows->resize(known + found);
 }
 
 Expression::Expression() = default;

@@ -16,7 +16,13 @@ using column::Type;
 using column::TypeKind;
 
 constexpr int64_t kSecond = 1'000'000'000;
-constexpr const char* kEveryRow = "ts >= 0";
+// Strings are not looked at where they lie: such a predicate takes the way through frames.
+constexpr const char* kEveryRow = "note = 'x'";
+
+/// The same rows through frames.
+std::string ThroughFrames(const std::string& where) {
+  return where.empty() ? kEveryRow : fmt::format("({}) and {}", where, kEveryRow);
+}
 
 struct Columns {
   const char* table;
@@ -43,7 +49,8 @@ column::SchemaPtr SchemaOf(const Columns& columns) {
   s.columns = {{ColumnId(1), "venue", {TypeKind::kSymbol, 0}, false},
                {ColumnId(2), "price", columns.price, false},
                {ColumnId(3), "size", columns.size, false},
-               {ColumnId(4), "fee", {TypeKind::kFloat64, 0}, true}};
+               {ColumnId(4), "fee", {TypeKind::kFloat64, 0}, true},
+               {ColumnId(5), "note", {TypeKind::kString, 0}, false}};
   s.series = {0};
   return ApplyTable(std::move(s));
 }
@@ -68,13 +75,14 @@ class MemoryWorld {
       const StatusOr<Answer> answer = world_.Ask(plan, options);
       std::visit(
           [](auto& op) {
-            if constexpr (requires { op.from; }) op.from.where = kEveryRow;
-            if constexpr (requires { op.left; }) op.left.where = kEveryRow;
+            if constexpr (requires { op.from; }) op.from.where = ThroughFrames(op.from.where);
+            if constexpr (requires { op.left; }) op.left.where = ThroughFrames(op.left.where);
           },
           plan.op);
       const StatusOr<Answer> expected = world_.Ask(plan, options);
       const std::string what = Describe(plan);
-      ASSERT_EQ(answer.status().ToString(), expected.status().ToString()) << what;
+      // Of several sums that do not fit, either way may come upon another one first.
+      ASSERT_EQ(answer.status().code(), expected.status().code()) << what << answer.status();
       failed += expected.ok() ? 0 : 1;
       if (!expected.ok()) continue;
       ASSERT_EQ(FormatAnswer(*answer), FormatAnswer(*expected)) << what;
@@ -105,7 +113,7 @@ class MemoryWorld {
     row.seq = ++seq_;
     row.cells = {std::string(OneIn(40) ? "Q" : "P"), Number(columns_.price, columns_.price_bits),
                  Number(columns_.size, columns_.size_bits),
-                 OneIn(9) ? Cell() : Cell(static_cast<double>(Below(100)))};
+                 OneIn(9) ? Cell() : Cell(static_cast<double>(Below(100))), std::string("x")};
     return row;
   }
   /// Corrections, cancels and rows out of order.
@@ -123,12 +131,22 @@ class MemoryWorld {
     world_.Publish(schema_, rows);
   }
 
+  std::string Where() {
+    constexpr const char* kPredicates[] = {
+        "fee > 50",    "fee is null", "venue = 'Q'",   "venue <> 'Q' and size > 0",
+        "price < 0",   "price >= -1", "seq in (1, 7)", "not (fee <= 90 or price > size)",
+        "symbol = 'B'"};
+    if (OneIn(4)) return fmt::format("ts >= {} and seq > {}", Time(), Below(seq_));
+    return kPredicates[Below(std::size(kPredicates))];
+  }
+
   template <typename Op>
   void Select(std::initializer_list<const char*> names, Op* op) {
     op->from.table = schema_->name;
     if (OneIn(2)) op->from.symbols = {OneIn(3) ? "B" : "A"};
     if (OneIn(2)) op->begin = Timestamp(Time());
     if (OneIn(2)) op->end = Timestamp(Time());
+    if (OneIn(2)) op->from.where = Where();
     for (const char* name : names) {
       if (OneIn(4)) op->aggregates.emplace_back(name);
     }
@@ -188,8 +206,9 @@ class MemoryWorld {
         [&](const auto& op) -> std::string {
           if constexpr (requires { op.left; }) return "asof " + op.left.table;
           if constexpr (requires { op.aggregates, op.from; }) {
-            return fmt::format("{} {} of {} {}..{}", op.from.table, fmt::join(op.aggregates, "+"),
-                               fmt::join(op.from.symbols, ","), op.begin.ns(), op.end.ns());
+            return fmt::format("{} {} of {} {}..{} where {}", op.from.table,
+                               fmt::join(op.aggregates, "+"), fmt::join(op.from.symbols, ","),
+                               op.begin.ns(), op.end.ns(), op.from.where);
           }
           return {};
         },
@@ -209,7 +228,7 @@ TEST(InMemoryTest, AnswersAreThoseOfTheWayThroughFrames) {
   for (const Columns& columns : kTables) {
     SCOPED_TRACE(columns.table);
     MemoryWorld world(7, columns);
-    world.Ask(14);
+    world.Ask(24);
     if (HasFatalFailure()) return;
     failed += world.failed;
   }
@@ -273,6 +292,7 @@ class InPlaceTest : public ::testing::Test {
     row.ts = i * kSecond / 4;
     row.seq = static_cast<uint64_t>(i) + 1;
     row.cells = std::move(cells);
+    row.cells.emplace_back(std::string("x"));
     return row;
   }
   static column::SchemaPtr Table(const char* name, const char* first, const char* second,
@@ -280,7 +300,8 @@ class InPlaceTest : public ::testing::Test {
     column::TableSchema schema;
     schema.name = name;
     schema.columns = {{ColumnId(1), first, {TypeKind::kFloat64, 0}, false},
-                      {ColumnId(2), second, {kind, 0}, false}};
+                      {ColumnId(2), second, {kind, 0}, false},
+                      {ColumnId(3), "note", {TypeKind::kString, 0}, false}};
     return ApplyTable(std::move(schema));
   }
   const column::SchemaPtr quotes_ = Table("in_place_quotes", "bid", "ask", TypeKind::kFloat64);
@@ -301,25 +322,41 @@ TEST_F(InPlaceTest, MeasuredShapesAreAnsweredFromWhereRowsLie) {
 TEST_F(InPlaceTest, AnswersAreThoseOfTheWayThroughFrames) {
   const auto expect_same = [&](auto op) {
     const StatusOr<Answer> in_place = Ask(op);
-    op.from.where = kEveryRow;
+    op.from.where = ThroughFrames(op.from.where);
     const StatusOr<Answer> expected = Ask(op);
     ASSERT_EQ(in_place.status(), OkStatus());
     ASSERT_EQ(expected.status(), OkStatus());
     EXPECT_EQ(FormatAnswer(*in_place), FormatAnswer(*expected)) << op.aggregates[0];
   };
   expect_same(MinuteBars());
+  Bars large = MinuteBars();
+  large.from.where = "size > 2";
+  expect_same(large);
+  large.from.where = "size > 100";
+  expect_same(large);
   for (const char* aggregate : {"vwap", "mean", "count", "sum(price)", "ema(0.1)", "last(size)"}) {
     expect_same(Windows(aggregate));
     Rolling late = Windows(aggregate);
     late.begin = Timestamp(kRows * kSecond / 8);
     expect_same(late);
+    late.from.where = "size > 2";
+    expect_same(late);
+    late.from.where = "size > 100";
+    expect_same(late);
   }
 }
 
-TEST_F(InPlaceTest, PredicatesTakeTheWayThroughFrames) {
+TEST_F(InPlaceTest, PredicatesReadColumnsWhereTheyLieButStrings) {
   Bars bars = MinuteBars();
   bars.from.where = "size > 2";
+  EXPECT_EQ(RowsOf(bars).second, kTrades);
+  bars.from.where = kEveryRow;
   EXPECT_EQ(RowsOf(bars).second, 0U);
+  for (const char* aggregate : {"vwap", "ema(0.1)"}) {
+    Rolling windows = Windows(aggregate);
+    windows.from.where = "size > 2 and ts >= 0";
+    EXPECT_EQ(RowsOf(windows).second, kTrades);
+  }
   Asof join = Join();
   join.rights[0].from.where = "bid > 0";
   EXPECT_EQ(RowsOf(join).second, 0U);

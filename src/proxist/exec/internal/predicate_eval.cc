@@ -1,6 +1,7 @@
 // Evaluates a predicate column by column: each node gives one truth value a row.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <unordered_set>
@@ -18,7 +19,7 @@ constexpr uint8_t kFalse = 0;
 constexpr uint8_t kUnknown = 1;
 constexpr uint8_t kTrue = 2;
 
-uint8_t TruthOf(bool holds) { return holds ? kTrue : kFalse; }
+uint8_t TruthOf(bool holds) { return static_cast<uint8_t>(static_cast<unsigned>(holds) * kTrue); }
 
 /// One side of a node: a column of the input, or what is computed for it.
 struct View {
@@ -105,17 +106,43 @@ void InRange(const T* values, const IntegerRange& range, Truth* truth) {
   constexpr auto kMost = static_cast<Int128>(std::numeric_limits<T>::max());
   const Int128 low = std::max(range.low, kLeast);
   const Int128 high = std::min(range.high, kMost);
-  const auto inside = range.negate ? kFalse : kTrue;
-  const auto outside = range.negate ? kTrue : kFalse;
+  const uint8_t outside = range.negate ? kTrue : kFalse;
   if (low > high) {
     std::fill(truth->begin(), truth->end(), outside);
     return;
   }
-  const T a = static_cast<T>(low);
-  const T b = static_cast<T>(high);
+  // What is below `low` becomes far above `width`.
+  using Unsigned = std::make_unsigned_t<T>;
+  const auto first = static_cast<Unsigned>(low);
+  const auto width = static_cast<Unsigned>(high - low);
   uint8_t* out = truth->data();
   for (size_t row = 0; row < truth->size(); ++row) {
-    out[row] = values[row] >= a && values[row] <= b ? inside : outside;
+    const auto past = static_cast<Unsigned>(static_cast<Unsigned>(values[row]) - first);
+    out[row] = static_cast<uint8_t>(TruthOf(past <= width) ^ outside);
+  }
+}
+
+template <typename T>
+void CompareReals(Node::Op op, const T* values, double literal, Truth* truth) {
+  const auto fill = [&](auto holds) {
+    uint8_t* out = truth->data();
+    for (size_t row = 0; row < truth->size(); ++row) {
+      out[row] = TruthOf(holds(static_cast<double>(values[row]), literal));
+    }
+  };
+  switch (op) {
+    case Node::Op::kEqual:
+      return fill(std::equal_to<>());
+    case Node::Op::kNotEqual:
+      return fill(std::not_equal_to<>());
+    case Node::Op::kLess:
+      return fill(std::less<>());
+    case Node::Op::kLessEqual:
+      return fill(std::less_equal<>());
+    case Node::Op::kGreater:
+      return fill(std::greater<>());
+    case Node::Op::kGreaterEqual:
+      return fill(std::greater_equal<>());
   }
 }
 
@@ -151,10 +178,7 @@ Truth CompareLiteral(const Node& node, const PredicateInput& input) {
   } else {
     VisitFixed(view.kind, [&]<typename T>(T /*tag*/) {
       if constexpr (std::is_floating_point_v<T>) {
-        for (size_t row = 0; row < truth.size(); ++row) {
-          truth[row] = TruthOf(
-              Holds(node.op, static_cast<double>(view.As<T>()[row]), node.literals[0].real));
-        }
+        CompareReals(node.op, view.As<T>(), node.literals[0].real, &truth);
       } else {
         InRange(view.As<T>(), RangeOf(node.op, node.literals[0].threshold), &truth);
       }
@@ -290,9 +314,14 @@ std::vector<uint8_t> Evaluate(const Predicate::Node& node, const PredicateInput&
       Truth truth = Evaluate(node.children[0], input);
       for (size_t i = 1; i < node.children.size(); ++i) {
         const Truth more = Evaluate(node.children[i], input);
-        for (size_t row = 0; row < truth.size(); ++row) {
-          truth[row] = node.kind == Node::Kind::kAnd ? std::min(truth[row], more[row])
-                                                     : std::max(truth[row], more[row]);
+        const auto merge = [&](auto pick) {
+          uint8_t* out = truth.data();
+          for (size_t row = 0; row < truth.size(); ++row) out[row] = pick(out[row], more[row]);
+        };
+        if (node.kind == Node::Kind::kAnd) {
+          merge([](uint8_t a, uint8_t b) { return std::min(a, b); });
+        } else {
+          merge([](uint8_t a, uint8_t b) { return std::max(a, b); });
         }
       }
       return truth;

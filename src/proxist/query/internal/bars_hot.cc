@@ -104,10 +104,13 @@ Status BarsInMemory::AppendPieces(SymbolScan& symbol, PieceReader reader) {
   first_.clear();
   start_.clear();
   Budget& budget = *symbol.table().context().budget;
+  if (filter_.has_value()) filter_->Open(&symbol);
   while (!reader.done() && !output_->full()) {
     const auto known = static_cast<uint32_t>(rows.rows());
-    PX_RETURN_IF_ERROR(aggregates_.Load(&reader, &budget, &taken_));
+    PX_RETURN_IF_ERROR(filter_.has_value() ? aggregates_.Load(&reader, &budget, &*filter_)
+                                           : aggregates_.Load(&reader, &budget, &taken_));
     cutter_.Cut(rows.ts().subspan(known), known, &first_, &start_);
+    if (first_.empty()) continue;  // nothing was selected
     const size_t closed = reader.done() ? first_.size() : first_.size() - 1;
     if (closed == 0) continue;
     end_.assign(first_.begin() + 1, first_.begin() + static_cast<ptrdiff_t>(closed));

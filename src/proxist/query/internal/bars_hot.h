@@ -13,16 +13,18 @@
 
 namespace proxist::query::internal {
 
-/// Bars without groups and fill, of a plan without a predicate. One thread; keeps its memory from
-/// symbol to symbol.
+/// Bars without groups and fill. One thread; keeps its memory from symbol to symbol.
 class BarsInMemory {
  public:
   /// `with_time`: the start of each bar comes out after its symbol. `totals`: those of whole chunks
-  /// may stand for rows. `swept`: of the same aggregates. Grid and output outlive this.
+  /// may stand for rows. `swept`: of the same aggregates, or none; none with a filter, which
+  /// selects the rows. Grid and output outlive this.
   BarsInMemory(BlockAggregates aggregates, std::optional<SweptBars> swept,
-               const exec::BarGrid* grid, bool with_time, bool totals, Output* output)
+               std::optional<BlockFilter> filter, const exec::BarGrid* grid, bool with_time,
+               bool totals, Output* output)
       : aggregates_(std::move(aggregates)),
         swept_(std::move(swept)),
+        filter_(std::move(filter)),
         grid_(grid),
         cutter_(grid),
         with_time_(with_time),
@@ -49,6 +51,7 @@ class BarsInMemory {
 
   BlockAggregates aggregates_;
   std::optional<SweptBars> swept_;
+  std::optional<BlockFilter> filter_;
   const exec::BarGrid* grid_;
   exec::BarCutter cutter_;
   const bool with_time_;

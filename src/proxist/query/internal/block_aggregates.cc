@@ -122,6 +122,23 @@ Status BlockAggregates::Load(PieceReader* reader, Budget* budget, std::vector<Pi
   }
   // On its way while this block is worked on.
   if (!reader->done()) rows_.Prefetch(reader->Next());
+  return ChargeGrowth(budget);
+}
+
+Status BlockAggregates::Load(PieceReader* reader, Budget* budget, BlockFilter* filter,
+                             std::vector<Piece>* taken) {
+  std::vector<Piece>* pieces = taken != nullptr ? taken : &filtered_;
+  reader->Take(std::max(kBlockRows, rows_.rows()), pieces);
+  for (const Piece& piece : *pieces) rows_.Prefetch(piece);
+  if (taken != nullptr) {
+    filter->Append(taken, &rows_);
+  } else {
+    filter->Append(std::span<const Piece>(filtered_), &rows_);
+  }
+  return ChargeGrowth(budget);
+}
+
+Status BlockAggregates::ChargeGrowth(Budget* budget) {
   if (rows_.rows() <= charged_rows_) return OkStatus();
   const size_t grown = rows_.rows() - std::exchange(charged_rows_, rows_.rows());
   return budget->Charge(grown * RowBytes());

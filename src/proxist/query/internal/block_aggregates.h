@@ -9,6 +9,7 @@
 #include "proxist/exec/moving_average.h"
 #include "proxist/exec/part_sums.h"
 #include "proxist/query/internal/aggregates.h"
+#include "proxist/query/internal/block_filter.h"
 #include "proxist/query/internal/block_rows.h"
 #include "proxist/query/internal/budget.h"
 #include "proxist/query/internal/piece_columns.h"
@@ -31,6 +32,9 @@ class BlockAggregates {
   /// Adds the next rows of memory to the block, and says which in `taken`: more of them the more
   /// the block kept, since that is looked at again. Charges what the block grows by.
   Status Load(PieceReader* reader, Budget* budget, std::vector<Piece>* taken);
+  /// The same of the rows that the filter selects; `taken`, if they are wanted, are these.
+  Status Load(PieceReader* reader, Budget* budget, BlockFilter* filter,
+              std::vector<Piece>* taken = nullptr);
   /// True when LookAt may take the place of Load and Prepare, for parts of one row.
   [[nodiscard]] bool LooksAtRows() const;
   /// The block is the piece's rows where they lie, which outlive the questions. `next`: the rows
@@ -48,6 +52,7 @@ class BlockAggregates {
   [[nodiscard]] size_t RowBytes() const;
 
  private:
+  Status ChargeGrowth(Budget* budget);
   /// Prefix sums of a column, or of the products of two.
   struct Sums {
     size_t value;                // a place in rows_
@@ -88,6 +93,7 @@ class BlockAggregates {
   std::vector<Item> items_;
   std::vector<Sums> sums_;
   std::vector<double> room_;
+  std::vector<Piece> filtered_;
   size_t charged_rows_ = 0;  // since Restart
 };
 

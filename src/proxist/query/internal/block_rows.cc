@@ -12,10 +12,38 @@ namespace {
 
 using column::TypeKind;
 
+/// Calls `visit(T{})` with the C++ type of values of a kind that blocks hold.
+template <typename Visit>
+void VisitHeld(TypeKind kind, const Visit& visit) {
+  switch (kind) {
+    case TypeKind::kFloat64:
+      return visit(double{});
+    case TypeKind::kFloat32:
+      return visit(float{});
+    case TypeKind::kInt8:
+      return visit(int8_t{});
+    case TypeKind::kInt16:
+      return visit(int16_t{});
+    case TypeKind::kInt32:
+      return visit(int32_t{});
+    case TypeKind::kUint8:
+      return visit(uint8_t{});
+    case TypeKind::kUint16:
+      return visit(uint16_t{});
+    case TypeKind::kUint32:
+      return visit(uint32_t{});
+    default:
+      return visit(int64_t{});
+  }
+}
+
+/// Appends the values of the rows, of a block's column, to `out`.
 template <typename From, typename To>
-void Widen(const std::byte* values, uint32_t begin, uint32_t end, std::vector<To>* out) {
-  const auto* from = reinterpret_cast<const From*>(values);
-  out->insert(out->end(), from + begin, from + end);
+void Gather(const From* values, std::span<const uint32_t> rows, std::vector<To>* out) {
+  const size_t known = out->size();
+  out->resize(known + rows.size());
+  To* to = out->data() + known;
+  for (size_t i = 0; i < rows.size(); ++i) to[i] = values[rows[i]];
 }
 
 }  // namespace
@@ -95,36 +123,22 @@ void BlockRows::Append(const Piece& piece) {
   looked_at_ = 0;
   ts_.insert(ts_.end(), piece.ts() + piece.begin, piece.ts() + piece.end);
   for (Values& values : columns_) {
-    const std::byte* from = hot::ValuesOf(*piece.block, values.column);
-    switch (values.type.kind) {
-      case TypeKind::kFloat64:
-        Widen<double>(from, piece.begin, piece.end, &values.reals);
-        break;
-      case TypeKind::kFloat32:
-        Widen<float>(from, piece.begin, piece.end, &values.reals);
-        break;
-      case TypeKind::kInt8:
-        Widen<int8_t>(from, piece.begin, piece.end, &values.wholes);
-        break;
-      case TypeKind::kInt16:
-        Widen<int16_t>(from, piece.begin, piece.end, &values.wholes);
-        break;
-      case TypeKind::kInt32:
-        Widen<int32_t>(from, piece.begin, piece.end, &values.wholes);
-        break;
-      case TypeKind::kUint8:
-        Widen<uint8_t>(from, piece.begin, piece.end, &values.wholes);
-        break;
-      case TypeKind::kUint16:
-        Widen<uint16_t>(from, piece.begin, piece.end, &values.wholes);
-        break;
-      case TypeKind::kUint32:
-        Widen<uint32_t>(from, piece.begin, piece.end, &values.wholes);
-        break;
-      default:
-        Widen<int64_t>(from, piece.begin, piece.end, &values.wholes);
-        break;
-    }
+    VisitHeld(values.type.kind, [&]<typename T>(T /*tag*/) {
+      const T* from = reinterpret_cast<const T*>(hot::ValuesOf(*piece.block, values.column));
+      auto& to = values.list<T>();
+      to.insert(to.end(), from + piece.begin, from + piece.end);
+    });
+  }
+}
+
+void BlockRows::Append(const Piece& piece, std::span<const uint32_t> rows) {
+  looked_at_ = 0;
+  Gather(piece.ts(), rows, &ts_);
+  for (Values& values : columns_) {
+    VisitHeld(values.type.kind, [&]<typename T>(T /*tag*/) {
+      const T* from = reinterpret_cast<const T*>(hot::ValuesOf(*piece.block, values.column));
+      Gather(from, rows, &values.list<T>());
+    });
   }
 }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 #include "proxist/column/schema.h"
@@ -29,6 +30,8 @@ class BlockRows {
   void DropFront(size_t n);
   /// Rows of memory that Covers is true of.
   void Append(const Piece& piece);
+  /// The same of these rows of the piece's block.
+  void Append(const Piece& piece, std::span<const uint32_t> rows);
 
   /// True when LookAt may be called: all values have 64 bits where they lie.
   [[nodiscard]] bool CanLookAt() const;
@@ -80,6 +83,16 @@ class BlockRows {
     std::vector<int64_t> wholes;
     const std::byte* lie_at = nullptr;   // of rows that are looked at
     const std::byte* next_at = nullptr;  // of those after them
+
+    /// The one that holds a column of T.
+    template <typename T>
+    [[nodiscard]] auto& list() {
+      if constexpr (std::is_floating_point_v<T>) {
+        return reals;
+      } else {
+        return wholes;
+      }
+    }
   };
   size_t looked_at_ = 0;  // rows; 0: the block is a copy
   bool seqs_ = false;

@@ -198,9 +198,11 @@ Status RollingInMemory::AppendPieces(SymbolScan& symbol, PieceReader reader, siz
   BlockRows& rows = aggregates_.rows();
   aggregates_.Restart();
   Budget& budget = *symbol.table().context().budget;
+  if (filter_.has_value()) filter_->Open(&symbol);
   while (!reader.done() && !output_->full()) {
     const size_t known = rows.rows();
-    PX_RETURN_IF_ERROR(aggregates_.Load(&reader, &budget, &taken_));
+    PX_RETURN_IF_ERROR(filter_.has_value() ? aggregates_.Load(&reader, &budget, &*filter_, &taken_)
+                                           : aggregates_.Load(&reader, &budget, &taken_));
     const size_t loaded = rows.rows() - known;
     const size_t first = known + KeepOutput(skip, span.from);
     skip -= std::min(skip, loaded);

@@ -14,16 +14,18 @@
 
 namespace proxist::query::internal {
 
-/// Trailing windows without groups, of a plan without a predicate. One thread;
-/// keeps its memory from symbol to symbol.
+/// Trailing windows without groups. One thread; keeps its memory from symbol to
+/// symbol.
 class RollingInMemory {
  public:
   /// `window`: by time; none: a row is its own window. `columns` of the schema
   /// come out after symbol, ts and seq; none of them holds strings. `swept`: of
-  /// the same aggregates.
+  /// the same aggregates, or none; none with a filter, which selects the rows.
   RollingInMemory(BlockAggregates aggregates, std::optional<SweptSums> swept,
-                  std::optional<Duration> window, std::vector<FixedColumn> columns, Output* output)
+                  std::optional<BlockFilter> filter, std::optional<Duration> window,
+                  std::vector<FixedColumn> columns, Output* output)
       : aggregates_(std::move(aggregates)),
+        filter_(std::move(filter)),
         window_(window),
         columns_(std::move(columns)),
         output_(output) {
@@ -51,7 +53,9 @@ class RollingInMemory {
   /// before `from`. Returns how many went.
   size_t KeepOutput(size_t skip, Timestamp from);
   Status AppendWhereTheyLie(SymbolScan& symbol, std::span<const Piece> pieces, Span span);
-  [[nodiscard]] bool Looks() const { return !window_.has_value() && aggregates_.LooksAtRows(); }
+  [[nodiscard]] bool Looks() const {
+    return !window_.has_value() && !filter_.has_value() && aggregates_.LooksAtRows();
+  }
   void CopyLater(const Piece& piece, const Piece* next, uint32_t symbol,
                  std::span<exec::Column> columns);
   /// The answer of a row of the pieces for each part, whose aggregates
@@ -63,6 +67,7 @@ class RollingInMemory {
 
   BlockAggregates aggregates_;
   std::optional<SweptWindows> swept_;
+  std::optional<BlockFilter> filter_;
   const std::optional<Duration> window_;
   const std::vector<FixedColumn> columns_;
   Output* output_;

@@ -62,6 +62,12 @@ StatusOr<Side> Side::Make(QueryContext* context, const Selection& selection,
     return Annotate(where.status(), fmt::format("predicate on {}", side.schema_->name));
   }
   PX_ASSIGN_OR_RETURN(side.where_slots_, side.SlotsOf(where->columns(), "where"));
+  for (const int slot : side.where_slots_) {
+    if (slot >= 0) side.read_by_where_.push_back(static_cast<size_t>(slot));
+  }
+  side.where_reads_keys_ = std::ranges::any_of(where->columns(), [](size_t column) {
+    return column > 0 && column < exec::kFirstTableColumn;
+  });
   side.conditions_ = where->NecessaryConditions();
   for (exec::ColumnCondition& condition : side.conditions_) {
     condition.column -= exec::kFirstTableColumn;

@@ -44,6 +44,9 @@ class Side {
   /// Columns that frames hold.
   [[nodiscard]] size_t slots() const { return columns_.size(); }
   [[nodiscard]] bool has_where() const { return where_.has_value(); }
+  /// Slots of the columns that the predicate reads, and whether it reads ts or seq.
+  [[nodiscard]] std::span<const size_t> WhereSlots() const { return read_by_where_; }
+  [[nodiscard]] bool WhereReadsKeys() const { return where_reads_keys_; }
 
   /// Appends the rows of `frame` that the predicate selects, or all.
   void Select(const exec::Frame& frame, SymbolScan& symbol, std::vector<uint32_t>* rows) const;
@@ -70,7 +73,9 @@ class Side {
   std::shared_ptr<const GivenRows> given_;
   std::vector<size_t> columns_;  // by slot: index into schema_->columns
   std::optional<exec::Predicate> where_;
-  std::vector<int> where_slots_;
+  std::vector<int> where_slots_;  // by column of the schema
+  std::vector<size_t> read_by_where_;
+  bool where_reads_keys_ = false;
   std::vector<exec::ColumnCondition> conditions_;  // by column of the schema
   std::map<ShardCut*, std::unique_ptr<TableScan>> scans_;
 };
