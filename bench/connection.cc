@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include <google/protobuf/arena.h>
 #include <grpcpp/grpcpp.h>
 
 #include "bench/internal/pipe.h"
@@ -45,7 +46,8 @@ StatusOr<Exchange> Connection::Run(const query::Plan& plan) {
   api::EncodePlan(plan, &request);
   Exchange exchange{.request_bytes = request.ByteSizeLong(), .response_bytes = 0, .rows = 0};
   const auto reader = impl_->query->Run(&context, request);
-  v1::QueryResponse response;
+  google::protobuf::Arena arena;
+  auto& response = *google::protobuf::Arena::CreateMessage<v1::QueryResponse>(&arena);
   while (reader->Read(&response)) {
     exchange.response_bytes += response.ByteSizeLong();
     exchange.rows += response.rows();

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include <google/protobuf/arena.h>
 #include <grpcpp/create_channel.h>
 
 #include "proxist/api/answer.h"
@@ -39,7 +40,8 @@ StatusOr<column::TableSchema> DecodeVersioned(const v1::Table& message) {
 // Decodes what has arrived on `reader` into `sink` until the stream ends or the sink refuses.
 Status ReadAnswer(grpc::ClientReader<v1::QueryResponse>* reader, const AnswerSink& sink,
                   query::Explain* told) {
-  v1::QueryResponse response;
+  google::protobuf::Arena arena;
+  auto& response = *google::protobuf::Arena::CreateMessage<v1::QueryResponse>(&arena);
   while (reader->Read(&response)) {
     if (told != nullptr) {
       if (response.has_explain()) *told = api::DecodeExplain(response.explain());

@@ -4,6 +4,8 @@
 #include <memory>
 #include <utility>
 
+#include <google/protobuf/arena.h>
+
 #include "proxist/api/answer.h"
 #include "proxist/api/query_request.h"
 #include "proxist/api/rpc_status.h"
@@ -24,7 +26,11 @@ class QueryCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
   QueryCall(const ServiceContext& context, const grpc::CallbackServerContext& call,
             query::Plan plan, const v1::QueryRequest& request)
       : run_(context, std::move(plan), request, call.deadline()),
-        explain_wanted_(request.explain()) {}
+        explain_wanted_(request.explain()) {
+    for (v1::QueryResponse*& message : messages_) {
+      message = google::protobuf::Arena::CreateMessage<v1::QueryResponse>(&arena_);
+    }
+  }
 
   [[nodiscard]] bool short_one() const { return run_.short_one(); }
 
@@ -79,10 +85,10 @@ class QueryCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
     do {
       const size_t end = begin + api::RowsThatFit(batch, begin, kAnswerMessageBytes);
       if (holds_ && here_) return Aborted("the answer takes more than one message");
-      v1::QueryResponse& message = messages_[(held_ + 1) % messages_.size()];
-      message.Clear();
-      api::EncodeRows(batch, begin, end, &message);
-      if (holds_) PX_RETURN_IF_ERROR(Send(&messages_[held_]));
+      v1::QueryResponse* message = messages_[(held_ + 1) % messages_.size()];
+      message->Clear();
+      api::EncodeRows(batch, begin, end, message);
+      if (holds_) PX_RETURN_IF_ERROR(Send(messages_[held_]));
       held_ = (held_ + 1) % messages_.size();
       holds_ = true;
       rows_out_ += end - begin;
@@ -116,7 +122,7 @@ class QueryCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
     if (status.ok()) status = AwaitWrite();
     run_.End(status, rows_out_);
     if (!status.ok()) return Finish(api::ToRpc(status));
-    v1::QueryResponse* last = &messages_[held_];
+    v1::QueryResponse* last = messages_[held_];
     api::EncodeMissing(run_.explain(), last);
     if (explain_wanted_) api::EncodeExplain(run_.explain(), last->mutable_explain());
     StartWriteAndFinish(last, grpc::WriteOptions(), grpc::Status::OK);
@@ -127,7 +133,10 @@ class QueryCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
 
   // The thread that runs it.
   bool here_ = false;  // RunHere runs
-  std::array<v1::QueryResponse, 3> messages_;
+  // A column takes five small parts of a message: of a short answer all of them fit here.
+  alignas(8) std::array<char, 4096> room_;
+  google::protobuf::Arena arena_{room_.data(), room_.size()};
+  std::array<v1::QueryResponse*, 3> messages_;
   size_t held_ = 0;
   bool holds_ = false;
   uint64_t rows_out_ = 0;
