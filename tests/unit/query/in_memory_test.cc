@@ -77,6 +77,10 @@ class MemoryWorld {
           [](auto& op) {
             if constexpr (requires { op.from; }) op.from.where = ThroughFrames(op.from.where);
             if constexpr (requires { op.left; }) op.left.where = ThroughFrames(op.left.where);
+            if constexpr (requires { op.rights; }) {
+              if (op.rights[0].from.where.empty()) return;
+              op.rights[0].from.where = ThroughFrames(op.rights[0].from.where);
+            }
           },
           plan.op);
       const StatusOr<Answer> expected = world_.Ask(plan, options);
@@ -196,6 +200,9 @@ class MemoryWorld {
     right.from.table = schema_->name;
     right.columns = {"price", "fee", "venue", "seq"};
     right.prefix = "r_";
+    if (OneIn(3)) op.left.where = Where();
+    // Now and then nothing, or one row far away, is selected.
+    if (OneIn(2)) right.from.where = OneIn(4) ? fmt::format("seq = {}", Below(seq_)) : Where();
     right.forward = OneIn(2);
     right.strict = OneIn(2);
     if (OneIn(3)) right.tolerance = Duration(static_cast<int64_t>(Below(4)) * kSecond / 2);
@@ -204,7 +211,11 @@ class MemoryWorld {
   std::string Describe(const Plan& plan) {
     return std::visit(
         [&](const auto& op) -> std::string {
-          if constexpr (requires { op.left; }) return "asof " + op.left.table;
+          if constexpr (requires { op.rights; }) {
+            return fmt::format("asof {} where {}, right {} forward {} strict {}", op.left.table,
+                               op.left.where, op.rights[0].from.where, op.rights[0].forward,
+                               op.rights[0].strict);
+          }
           if constexpr (requires { op.aggregates, op.from; }) {
             return fmt::format("{} {} of {} {}..{} where {}", op.from.table,
                                fmt::join(op.aggregates, "+"), fmt::join(op.from.symbols, ","),
@@ -358,7 +369,13 @@ TEST_F(InPlaceTest, PredicatesReadColumnsWhereTheyLieButStrings) {
     EXPECT_EQ(RowsOf(windows).second, kTrades);
   }
   Asof join = Join();
+  const auto [hot, in_place] = RowsOf(join);
+  join.left.where = "size > 2";
   join.rights[0].from.where = "bid > 0";
+  const auto [filtered_hot, filtered_in_place] = RowsOf(join);
+  EXPECT_EQ(filtered_hot, filtered_in_place);
+  EXPECT_NEAR(static_cast<double>(filtered_in_place), static_cast<double>(in_place), 200);
+  join.rights[0].from.where = kEveryRow;
   EXPECT_EQ(RowsOf(join).second, 0U);
 }
 

@@ -12,20 +12,90 @@ namespace {
 // Left rows that are matched together; what one block matched is fetched while the next one is.
 constexpr size_t kBlockRows = 512;
 
-/// The right rows that the left rows of [first, last] may match; nothing when that is not known
-/// without history.
-std::optional<std::vector<Piece>> RightPieces(SymbolScan& right, Timestamp first, Timestamp last,
-                                              const exec::AsofRule& rule) {
-  if (rule.forward) {
-    const Timestamp from = rule.strict ? After(first) : first;
-    const Timestamp end =
-        right.StepForward(rule.strict ? After(last) : last, 1, {}).value_or(Timestamp::Max());
-    return right.HotPieces({from, end});
+/// Rows of memory that a side reads, and those of them that it selects.
+struct SideRows {
+  uint64_t read = 0;
+  std::vector<Piece> selected;
+};
+
+/// Reads the rows of spans of one side. One thread.
+class SideReader {
+ public:
+  SideReader(SymbolScan* symbol, BlockFilter* filter)
+      : symbol_(*symbol), filter_(filter), budget_(*symbol->table().context().budget) {
+    if (filter_ != nullptr) filter_->Open(symbol);
   }
-  const Timestamp to = rule.strict ? Before(last) : last;
-  const std::optional<Timestamp> from = right.StepBack(rule.strict ? Before(first) : first, 1, {});
-  return right.HotPieces({from.value_or(kMinRowTimestamp), to});
-}
+
+  /// Appends the rows of the span. False when they are not known without history.
+  StatusOr<bool> Append(Span span, SideRows* out) {
+    std::optional<std::vector<Piece>> pieces = symbol_.HotPieces(span);
+    if (!pieces.has_value()) return false;
+    out->read += RowsOf(*pieces);
+    if (filter_ != nullptr) {
+      PX_ASSIGN_OR_RETURN(*pieces, filter_->Runs(*pieces, &budget_));
+    }
+    if (out->selected.empty()) {
+      out->selected = std::move(*pieces);
+    } else {
+      out->selected.insert(out->selected.end(), pieces->begin(), pieces->end());
+    }
+    return true;
+  }
+
+  /// The right rows that the left rows of [first, last] may match.
+  StatusOr<bool> AppendMatches(Timestamp first, Timestamp last, const exec::AsofRule& rule,
+                               SideRows* out) {
+    if (rule.forward) {
+      const Timestamp edge = rule.strict ? After(last) : last;
+      const Timestamp begin = rule.strict ? After(first) : first;
+      if (filter_ == nullptr) {
+        const auto end = symbol_.StepForward(edge, 1, {});
+        return Append({begin, end.value_or(Timestamp::Max())}, out);
+      }
+      if (begin < edge) {
+        PX_ASSIGN_OR_RETURN(const bool known, Append({begin, Before(edge)}, out));
+        if (!known) return false;
+      }
+      return AppendOneBeyond(edge, /*forward=*/true, out);
+    }
+    const Timestamp edge = rule.strict ? Before(first) : first;
+    const Timestamp end = rule.strict ? Before(last) : last;
+    if (filter_ == nullptr) {
+      const auto begin = symbol_.StepBack(edge, 1, {});
+      return Append({begin.value_or(kMinRowTimestamp), end}, out);
+    }
+    PX_ASSIGN_OR_RETURN(const bool known, AppendOneBeyond(edge, /*forward=*/false, out));
+    if (!known || edge >= end) return known;
+    return Append({After(edge), end}, out);
+  }
+
+ private:
+  /// Appends rows from the edge on (or up to it), one of which is selected if there is one.
+  StatusOr<bool> AppendOneBeyond(Timestamp edge, bool forward, SideRows* out) {
+    constexpr size_t kFirstStep = 64;
+    constexpr size_t kGrowth = 8;
+    for (size_t rows = kFirstStep;; rows *= kGrowth) {
+      const std::optional<Timestamp> far =
+          forward ? symbol_.StepForward(edge, rows, {}) : symbol_.StepBack(edge, rows, {});
+      const Span span = forward ? Span{edge, far.value_or(Timestamp::Max())}
+                                : Span{far.value_or(kMinRowTimestamp), edge};
+      SideRows found;
+      PX_ASSIGN_OR_RETURN(const bool known, Append(span, &found));
+      if (!known) return false;
+      if (found.selected.empty() && far.has_value()) {
+        symbol_.Uncount(found.read);
+        continue;
+      }
+      out->read += found.read;
+      out->selected.insert(out->selected.end(), found.selected.begin(), found.selected.end());
+      return true;
+    }
+  }
+
+  SymbolScan& symbol_;
+  BlockFilter* filter_;
+  Budget& budget_;
+};
 
 class Writer {
  public:
@@ -130,23 +200,30 @@ class Writer {
 
 StatusOr<bool> AsofInMemory(SymbolScan& left, SymbolScan* right, Span span,
                             const exec::AsofRule& rule, const AsofColumns& columns,
-                            Output* output) {
-  const std::optional<std::vector<Piece>> left_pieces = left.HotPieces(span);
-  if (!left_pieces.has_value()) return false;
-  if (left_pieces->empty()) return true;
-  std::optional<std::vector<Piece>> right_pieces(std::in_place);
-  if (right != nullptr) {
-    const Piece& last = left_pieces->back();
-    right_pieces = RightPieces(*right, Timestamp(left_pieces->front().first_ts()),
-                               Timestamp(last.ts()[last.end - 1]), rule);
-    if (!right_pieces.has_value()) return false;
+                            const AsofFilters& filters, Output* output) {
+  SideRows left_rows;
+  PX_ASSIGN_OR_RETURN(const bool left_known,
+                      SideReader(&left, filters.left).Append(span, &left_rows));
+  if (!left_known) return false;
+  SideRows right_rows;
+  if (right != nullptr && !left_rows.selected.empty()) {
+    const Piece& last = left_rows.selected.back();
+    PX_ASSIGN_OR_RETURN(const bool right_known,
+                        SideReader(right, filters.right)
+                            .AppendMatches(Timestamp(left_rows.selected.front().first_ts()),
+                                           Timestamp(last.ts()[last.end - 1]), rule, &right_rows));
+    if (!right_known) {
+      left.Uncount(left_rows.read + right_rows.read);
+      return false;
+    }
   }
+  left.CountInPlace(left_rows.read + right_rows.read);
+  if (left_rows.selected.empty()) return true;
   Budget& budget = *left.table().context().budget;
-  PX_RETURN_IF_ERROR(budget.Charge(PieceRuns::BytesOf(right_pieces->size(), columns.right.size())));
-  const PieceRuns runs(*right_pieces, columns.right);
-  PX_RETURN_IF_ERROR(Writer(left, runs, rule, columns, output).Write(*left_pieces));
-  left.CountInPlace(*left_pieces);
-  left.CountInPlace(*right_pieces);
+  PX_RETURN_IF_ERROR(
+      budget.Charge(PieceRuns::BytesOf(right_rows.selected.size(), columns.right.size())));
+  const PieceRuns runs(right_rows.selected, columns.right);
+  PX_RETURN_IF_ERROR(Writer(left, runs, rule, columns, output).Write(left_rows.selected));
   return true;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "proxist/exec/asof.h"
+#include "proxist/query/internal/block_filter.h"
 #include "proxist/query/internal/operators.h"
 #include "proxist/query/internal/piece_columns.h"
 
@@ -18,10 +19,17 @@ struct AsofColumns {
   bool right_seq = false;
 };
 
-/// Appends the symbol's answer for the left rows of `span`, of a plan without predicates and groups
-/// and without string columns. `right` may be null: no right rows. False when history may be
-/// needed: nothing was appended.
+/// What selects the rows of each side; null: all of them.
+struct AsofFilters {
+  BlockFilter* left = nullptr;
+  BlockFilter* right = nullptr;
+};
+
+/// Appends the symbol's answer for the left rows of `span`, of a plan without groups and without
+/// string columns. `right` may be null: no right rows. False when history may be needed: nothing
+/// was appended.
 StatusOr<bool> AsofInMemory(SymbolScan& left, SymbolScan* right, Span span,
-                            const exec::AsofRule& rule, const AsofColumns& columns, Output* output);
+                            const exec::AsofRule& rule, const AsofColumns& columns,
+                            const AsofFilters& filters, Output* output);
 
 }  // namespace proxist::query::internal

@@ -30,6 +30,7 @@ class AsofTable {
   /// What AsofInMemory takes of this side, if it can answer such a plan.
   [[nodiscard]] std::optional<AsofColumns> InMemory() const;
   [[nodiscard]] const exec::AsofRule& rule() const { return rules_[0]; }
+  [[nodiscard]] const Side& side() const { return side_; }
 
   /// Before the left symbols' rows of `span` are matched.
   Status Open(QueryContext* context, std::span<SymbolScan* const> left, Span span);

@@ -24,13 +24,13 @@ StatusOr<bool> BarsInMemory::Append(SymbolScan& symbol, Span span) {
                   [&](const SymbolScan& next) { return totals_ && LongBars(next, span); });
   if (!pieces.has_value()) return false;
   if (!aggregates_.rows().Covers(*pieces) || (totals_ && MostlyLong(*pieces))) {
-    symbol.Uncount(*pieces);
+    symbol.Uncount(RowsOf(*pieces));
     return false;
   }
   PieceReader reader(*pieces);
   if (swept_.has_value() && swept_->Begin(*pieces)) PX_RETURN_IF_ERROR(Sweep(symbol, &reader));
   PX_RETURN_IF_ERROR(AppendPieces(symbol, reader));
-  symbol.CountInPlace(*pieces);
+  symbol.CountInPlace(RowsOf(*pieces));
   return true;
 }
 

@@ -4,6 +4,11 @@
 #include <algorithm>
 
 namespace proxist::query::internal {
+namespace {
+
+constexpr size_t kBlockRows = 4096;
+
+}  // namespace
 
 bool BlockFilter::Fits(const Side& side) {
   return side.has_where() && std::ranges::none_of(side.WhereSlots(), [&](size_t slot) {
@@ -62,16 +67,39 @@ void BlockFilter::Append(std::span<const Piece> pieces, BlockRows* out) {
 void BlockFilter::Append(std::vector<Piece>* pieces, BlockRows* out) {
   Append(std::span<const Piece>(*pieces), out);
   runs_.clear();
+  AppendRuns(*pieces, &runs_);
+  pieces->swap(runs_);
+}
+
+StatusOr<std::vector<Piece>> BlockFilter::Runs(std::span<const Piece> pieces, Budget* budget) {
+  std::vector<Piece> runs;
+  PieceReader reader(pieces);
+  while (!reader.done()) {
+    const size_t known = runs.size();
+    reader.Take(kBlockRows, &block_);
+    Select(block_);
+    AppendRuns(block_, &runs);
+    PX_RETURN_IF_ERROR(budget->Charge((runs.size() - known) * sizeof(Piece)));
+  }
+  return runs;
+}
+
+void BlockFilter::AppendRuns(std::span<const Piece> pieces, std::vector<Piece>* out) const {
   size_t at = 0;
-  for (size_t i = 0; i < pieces->size(); ++i) {
-    while (at < ends_[i]) {
-      Piece& run = runs_.emplace_back((*pieces)[i]);
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    for (const size_t first = at; at < ends_[i];) {
+      Piece run = pieces[i];
       run.begin = selected_[at];
       run.end = run.begin + 1;
+      const bool begins = at == first;
       for (++at; at < ends_[i] && selected_[at] == run.end; ++at) ++run.end;
+      if (begins) {
+        AppendRows(out, run);  // perhaps next to those of the block before
+      } else {
+        out->push_back(run);
+      }
     }
   }
-  pieces->swap(runs_);
 }
 
 }  // namespace proxist::query::internal

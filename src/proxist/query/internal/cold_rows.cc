@@ -32,6 +32,12 @@ ColdBatch::ColdBatch(history::ReadResult read, std::span<const size_t> columns,
   }
 }
 
+uint64_t RowsOf(std::span<const Piece> pieces) {
+  uint64_t rows = 0;
+  for (const Piece& piece : pieces) rows += piece.end - piece.begin;
+  return rows;
+}
+
 void AppendRows(std::vector<Piece>* pieces, const Piece& rows) {
   if (!pieces->empty()) {
     Piece& last = pieces->back();

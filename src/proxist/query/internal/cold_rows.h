@@ -43,6 +43,8 @@ struct Piece {
   }
 };
 
+uint64_t RowsOf(std::span<const Piece> pieces);
+
 /// Appends rows [begin, end) of a place, as part of the last piece when they follow it.
 void AppendRows(std::vector<Piece>* pieces, const Piece& rows);
 

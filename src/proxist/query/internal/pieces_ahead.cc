@@ -23,7 +23,7 @@ std::optional<std::vector<Piece>> PiecesAhead::Take(SymbolScan& symbol, Span spa
   std::optional<std::vector<Piece>> taken;
   if (ahead_ == &symbol) {
     taken = std::move(pieces_);
-    if (taken.has_value()) symbol.Count(*taken);
+    if (taken.has_value()) symbol.Count(RowsOf(*taken));
   } else {
     taken = symbol.HotPieces(span);
   }
@@ -35,7 +35,7 @@ std::optional<std::vector<Piece>> PiecesAhead::Take(SymbolScan& symbol, Span spa
   ahead_ = &next;
   pieces_ = next.HotPieces(span);
   if (!pieces_.has_value()) return taken;
-  next.Uncount(*pieces_);  // it may never be taken
+  next.Uncount(RowsOf(*pieces_));  // it may never be taken
   if (rows == nullptr) return taken;
   const size_t asked = std::min(kPiecesAsked, pieces_->size());
   for (const Piece& piece : std::span(*pieces_).first(asked)) rows->Prefetch(piece);

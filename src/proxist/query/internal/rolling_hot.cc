@@ -80,7 +80,7 @@ StatusOr<bool> RollingInMemory::Append(SymbolScan& symbol, Timestamp from, Span 
       [](SymbolScan&) { return false; });
   if (!pieces.has_value()) return false;
   if (!aggregates_.rows().Covers(*pieces)) {
-    symbol.Uncount(*pieces);
+    symbol.Uncount(RowsOf(*pieces));
     return false;
   }
   if (Looks()) {
@@ -91,7 +91,7 @@ StatusOr<bool> RollingInMemory::Append(SymbolScan& symbol, Timestamp from, Span 
     if (swept_.has_value()) PX_RETURN_IF_ERROR(Sweep(symbol, span, &reader, &skip));
     PX_RETURN_IF_ERROR(AppendPieces(symbol, reader, skip, span));
   }
-  symbol.CountInPlace(*pieces);
+  symbol.CountInPlace(RowsOf(*pieces));
   return true;
 }
 

@@ -18,12 +18,6 @@ namespace {
 // More symbols than this in one request make its text long and its answer late.
 constexpr size_t kSymbolsPerRead = 1000;
 
-uint64_t RowsOf(std::span<const Piece> pieces) {
-  uint64_t rows = 0;
-  for (const Piece& piece : pieces) rows += piece.end - piece.begin;
-  return rows;
-}
-
 }  // namespace
 
 // --- SymbolScan ---
@@ -265,17 +259,11 @@ std::optional<std::vector<Piece>> SymbolScan::HotPieces(Span span) {
   return Merge(by_series);
 }
 
-void SymbolScan::Uncount(std::span<const Piece> pieces) {
-  for (const Piece& piece : pieces) table_->context_->explain->rows_hot -= piece.end - piece.begin;
-}
+void SymbolScan::Uncount(uint64_t rows) { table_->context_->explain->rows_hot -= rows; }
 
-void SymbolScan::Count(std::span<const Piece> pieces) {
-  for (const Piece& piece : pieces) table_->context_->explain->rows_hot += piece.end - piece.begin;
-}
+void SymbolScan::Count(uint64_t rows) { table_->context_->explain->rows_hot += rows; }
 
-void SymbolScan::CountInPlace(std::span<const Piece> pieces) {
-  table_->context_->explain->rows_in_place += RowsOf(pieces);
-}
+void SymbolScan::CountInPlace(uint64_t rows) { table_->context_->explain->rows_in_place += rows; }
 
 StatusOr<exec::Frame> SymbolScan::Read(Span span, std::span<const uint32_t> series) {
   return ReadRows(span, series, nullptr);

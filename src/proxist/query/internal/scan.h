@@ -74,11 +74,11 @@ class SymbolScan {
   /// Where the resolved rows of `span` lie in memory, in order, as long as the cut; nothing when
   /// some of them may lie in history alone. Not empty pieces.
   std::optional<std::vector<Piece>> HotPieces(Span span);
-  /// For the explanation: takes back that the rows of HotPieces were read, and says it again.
-  void Uncount(std::span<const Piece> pieces);
-  void Count(std::span<const Piece> pieces);
-  /// For the explanation as well: these rows of HotPieces were answered from where they lie.
-  void CountInPlace(std::span<const Piece> pieces);
+  /// For the explanation: takes back that so many rows of HotPieces were read, and says it again.
+  void Uncount(uint64_t rows);
+  void Count(uint64_t rows);
+  /// For the explanation as well: so many rows of HotPieces were answered from where they lie.
+  void CountInPlace(uint64_t rows);
   /// All resolved rows of `span`, in order, with the columns of the table scan. Reads history when
   /// it must.
   StatusOr<exec::Frame> Read(Span span, std::span<const uint32_t> series);
