@@ -1,5 +1,5 @@
-// Sliding kernels: integers add and subtract in 128 bits, floats in a PairSum
-// while it is exact, else in an ExactSum.
+// Sums are differences of prefix sums where these are exact. Else kernels slide: integers add and
+// subtract in 128 bits, floats in a PairSum while it is exact, else in an ExactSum.
 #include "proxist/exec/aggregate.h"
 
 #include <cmath>
@@ -10,6 +10,7 @@
 #include "proxist/exec/exact_sum.h"
 #include "proxist/exec/internal/average.h"
 #include "proxist/exec/internal/numbers.h"
+#include "proxist/exec/internal/slice_sums.h"
 #include "proxist/exec/internal/slide.h"
 #include "proxist/exec/internal/visit.h"
 #include "proxist/exec/pair_sum.h"
@@ -228,9 +229,11 @@ Column MaxValue(const Slices& slices, const Column& values, std::span<const Base
 
 StatusOr<Column> Sum(const Slices& slices, const Column& values, std::string_view name,
                      std::span<const Base> bases) {
-  const Numbers numbers(values);
+  const internal::NumberColumn column(values);
+  const Numbers& numbers = column.numbers;
   const Type type = SumType(values.type());
   Column out = Outputs(type, slices.size());
+  if (bases.empty() && internal::SumSlices(slices, column, &out)) return out;
   if (numbers.is_float() && bases.empty() &&
       FillFromPairs(
           slices, numbers, [](int64_t, double sum) { return sum; }, &out)) {
@@ -259,8 +262,10 @@ StatusOr<Column> Sum(const Slices& slices, const Column& values, std::string_vie
 
 StatusOr<Column> Mean(const Slices& slices, const Column& values, std::string_view /*name*/,
                       std::span<const Base> bases) {
-  const Numbers numbers(values);
+  const internal::NumberColumn column(values);
+  const Numbers& numbers = column.numbers;
   Column out = Outputs({TypeKind::kFloat64, 0}, slices.size());
+  if (bases.empty() && internal::MeanSlices(slices, column, &out)) return out;
   const auto average = [](int64_t count, double sum) { return sum / static_cast<double>(count); };
   if (numbers.is_float() && bases.empty() && FillFromPairs(slices, numbers, average, &out)) {
     return out;
@@ -373,8 +378,14 @@ void SetQuotient(int64_t count, double products, double weights, size_t k, Colum
 
 StatusOr<Column> Vwap(const Slices& slices, const Column& price_column, const Column& size_column,
                       std::string_view name, std::span<const Base> bases) {
-  const Numbers price(price_column);
-  const Numbers size(size_column);
+  const internal::NumberColumn prices(price_column);
+  const internal::NumberColumn sizes(size_column);
+  const Numbers& price = prices.numbers;
+  const Numbers& size = sizes.numbers;
+  if (bases.empty()) {
+    Column fast = Outputs({TypeKind::kFloat64, 0}, slices.size());
+    if (internal::VwapSlices(slices, prices, sizes, &fast)) return fast;
+  }
   if (!price.is_float() && !size.is_float()) return IntegerVwap(slices, price, size, name, bases);
   const Weighted rows(price, size, price_column.rows());
   Column out = Outputs({TypeKind::kFloat64, 0}, slices.size());

@@ -29,11 +29,15 @@ class Numbers {
     });
   }
   [[nodiscard]] bool is_float() const { return is_float_; }
+  /// Of 64 bits.
+  [[nodiscard]] bool is_unsigned() const { return is_unsigned_; }
   [[nodiscard]] bool IsValid(size_t row) const { return column_.IsValid(row); }
   [[nodiscard]] Int128 Int(size_t row) const {
     return is_unsigned_ ? static_cast<Int128>(static_cast<uint64_t>(bits_[row]))
                         : static_cast<Int128>(bits_[row]);
   }
+  /// Of a column that is neither of floats nor unsigned.
+  [[nodiscard]] int64_t Whole(size_t row) const { return bits_[row]; }
   [[nodiscard]] double Float(size_t row) const { return floats_[row]; }
   [[nodiscard]] uint8_t scale() const { return scale_; }
   /// The value in its own units as float64.

@@ -25,13 +25,6 @@ exec::Column FillColumn(Fill fill, Aggregates::Emptiness emptiness,
                         const std::vector<BarLine>& lines, const exec::BarSlices& bars,
                         const exec::Column& values, const exec::Column& close) {
   exec::Column out(values.type());
-  if (fill == Fill::kNone) {
-    std::vector<int64_t> own;
-    own.reserve(lines.size());
-    for (const BarLine& line : lines) own.push_back(static_cast<int64_t>(line.bar));
-    out.AppendGather(values, own.data(), own.size());
-    return out;
-  }
   using Emptiness = Aggregates::Emptiness;
   const bool price = fill == Fill::kPrevious && emptiness == Emptiness::kPrice;
   const exec::Column& source = price ? close : values;
@@ -40,6 +33,17 @@ exec::Column FillColumn(Fill fill, Aggregates::Emptiness emptiness,
                     (fill == Fill::kZero && column::IsNumeric(values.type().kind));
   std::vector<int64_t> before;
   if (fill == Fill::kPrevious) before = LastValid(bars, source);
+  const bool gathered = !zero && !price && (fill == Fill::kNull || fill == Fill::kPrevious);
+  if (fill == Fill::kNone || gathered) {
+    std::vector<int64_t> from;  // by line: a bar, or -1
+    from.reserve(lines.size());
+    for (const BarLine& line : lines) {
+      const int64_t filled = before.empty() ? -1 : before[line.bar];
+      from.push_back(line.step == 0 ? static_cast<int64_t>(line.bar) : filled);
+    }
+    out.AppendGather(values, from.data(), from.size());
+    return out;
+  }
   for (const BarLine& line : lines) {
     const auto bar = static_cast<int64_t>(line.bar);
     if (line.step == 0) {

@@ -213,6 +213,7 @@ class BarMaker {
       }
       lines.push_back({bars.start[bar], group_rank, bar, 0, 0});
     }
+    if (rank.size() == 1) return lines;  // in order
     std::sort(lines.begin(), lines.end(), [](const BarLine& a, const BarLine& b) {
       return a.start != b.start ? a.start < b.start : a.rank < b.rank;
     });
@@ -226,9 +227,12 @@ class BarMaker {
     exec::Column& symbols = columns.emplace_back(column::Type{column::TypeKind::kSymbol, 0});
     exec::Column starts(column::Type{column::TypeKind::kTimestamp, 0});
     std::vector<int64_t> sample;
+    sample.reserve(lines.size());
+    std::fill_n(reinterpret_cast<uint32_t*>(symbols.ExtendUnset(lines.size())), lines.size(),
+                symbol.code());
+    auto* start = reinterpret_cast<int64_t*>(starts.ExtendUnset(lines.size()));
     for (const BarLine& line : lines) {
-      symbols.Append(symbol.code());
-      starts.Append(line.start);
+      *start++ = line.start;
       sample.push_back(bars.slices.order[bars.slices.begin[line.bar]]);
     }
     if (plan_.interval.has_value()) columns.push_back(std::move(starts));
