@@ -471,7 +471,7 @@ Status Engine::Run(const Plan& plan, const QueryOptions& options,
   Explain unseen;
   if (explain == nullptr) explain = &unseen;
   Budget budget(ports_.clock, options.deadline, options.memory_bytes, options.cancelled,
-                options.memory_only);
+                options.memory_only, options.predicate_rows);
   bool without_history = false;
   for (uint32_t attempt = 1;; ++attempt) {
     *explain = Explain{};

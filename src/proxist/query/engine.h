@@ -87,6 +87,8 @@ struct QueryOptions {
   size_t threads = 0;  // that work on the query, at most; 0: the caller's and all assistants
   /// ABORTED in place of asking history.
   bool memory_only = false;
+  /// ABORTED once predicates would look at more rows of memory than this.
+  uint64_t predicate_rows = UINT64_MAX;
   /// When rows of history are needed and history is away, or there is none, the answer is made of
   /// what memory knows, and Explain::missing says what it may lack. Otherwise that is UNAVAILABLE
   /// (FAILED_PRECONDITION without history); so it is when history goes away after rows were shown.

@@ -268,7 +268,9 @@ class InPlaceTest : public ::testing::Test {
     EXPECT_EQ(world_.Ask({.op = std::move(op), .limit = {}}, {}, &explain).status(), OkStatus());
     return {explain.rows_hot, explain.rows_in_place};
   }
-  StatusOr<Answer> Ask(auto op) { return world_.Ask({.op = std::move(op), .limit = {}}); }
+  StatusOr<Answer> Ask(auto op, const QueryOptions& options = {}) {
+    return world_.Ask({.op = std::move(op), .limit = {}}, options);
+  }
   static Asof Join() {
     Asof op;
     op.left.table = "in_place_trades";
@@ -377,6 +379,29 @@ TEST_F(InPlaceTest, PredicatesReadColumnsWhereTheyLieButStrings) {
   EXPECT_NEAR(static_cast<double>(filtered_in_place), static_cast<double>(in_place), 200);
   join.rights[0].from.where = kEveryRow;
   EXPECT_EQ(RowsOf(join).second, 0U);
+}
+
+TEST_F(InPlaceTest, PredicatesLookAtNoMoreRowsThanTheyMay) {
+  QueryOptions few;
+  few.predicate_rows = kTrades / 2;
+  const auto code_of = [&](auto op) { return Ask(std::move(op), few).status().code(); };
+  Bars bars = MinuteBars();
+  bars.from.where = "size > 100";
+  EXPECT_EQ(code_of(bars), absl::StatusCode::kAborted);
+  Rolling windows = Windows("vwap");
+  windows.from.where = "size > 100";
+  EXPECT_EQ(code_of(windows), absl::StatusCode::kAborted);
+  Asof join = Join();
+  EXPECT_EQ(code_of(join), absl::StatusCode::kOk);
+  join.left.where = "size > 100";
+  EXPECT_EQ(code_of(join), absl::StatusCode::kAborted);
+  join.left.where = {};
+  // No row is selected, so that all are looked at, unless the tolerance leaves them out.
+  join.rights[0].from.where = "bid < 0";
+  join.begin = Timestamp(kRows * kSecond / 4 - 2 * kSecond);
+  EXPECT_EQ(code_of(join), absl::StatusCode::kAborted);
+  join.rights[0].tolerance = Duration::Seconds(10);
+  EXPECT_EQ(code_of(join), absl::StatusCode::kOk);
 }
 
 }  // namespace

@@ -19,9 +19,12 @@ constexpr int kRealBits = 53;
 
 Parts PartsOf(const Slices& slices) { return {slices.begin, slices.end}; }
 
+// They and what is made of them take up to 64 bytes each, which nobody counts.
+constexpr uint32_t kMostRows = 1u << 20;
+
 /// True when prefixes of all rows up to the last slice's end cost no more than the slices' rows.
 bool Pays(const Slices& slices) {
-  if (slices.size() == 0) return false;
+  if (slices.size() == 0 || slices.end.back() > kMostRows) return false;
   uint64_t rows = 0;
   for (size_t k = 0; k < slices.size(); ++k) rows += slices.end[k] - slices.begin[k];
   return 2 * rows >= slices.end.back();

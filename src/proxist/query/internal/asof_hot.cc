@@ -32,7 +32,7 @@ class SideReader {
     if (!pieces.has_value()) return false;
     out->read += RowsOf(*pieces);
     if (filter_ != nullptr) {
-      PX_ASSIGN_OR_RETURN(*pieces, filter_->Runs(*pieces, &budget_));
+      PX_ASSIGN_OR_RETURN(*pieces, filter_->Runs(*pieces));
     }
     if (out->selected.empty()) {
       out->selected = std::move(*pieces);
@@ -56,7 +56,7 @@ class SideReader {
         PX_ASSIGN_OR_RETURN(const bool known, Append({begin, Before(edge)}, out));
         if (!known) return false;
       }
-      return AppendOneBeyond(edge, /*forward=*/true, out);
+      return AppendOneBeyond(edge, rule, out);
     }
     const Timestamp edge = rule.strict ? Before(first) : first;
     const Timestamp end = rule.strict ? Before(last) : last;
@@ -64,31 +64,44 @@ class SideReader {
       const auto begin = symbol_.StepBack(edge, 1, {});
       return Append({begin.value_or(kMinRowTimestamp), end}, out);
     }
-    PX_ASSIGN_OR_RETURN(const bool known, AppendOneBeyond(edge, /*forward=*/false, out));
+    PX_ASSIGN_OR_RETURN(const bool known, AppendOneBeyond(edge, rule, out));
     if (!known || edge >= end) return known;
     return Append({After(edge), end}, out);
   }
 
  private:
-  /// Appends rows from the edge on (or up to it), one of which is selected if there is one.
-  StatusOr<bool> AppendOneBeyond(Timestamp edge, bool forward, SideRows* out) {
-    constexpr size_t kFirstStep = 64;
+  /// Appends the selected row that is the nearest one at or beyond the edge, if it is within the
+  /// tolerance: walks away from the edge by more and more rows.
+  StatusOr<bool> AppendOneBeyond(Timestamp edge, const exec::AsofRule& rule, SideRows* out) {
     constexpr size_t kGrowth = 8;
-    for (size_t rows = kFirstStep;; rows *= kGrowth) {
+    constexpr size_t kMostRows = 65536;
+    Timestamp stop = rule.forward ? Timestamp::Max() : Timestamp::Min();
+    if (rule.tolerance.has_value()) {
+      stop = rule.forward ? edge.Plus(*rule.tolerance) : edge.Minus(*rule.tolerance);
+    }
+    for (size_t rows = 1;; rows = std::min(rows * kGrowth, kMostRows)) {
       const std::optional<Timestamp> far =
-          forward ? symbol_.StepForward(edge, rows, {}) : symbol_.StepBack(edge, rows, {});
-      const Span span = forward ? Span{edge, far.value_or(Timestamp::Max())}
-                                : Span{far.value_or(kMinRowTimestamp), edge};
+          rule.forward ? symbol_.StepForward(edge, rows, {}) : symbol_.StepBack(edge, rows, {});
+      const Span span = rule.forward ? Span{edge, far.value_or(Timestamp::Max())}
+                                     : Span{far.value_or(kMinRowTimestamp), edge};
       SideRows found;
+      const uint64_t held = budget_.held();
       PX_ASSIGN_OR_RETURN(const bool known, Append(span, &found));
       if (!known) return false;
-      if (found.selected.empty() && far.has_value()) {
-        symbol_.Uncount(found.read);
-        continue;
-      }
+      budget_.ReleaseTo(held);
       out->read += found.read;
-      out->selected.insert(out->selected.end(), found.selected.begin(), found.selected.end());
-      return true;
+      if (!found.selected.empty()) {
+        Piece one = rule.forward ? found.selected.front() : found.selected.back();
+        if (rule.forward) {
+          one.end = one.begin + 1;
+        } else {
+          one.begin = one.end - 1;
+        }
+        out->selected.push_back(one);
+        return true;
+      }
+      if (!far.has_value() || (rule.forward ? *far >= stop : *far <= stop)) return true;
+      edge = rule.forward ? After(*far) : Before(*far);
     }
   }
 
@@ -201,6 +214,8 @@ class Writer {
 StatusOr<bool> AsofInMemory(SymbolScan& left, SymbolScan* right, Span span,
                             const exec::AsofRule& rule, const AsofColumns& columns,
                             const AsofFilters& filters, Output* output) {
+  Budget& budget = *left.table().context().budget;
+  const uint64_t held = budget.held();
   SideRows left_rows;
   PX_ASSIGN_OR_RETURN(const bool left_known,
                       SideReader(&left, filters.left).Append(span, &left_rows));
@@ -214,12 +229,12 @@ StatusOr<bool> AsofInMemory(SymbolScan& left, SymbolScan* right, Span span,
                                            Timestamp(last.ts()[last.end - 1]), rule, &right_rows));
     if (!right_known) {
       left.Uncount(left_rows.read + right_rows.read);
+      budget.ReleaseTo(held);
       return false;
     }
   }
   left.CountInPlace(left_rows.read + right_rows.read);
   if (left_rows.selected.empty()) return true;
-  Budget& budget = *left.table().context().budget;
   PX_RETURN_IF_ERROR(
       budget.Charge(PieceRuns::BytesOf(right_rows.selected.size(), columns.right.size())));
   const PieceRuns runs(right_rows.selected, columns.right);

@@ -129,12 +129,13 @@ Status BlockAggregates::Load(PieceReader* reader, Budget* budget, BlockFilter* f
                              std::vector<Piece>* taken) {
   std::vector<Piece>* pieces = taken != nullptr ? taken : &filtered_;
   reader->Take(std::max(kBlockRows, rows_.rows()), pieces);
-  for (const Piece& piece : *pieces) rows_.Prefetch(piece);
   if (taken != nullptr) {
-    filter->Append(taken, &rows_);
+    PX_RETURN_IF_ERROR(filter->Append(taken, &rows_));
   } else {
-    filter->Append(std::span<const Piece>(filtered_), &rows_);
+    PX_RETURN_IF_ERROR(filter->Append(std::span<const Piece>(filtered_), &rows_));
   }
+  // On its way while this block is worked on.
+  if (!reader->done()) rows_.Prefetch(reader->Next());
   return ChargeGrowth(budget);
 }
 

@@ -20,29 +20,38 @@ class BlockFilter {
   /// Of the side's predicate, which Fits; the side outlives this.
   explicit BlockFilter(const Side* side);
 
-  /// The rows to come are the symbol's, which outlives these.
-  void Open(SymbolScan* symbol) { symbol_ = symbol; }
+  /// The rows to come are the symbol's, which outlives these. What follows ends with an error when
+  /// the query's time is up, or it may not look at as many rows.
+  void Open(SymbolScan* symbol);
   /// Appends the rows of the pieces that the predicate selects.
-  void Append(std::span<const Piece> pieces, BlockRows* out);
-  /// Appends them, and leaves them alone in `pieces`, as runs of rows side by side.
-  void Append(std::vector<Piece>* pieces, BlockRows* out);
+  Status Append(std::span<const Piece> pieces, BlockRows* out);
+  /// Appends them, and leaves them alone in `pieces`, as runs of rows side by side; charges the
+  /// most of these that there were since Open.
+  Status Append(std::vector<Piece>* pieces, BlockRows* out);
   /// The rows that the predicate selects, as runs of rows side by side, which are charged.
-  StatusOr<std::vector<Piece>> Runs(std::span<const Piece> pieces, Budget* budget);
+  StatusOr<std::vector<Piece>> Runs(std::span<const Piece> pieces);
 
  private:
-  void FillKeys(std::span<const Piece> pieces);
+  /// Takes the pieces a block of rows at a time; each is in `block_`, and selected from, when
+  /// `take()` is called.
+  template <typename Take>
+  Status ForBlocks(std::span<const Piece> pieces, const Take& take);
+  void FillKeys();
   /// Sets `selected_` and `ends_`.
-  void Select(std::span<const Piece> pieces);
-  /// Of the pieces that were looked at last.
-  void AppendRuns(std::span<const Piece> pieces, std::vector<Piece>* out) const;
+  void Select();
+  /// Append what is selected of the block.
+  void AppendBlock(BlockRows* out) const;
+  void AppendRuns(std::vector<Piece>* out) const;
 
   const Side* side_;
   SymbolScan* symbol_ = nullptr;
-  exec::Frame frame_;               // of the pieces: what the predicate reads
+  Budget* budget_ = nullptr;
+  std::vector<Piece> block_;
+  exec::Frame frame_;               // of the block: what the predicate reads
   std::vector<uint32_t> selected_;  // rows of the pieces' blocks
   std::vector<size_t> ends_;        // by piece: how many are selected up to its end
-  std::vector<Piece> block_;
   std::vector<Piece> runs_;
+  size_t charged_runs_ = 0;
 };
 
 }  // namespace proxist::query::internal

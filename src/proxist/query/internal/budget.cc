@@ -18,6 +18,13 @@ Status Budget::CheckHistory() const {
   return memory_only_ ? Aborted("the query needs history") : OkStatus();
 }
 
+Status Budget::LookAt(uint64_t rows) {
+  PX_RETURN_IF_ERROR(CheckDeadline());
+  if (rows > predicate_rows_ - looked_at_) return Aborted("the predicate looks at many rows");
+  looked_at_ += rows;
+  return OkStatus();
+}
+
 Status Budget::Check(uint64_t bytes) const {
   if (bytes <= limit_ && held_ + kept_ <= limit_ - bytes) return OkStatus();
   return ResourceExhausted(

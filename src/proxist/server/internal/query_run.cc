@@ -19,6 +19,7 @@ constexpr Duration kTokenWait = Duration::Millis(100);  // until the next look f
 constexpr size_t kMaxShortSymbols = 16;
 constexpr uint64_t kShortRows = 1024;
 constexpr uint64_t kShortMemoryBytes = 256 << 10;
+constexpr uint64_t kShortPredicateRows = 16 << 10;
 
 bool IsShort(const query::Selection& selection) {
   // What an inner query takes is not known.
@@ -61,6 +62,7 @@ std::optional<Status> QueryRun::TryHere(const Sink& sink) {
   query::QueryOptions options;
   options.memory_bytes = std::min(kShortMemoryBytes, context_.options->query_memory_bytes);
   options.memory_only = true;
+  options.predicate_rows = kShortPredicateRows;
   const Status status = Execute(options, [&](const query::ResultBatch& batch) -> Status {
     rows += batch.rows();
     if (rows > kShortRows) return Aborted("the answer is long");
