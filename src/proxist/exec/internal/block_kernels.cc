@@ -123,11 +123,16 @@ HWY_ATTR Extent MultiplyAndSum(const double* HWY_RESTRICT values,
     reach = hn::Or(reach, hn::Xor(weight, hn::BroadcastSignBit(weight)));
   }
   Extent all = extent.Get();
-  auto total = static_cast<uint64_t>(hn::GetLane(hn::SumOfLanes(di, sum)));
+  HWY_ALIGN int64_t sums[hn::MaxLanes(Wholes())];
   HWY_ALIGN int64_t reaches[hn::MaxLanes(Wholes())];
+  hn::Store(sum, di, sums);
   hn::Store(reach, di, reaches);
+  uint64_t total = 0;
   int64_t bits = 0;
-  for (size_t lane = 0; lane < hn::Lanes(di); ++lane) bits |= reaches[lane];
+  for (size_t lane = 0; lane < hn::Lanes(di); ++lane) {
+    total += static_cast<uint64_t>(sums[lane]);
+    bits |= reaches[lane];
+  }
   for (; i < n; ++i) {
     out[i] = values[i] * static_cast<double>(weights[i]);
     AddToExtent(out[i], &all);
