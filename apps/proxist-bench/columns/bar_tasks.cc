@@ -41,40 +41,29 @@ class MinuteBarsTask final : public Task {
     vwap_.clear();
     double sum = 0;
     for (const SymbolArrays::Trades& trades : input_.arrays->trades) {
-      sum += least_.has_value() ? LargeTrades(trades, *least_) : AllTrades(trades);
+      sum += least_.has_value() ? BarsOf(trades, [&](int64_t size) { return size >= *least_; })
+                                : BarsOf(trades, [](int64_t /*size*/) { return true; });
     }
     return sum;
   }
 
  private:
-  double AllTrades(const SymbolArrays::Trades& trades) {
+  /// Of the trades whose size `keep` is true of.
+  template <typename Keep>
+  double BarsOf(const SymbolArrays::Trades& trades, Keep keep) {
     double sum = 0;
     for (size_t row = 0; row < trades.ts.size();) {
       const int64_t start = trades.ts[row] / kMinuteNs * kMinuteNs;
       double products = 0;
       int64_t sizes = 0;
+      bool any = false;
       for (; row < trades.ts.size() && trades.ts[row] - start < kMinuteNs; ++row) {
+        if (!keep(trades.size[row])) continue;
+        any = true;
         products += trades.price[row] * static_cast<double>(trades.size[row]);
         sizes += trades.size[row];
       }
-      starts_.push_back(start);
-      vwap_.push_back(products / static_cast<double>(sizes));
-      sum += vwap_.back();
-    }
-    return sum;
-  }
-  double LargeTrades(const SymbolArrays::Trades& trades, int64_t least) {
-    double sum = 0;
-    for (size_t row = 0; row < trades.ts.size();) {
-      const int64_t start = trades.ts[row] / kMinuteNs * kMinuteNs;
-      double products = 0;
-      int64_t sizes = 0;
-      for (; row < trades.ts.size() && trades.ts[row] - start < kMinuteNs; ++row) {
-        if (trades.size[row] < least) continue;
-        products += trades.price[row] * static_cast<double>(trades.size[row]);
-        sizes += trades.size[row];
-      }
-      if (sizes == 0) continue;
+      if (!any) continue;
       starts_.push_back(start);
       vwap_.push_back(products / static_cast<double>(sizes));
       sum += vwap_.back();

@@ -52,8 +52,7 @@ class AsofJoin {
   void ChooseInMemory() {
     if (rights_.size() > 1 || plan_.times != AsofTimes::kBoth) return;
     const std::optional<std::vector<size_t>> slots = choice_.Slots();
-    if (!slots.has_value() || left_.given() != nullptr) return;
-    if (left_.has_where() && !BlockFilter::Fits(left_)) return;
+    if (!slots.has_value() || left_.given() != nullptr || !BlockFilter::Fits(left_)) return;
     std::optional<AsofColumns> columns = rights_[0].InMemory();
     if (!columns.has_value()) return;
     for (const size_t slot : *slots) {
@@ -62,18 +61,14 @@ class AsofJoin {
       columns->left.push_back({left_.ColumnOf(slot), column::WidthOf(kind)});
     }
     in_memory_ = std::move(columns);
-    if (left_.has_where()) left_filter_.emplace(&left_);
-    const Side& right = rights_[0].side();
-    if (right.has_where()) right_filter_.emplace(&right);
+    filters_ = {BlockFilter::Of(&left_), BlockFilter::Of(&rights_[0].side())};
   }
 
   StatusOr<bool> InMemory(SymbolScan& symbol, Span span) {
     if (!in_memory_.has_value()) return false;
     const Stopwatch watch(run_.context->budget->clock(), &run_.context->explain->hot);
-    const AsofFilters filters{left_filter_.has_value() ? &*left_filter_ : nullptr,
-                              right_filter_.has_value() ? &*right_filter_ : nullptr};
     return AsofInMemory(symbol, rights_[0].Of(symbol), span, rights_[0].rule(), *in_memory_,
-                        filters, run_.output);
+                        &filters_, run_.output);
   }
 
   /// What stands before the name of a right column when it is taken.
@@ -134,8 +129,7 @@ class AsofJoin {
   const Run& run_;
   Choice choice_;
   std::optional<AsofColumns> in_memory_;
-  std::optional<BlockFilter> left_filter_;
-  std::optional<BlockFilter> right_filter_;
+  AsofFilters filters_;
 };
 
 }  // namespace

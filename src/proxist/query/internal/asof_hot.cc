@@ -21,9 +21,9 @@ struct SideRows {
 /// Reads the rows of spans of one side. One thread.
 class SideReader {
  public:
-  SideReader(SymbolScan* symbol, BlockFilter* filter)
-      : symbol_(*symbol), filter_(filter), budget_(*symbol->table().context().budget) {
-    if (filter_ != nullptr) filter_->Open(symbol);
+  SideReader(SymbolScan* symbol, std::optional<BlockFilter>* filter)
+      : symbol_(*symbol), filter_(*filter), budget_(*symbol->table().context().budget) {
+    if (filter_.has_value()) filter_->Open(symbol);
   }
 
   /// Appends the rows of the span. False when they are not known without history.
@@ -31,7 +31,7 @@ class SideReader {
     std::optional<std::vector<Piece>> pieces = symbol_.HotPieces(span);
     if (!pieces.has_value()) return false;
     out->read += RowsOf(*pieces);
-    if (filter_ != nullptr) {
+    if (filter_.has_value()) {
       PX_ASSIGN_OR_RETURN(*pieces, filter_->Runs(*pieces));
     }
     if (out->selected.empty()) {
@@ -48,7 +48,7 @@ class SideReader {
     if (rule.forward) {
       const Timestamp edge = rule.strict ? After(last) : last;
       const Timestamp begin = rule.strict ? After(first) : first;
-      if (filter_ == nullptr) {
+      if (!filter_.has_value()) {
         const auto end = symbol_.StepForward(edge, 1, {});
         return Append({begin, end.value_or(Timestamp::Max())}, out);
       }
@@ -60,7 +60,7 @@ class SideReader {
     }
     const Timestamp edge = rule.strict ? Before(first) : first;
     const Timestamp end = rule.strict ? Before(last) : last;
-    if (filter_ == nullptr) {
+    if (!filter_.has_value()) {
       const auto begin = symbol_.StepBack(edge, 1, {});
       return Append({begin.value_or(kMinRowTimestamp), end}, out);
     }
@@ -106,7 +106,7 @@ class SideReader {
   }
 
   SymbolScan& symbol_;
-  BlockFilter* filter_;
+  std::optional<BlockFilter>& filter_;
   Budget& budget_;
 };
 
@@ -213,18 +213,18 @@ class Writer {
 
 StatusOr<bool> AsofInMemory(SymbolScan& left, SymbolScan* right, Span span,
                             const exec::AsofRule& rule, const AsofColumns& columns,
-                            const AsofFilters& filters, Output* output) {
+                            AsofFilters* filters, Output* output) {
   Budget& budget = *left.table().context().budget;
   const uint64_t held = budget.held();
   SideRows left_rows;
   PX_ASSIGN_OR_RETURN(const bool left_known,
-                      SideReader(&left, filters.left).Append(span, &left_rows));
+                      SideReader(&left, &filters->left).Append(span, &left_rows));
   if (!left_known) return false;
   SideRows right_rows;
   if (right != nullptr && !left_rows.selected.empty()) {
     const Piece& last = left_rows.selected.back();
     PX_ASSIGN_OR_RETURN(const bool right_known,
-                        SideReader(right, filters.right)
+                        SideReader(right, &filters->right)
                             .AppendMatches(Timestamp(left_rows.selected.front().first_ts()),
                                            Timestamp(last.ts()[last.end - 1]), rule, &right_rows));
     if (!right_known) {

@@ -1,6 +1,7 @@
 // As-of of one symbol whose rows all lie in memory: read where they lie, without copies of a side.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,10 +20,10 @@ struct AsofColumns {
   bool right_seq = false;
 };
 
-/// What selects the rows of each side; null: all of them.
+/// What selects the rows of each side; none: all of them.
 struct AsofFilters {
-  BlockFilter* left = nullptr;
-  BlockFilter* right = nullptr;
+  std::optional<BlockFilter> left;
+  std::optional<BlockFilter> right;
 };
 
 /// Appends the symbol's answer for the left rows of `span`, of a plan without groups and without
@@ -30,6 +31,6 @@ struct AsofFilters {
 /// was appended.
 StatusOr<bool> AsofInMemory(SymbolScan& left, SymbolScan* right, Span span,
                             const exec::AsofRule& rule, const AsofColumns& columns,
-                            const AsofFilters& filters, Output* output);
+                            AsofFilters* filters, Output* output);
 
 }  // namespace proxist::query::internal

@@ -62,8 +62,7 @@ Status AsofTable::Resolve(Side* left) {
 std::optional<AsofColumns> AsofTable::InMemory() const {
   const std::optional<std::vector<size_t>> slots = choice_.Slots();
   if (!slots.has_value() || rules_.size() > 1) return std::nullopt;
-  if (side_.given() != nullptr || !by_.empty()) return std::nullopt;
-  if (side_.has_where() && !BlockFilter::Fits(side_)) return std::nullopt;
+  if (side_.given() != nullptr || !BlockFilter::Fits(side_) || !by_.empty()) return std::nullopt;
   AsofColumns columns;
   for (const size_t slot : *slots) {
     const column::TypeKind kind = side_.DefOf(slot).type.kind;

@@ -115,19 +115,17 @@ class BarMaker {
 
   /// The way of rows in memory that need no frame, if there is one.
   [[nodiscard]] std::optional<BarsInMemory> InMemory(bool totals) {
-    if ((side_.has_where() && !BlockFilter::Fits(side_)) || side_.given() != nullptr ||
-        !by_.empty() || plan_.fill != Fill::kNone) {
+    if (!BlockFilter::Fits(side_) || side_.given() != nullptr || !by_.empty() ||
+        plan_.fill != Fill::kNone) {
       return std::nullopt;
     }
     std::optional<BlockAggregates> aggregates =
         BlockAggregates::Make(side_, *aggregates_, /*overlapping=*/false);
     if (!aggregates.has_value()) return std::nullopt;
-    std::optional<BlockFilter> filter;
-    if (side_.has_where()) filter.emplace(&side_);
     return BarsInMemory(
         std::move(*aggregates),
-        filter.has_value() ? std::nullopt : SweptBars::Make(side_, *aggregates_, grid_),
-        std::move(filter), &grid_, plan_.interval.has_value(), totals, run_.output);
+        side_.has_where() ? std::nullopt : SweptBars::Make(side_, *aggregates_, grid_),
+        BlockFilter::Of(&side_), &grid_, plan_.interval.has_value(), totals, run_.output);
   }
 
   /// `read`: what stands for rows that the frame does not hold, if anything.

@@ -12,12 +12,14 @@ constexpr size_t kBlockRows = 4096;
 }  // namespace
 
 bool BlockFilter::Fits(const Side& side) {
-  return side.has_where() && std::ranges::none_of(side.WhereSlots(), [&](size_t slot) {
-           return side.DefOf(slot).type.kind == column::TypeKind::kString;
-         });
+  return std::ranges::none_of(side.WhereSlots(), [&](size_t slot) {
+    return side.DefOf(slot).type.kind == column::TypeKind::kString;
+  });
 }
 
-BlockFilter::BlockFilter(const Side* side) : side_(side) {}
+std::optional<BlockFilter> BlockFilter::Of(const Side* side) {
+  return side->has_where() ? std::optional(BlockFilter(side)) : std::nullopt;
+}
 
 void BlockFilter::Open(SymbolScan* symbol) {
   symbol_ = symbol;

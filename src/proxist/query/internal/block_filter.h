@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -15,10 +16,11 @@ namespace proxist::query::internal {
 /// One thread; keeps its memory from symbol to symbol.
 class BlockFilter {
  public:
-  /// False when the predicate reads strings, which are not looked at where they lie.
+  /// False when the side has a predicate that reads strings, which are not looked at where they
+  /// lie.
   static bool Fits(const Side& side);
-  /// Of the side's predicate, which Fits; the side outlives this.
-  explicit BlockFilter(const Side* side);
+  /// Of the predicate of a side that Fits, if it has one; the side outlives this.
+  static std::optional<BlockFilter> Of(const Side* side);
 
   /// The rows to come are the symbol's, which outlives these. What follows ends with an error when
   /// the query's time is up, or it may not look at as many rows.
@@ -32,6 +34,7 @@ class BlockFilter {
   StatusOr<std::vector<Piece>> Runs(std::span<const Piece> pieces);
 
  private:
+  explicit BlockFilter(const Side* side) : side_(side) {}
   /// Takes the pieces a block of rows at a time; each is in `block_`, and selected from, when
   /// `take()` is called.
   template <typename Take>

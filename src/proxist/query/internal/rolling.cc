@@ -98,8 +98,7 @@ class RollingWindows {
 
   /// The way of rows in memory that need no frame, if there is one.
   [[nodiscard]] std::optional<RollingInMemory> InMemory() {
-    if ((side_.has_where() && !BlockFilter::Fits(side_)) || side_.given() != nullptr ||
-        !by_.empty() || plan_.centred) {
+    if (!BlockFilter::Fits(side_) || side_.given() != nullptr || !by_.empty() || plan_.centred) {
       return std::nullopt;
     }
     if (aggregates_->needs_window() && !window_.span.has_value()) return std::nullopt;
@@ -116,11 +115,9 @@ class RollingWindows {
     if (!aggregates.has_value()) return std::nullopt;
     const std::optional<Duration> window =
         aggregates_->needs_window() ? window_.span : std::nullopt;
-    std::optional<BlockFilter> filter;
-    if (side_.has_where()) filter.emplace(&side_);
     return RollingInMemory(std::move(*aggregates),
-                           filter.has_value() ? std::nullopt : SweptSums::Make(side_, *aggregates_),
-                           std::move(filter), window, std::move(columns), run_.output);
+                           side_.has_where() ? std::nullopt : SweptSums::Make(side_, *aggregates_),
+                           BlockFilter::Of(&side_), window, std::move(columns), run_.output);
   }
 
   /// Totals of the closed span before `--from` that lies in the window of every

@@ -11,6 +11,7 @@
 #include "proxist/exec/slices.h"
 #include "proxist/query/internal/cut.h"
 #include "proxist/query/internal/operators.h"
+#include "proxist/query/internal/piece_columns.h"
 
 namespace proxist::query::internal {
 namespace {
@@ -151,17 +152,12 @@ struct Question {
   /// Each array that is read from is a cache miss, and of few rows so are all its lines: they
   /// overlap.
   void PrefetchRuns() const {
-    constexpr size_t kLine = 64;
     constexpr size_t kFewRuns = 8;
     const bool few = totals.runs.size() <= kFewRuns;
     for (const hot::RowRun& run : totals.runs) {
       const auto ask = [&](size_t column, Type type) {
-        const std::byte* values = hot::ValuesOf(*run.block, column);
-        if (values == nullptr) return;
-        const size_t width = column::WidthOf(type.kind);
-        const size_t begin = run.begin * width;
-        const size_t end = few ? run.end * width : begin + 1;
-        for (size_t at = begin; at < end; at += kLine) __builtin_prefetch(values + at);
+        PrefetchRows(hot::ValuesOf(*run.block, column), column::WidthOf(type.kind), run.begin,
+                     few ? run.end : run.begin + 1);
       };
       __builtin_prefetch(hot::TimestampsOf(*run.block) + run.begin);
       for (const hot::SpanTotals::Part& part : totals.columns) ask(part.column, part.total.type());
