@@ -20,7 +20,8 @@
 #include "bench/ready_memory.h"
 #include "bench/temporary_directory.h"
 #include "proxist/env/clock.h"
-#include "proxist/env/niceness.h"
+#include "proxist/env/thread_share.h"
+#include "proxist/server/grpc_server.h"
 #include "proxist/server/node.h"
 
 namespace proxist::bench {
@@ -99,11 +100,12 @@ void AwaitRest() {
   }
 }
 
-/// Readers on as many threads, of the same niceness, as the server's pool of queries has.
+/// Readers on as many threads, with the same share of the processors, as the server has for short
+/// queries.
 class Readers {
  public:
   Readers(const ReadersOptions& options, query::Engine* engine)
-      : options_(options), threads_(2 * std::max(1u, std::thread::hardware_concurrency())) {
+      : options_(options), threads_(server::ShortQueryThreads()) {
     for (uint32_t i = 0; i < options.readers; ++i) {
       threads_[i % threads_.size()].emplace_back(options.symbols, i, engine);
     }
@@ -144,7 +146,7 @@ class Readers {
     for (size_t i = 0; i < threads_.size(); ++i) {
       if (threads_[i].empty()) continue;
       running.emplace_back([&, i] {
-        env::SetNiceness(env::kQueryNiceness);
+        env::SetShare(env::kShortWork);
         ended[i] = work(&threads_[i], &times[i]);
       });
     }

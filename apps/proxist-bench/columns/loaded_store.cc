@@ -7,7 +7,7 @@
 
 #include "bench/ready_memory.h"
 #include "proxist/env/clock.h"
-#include "proxist/env/niceness.h"
+#include "proxist/env/thread_share.h"
 
 namespace proxist::bench {
 namespace {
@@ -68,7 +68,7 @@ StatusOr<std::unique_ptr<LoadedStore>> LoadedStore::Open(const std::string& pare
   // As the server has them.
   const size_t assistants = std::max(1U, std::thread::hardware_concurrency()) - 1;
   loaded->assistants_ = std::make_unique<env::WorkPool>(
-      "assistants", assistants, std::max<size_t>(1, assistants), env::kQueryNiceness);
+      "assistants", assistants, std::max<size_t>(1, assistants), env::kGivesWay);
   loaded->engine_ = std::make_unique<query::Engine>(
       query::Engine::Ports{.catalog = loaded->catalog_.get(),
                            .history = nullptr,

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "proxist/base/mutex.h"
-#include "proxist/env/niceness.h"
 
 namespace proxist::env {
 
@@ -35,13 +34,13 @@ struct WorkPool::Impl {
   }
 };
 
-WorkPool::WorkPool(std::string name, size_t threads, size_t max_waiting, int niceness)
+WorkPool::WorkPool(std::string name, size_t threads, size_t max_waiting, const ThreadShare& share)
     : impl_(std::make_unique<Impl>()) {
   impl_->name = std::move(name);
   impl_->max_waiting = max_waiting;
   for (size_t i = 0; i < threads; ++i) {
-    impl_->threads.emplace_back([impl = impl_.get(), niceness] {
-      if (niceness > 0) SetNiceness(niceness);
+    impl_->threads.emplace_back([impl = impl_.get(), share] {
+      SetShare(share);
       impl->Run();
     });
   }

@@ -7,15 +7,15 @@
 #include <string>
 
 #include "proxist/base/status.h"
+#include "proxist/env/thread_share.h"
 
 namespace proxist::env {
 
 /// Thread-safe.
 class WorkPool {
  public:
-  /// `name` stands in errors: "queries". `niceness` above 0: the threads give way to the process's
-  /// others when cores are scarce.
-  WorkPool(std::string name, size_t threads, size_t max_waiting, int niceness = 0);
+  /// `name` stands in errors: "queries".
+  WorkPool(std::string name, size_t threads, size_t max_waiting, const ThreadShare& share = {});
   /// Runs what is queued, then joins.
   ~WorkPool();
 

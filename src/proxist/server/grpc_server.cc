@@ -12,7 +12,7 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
-#include "proxist/env/niceness.h"
+#include "proxist/env/thread_share.h"
 #include "proxist/env/work_pool.h"
 #include "proxist/observe/log.h"
 #include "proxist/server/internal/services.h"
@@ -47,22 +47,28 @@ struct GrpcServer::Impl {
   Impl(const GrpcServerOptions& chosen, Node* node, observe::Metrics* metrics)
       : options(chosen),
         queries("queries", QueryThreads(chosen.query_threads), chosen.max_waiting_queries,
-                env::kQueryNiceness),
+                env::kGivesWay),
+        short_queries("short queries", ShortQueryThreads(), chosen.max_waiting_queries,
+                      env::kShortWork),
         admin("administrative calls", kAdminThreads, kMaxWaitingAdminCalls) {
     const ServiceContext context{&options, node, metrics};
     services.push_back(MakeIngestService(context));
-    services.push_back(MakeQueryService(context, &queries));
+    services.push_back(MakeQueryService(context, {&short_queries, &queries}));
     services.push_back(MakeAdminService(context, &admin));
     services.push_back(MakeHistoryService(context, &admin));
   }
 
   GrpcServerOptions options;
   std::vector<std::unique_ptr<grpc::Service>> services;
-  // The pools stand after the services and before the server: they drain once no call can come.
+  // The pools stand after the services and before the server: they drain once no call can come,
+  // short queries first, which go on as others when they are not short.
   env::WorkPool queries;
+  env::WorkPool short_queries;
   env::WorkPool admin;
   std::unique_ptr<grpc::Server> server;
 };
+
+size_t ShortQueryThreads() { return std::max(1U, std::thread::hardware_concurrency()) + 1; }
 
 GrpcServer::GrpcServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 

@@ -20,7 +20,7 @@ inline constexpr size_t kMaxProducerBytes = 256;
 struct GrpcServerOptions {
   Address address;
   uint64_t max_message_bytes = 64ull << 20;         // received; beyond it RESOURCE_EXHAUSTED
-  size_t query_threads = 0;                         // queries that run at once; 0: two per core
+  size_t query_threads = 0;                         // other than short ones; 0: two per core
   size_t max_waiting_queries = 256;                 // beyond it RESOURCE_EXHAUSTED
   Duration query_deadline = Duration::Seconds(60);  // where the client sets none
   uint64_t query_memory_bytes = 2ull << 30;         // of rows that one query holds
@@ -29,6 +29,10 @@ struct GrpcServerOptions {
   Duration slow_query;       // queries at least this long are logged; 0: none
   std::string http_address;  // told to clients in the status
 };
+
+/// How many short queries run at once beside those on gRPC's threads. They wait for nobody, and
+/// more of them would take more of the processors from those that take rows in.
+size_t ShortQueryThreads();
 
 class GrpcServer {
  public:

@@ -12,7 +12,7 @@
 
 #include "proxist/base/mutex.h"
 #include "proxist/env/clock.h"
-#include "proxist/env/niceness.h"
+#include "proxist/env/thread_share.h"
 #include "proxist/env/work_pool.h"
 #include "proxist/history/embedded.h"
 #include "proxist/observe/log.h"
@@ -304,8 +304,8 @@ void Node::Impl::StartThreads(const NodeOptions& options) {
                              ? options.threads_per_query
                              : std::max(1U, std::thread::hardware_concurrency());
   if (threads > 1) {
-    assistants = std::make_unique<env::WorkPool>("assistants", threads - 1, threads - 1,
-                                                 env::kQueryNiceness);
+    assistants =
+        std::make_unique<env::WorkPool>("assistants", threads - 1, threads - 1, env::kGivesWay);
     ports.assistants.pool = assistants.get();
   }
   engine = std::make_unique<query::Engine>(std::move(ports));

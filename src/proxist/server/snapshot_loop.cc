@@ -3,7 +3,7 @@
 #include <chrono>
 #include <memory>
 
-#include "proxist/env/niceness.h"
+#include "proxist/env/thread_share.h"
 #include "proxist/observe/log.h"
 
 namespace proxist::server {
@@ -27,7 +27,7 @@ SnapshotLoop::~SnapshotLoop() { Stop(); }
 
 void SnapshotLoop::Start() {
   thread_ = std::thread([this] {
-    env::SetNiceness(env::kQueryNiceness);
+    env::SetShare(env::kGivesWay);
     Loop();
   });
 }

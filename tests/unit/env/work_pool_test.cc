@@ -1,11 +1,14 @@
 // What a pool takes, refuses and finishes.
 #include "proxist/env/work_pool.h"
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 namespace proxist::env {
 namespace {
@@ -34,6 +37,17 @@ TEST(WorkPool, RefusesBeyondItsQueue) {
     release.set_value();
   }
   EXPECT_EQ(ran, 3) << "what was taken runs before the pool ends";
+}
+
+TEST(WorkPool, ThreadsGiveWayAsAsked) {
+  const int before = getpriority(PRIO_PROCESS, 0);
+  std::promise<int> niceness;
+  {
+    WorkPool pool("queries", 1, 1, {.niceness = 3, .slice = Duration::Micros(100)});
+    ASSERT_TRUE(pool.Submit([&] { niceness.set_value(getpriority(PRIO_PROCESS, gettid())); }).ok());
+  }
+  EXPECT_EQ(niceness.get_future().get(), std::min(before + 3, 19));
+  EXPECT_EQ(getpriority(PRIO_PROCESS, 0), before) << "who made the pool keeps its share";
 }
 
 }  // namespace

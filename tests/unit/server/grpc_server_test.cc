@@ -25,6 +25,7 @@ using testing::HasSubstr;
 
 constexpr uint64_t kMaxMessage = 1u << 20;
 constexpr size_t kUnackedBatches = 4;
+constexpr std::chrono::minutes kLongEnough(5);
 
 class GrpcServerTest : public testing::Test {
  protected:
@@ -105,8 +106,9 @@ class GrpcServerTest : public testing::Test {
     v1::QueryResponse last;
     std::vector<double> prices;
   };
-  Answer Ask(const v1::QueryRequest& request) {
+  Answer Ask(const v1::QueryRequest& request, std::chrono::milliseconds timeout = kLongEnough) {
     grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + timeout);
     const auto stub = v1::Query::NewStub(channel_);
     const auto reader = stub->Run(&context, request);
     Answer answer;
@@ -354,6 +356,64 @@ TEST_F(GrpcServerTest, AClientsDeadlineHolds) {
   v1::QueryResponse response;
   EXPECT_FALSE(reader->Read(&response));
   EXPECT_EQ(reader->Finish().error_code(), StatusCode::DEADLINE_EXCEEDED);
+}
+
+TEST_F(GrpcServerTest, ShortQueriesDoNotWaitForLongOnes) {
+  GrpcServerOptions options;
+  options.query_threads = 1;
+  options.max_waiting_queries = 4;
+  Serve(options);
+  v1::WriteResponse ack;
+  for (int64_t first = 0; first < 1'000'000; first += 20'000) {
+    ASSERT_TRUE(Write(Batch(first, 20'000), &ack).ok());
+  }
+  // Its answer, too long for what lies between them, waits for a client that does not read.
+  const auto stub = v1::Query::NewStub(channel_);
+  grpc::ClientContext unread_context;
+  const auto unread = stub->Run(&unread_context, RangeOf(""));
+  v1::QueryResponse response;
+  ASSERT_TRUE(unread->Read(&response));
+  // The next four wait behind it, all later ones are refused.
+  StatusCode ended;
+  do {
+    ended = Ask(RangeOf(""), std::chrono::milliseconds(50)).status.error_code();
+  } while (ended == StatusCode::DEADLINE_EXCEEDED);
+  ASSERT_EQ(ended, StatusCode::RESOURCE_EXHAUSTED);
+  // More at once than there are threads of gRPC for them.
+  std::vector<std::thread> clients;
+  for (int client = 0; client < 4; ++client) {
+    clients.emplace_back([&, client] {
+      v1::QueryRequest last;
+      last.mutable_last_by()->mutable_from()->set_table("ticks");
+      last.mutable_last_by()->mutable_from()->add_symbols(fmt::format("S{}", client));
+      for (int i = 0; i < 200; ++i) {
+        const Answer answer = Ask(last);
+        ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
+        EXPECT_EQ(answer.rows, 1u);
+      }
+      grpc::ClientContext context;
+      const auto stream = stub->RunStream(&context);
+      v1::QueryStreamResponse answers;
+      for (uint64_t i = 0; i < 200; ++i) {
+        v1::QueryStreamRequest asked;
+        asked.add_queries()->set_id(i);
+        *asked.mutable_queries(0)->mutable_query() = last;
+        ASSERT_TRUE(stream->Write(asked) && stream->Read(&answers));
+        ASSERT_EQ(answers.answers_size(), 1);
+        EXPECT_EQ(answers.answers(0).id(), i);
+        EXPECT_EQ(answers.answers(0).code(), 0u) << answers.answers(0).message();
+        EXPECT_EQ(answers.answers(0).answer().rows(), 1u);
+      }
+      stream->WritesDone();
+      EXPECT_TRUE(stream->Finish().ok());
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  // One that only its answer shows to be long is refused as such.
+  const grpc::Status long_one = Ask(RangeOf("S1")).status;
+  EXPECT_EQ(long_one.error_code(), StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(long_one.error_message(), HasSubstr("1 queries run and 4 wait already"));
+  unread_context.TryCancel();
 }
 
 TEST_F(GrpcServerTest, StatusTablesAndEcho) {

@@ -177,7 +177,7 @@ constexpr OptionRow kOptions[] = {
      &SetCount<PX_FIELD(grpc.stream_unacked_batches), 1, 1u << 16>},
     {"stream-unacked-mb", "MIB", "64", "The same in bytes.",
      &SetCount<PX_FIELD(grpc.stream_unacked_bytes), 1, 1u << 14, kMiB>},
-    {"query-threads", "N", "0", "Queries that run at once; 0 is two per core.",
+    {"query-threads", "N", "0", "Queries that run at once beside short ones; 0 is two per core.",
      &SetCount<PX_FIELD(grpc.query_threads), 0, 1024>},
     {"max-waiting-queries", "N", "256",
      "Queries that wait for a thread; beyond it they are refused (RESOURCE_EXHAUSTED).",

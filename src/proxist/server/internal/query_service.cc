@@ -1,5 +1,5 @@
-// Query: plans run on a pool of threads (short look-ups at once, where they arrive), answers stream
-// out in messages of bounded size.
+// Query: plans run on pools of threads (short look-ups at once, where they arrive, if nobody does
+// so already), answers stream out in messages of bounded size.
 #include <array>
 #include <memory>
 #include <utility>
@@ -19,13 +19,18 @@
 namespace proxist::server {
 namespace {
 
-/// One query. Created on a gRPC thread, run there or on the pool, deleted by OnDone; after Finish
-/// the pool's thread does not touch it.
+// Beside a refusal for want of threads, as its message says.
+constexpr const char* kRetryAfterKey = "retry-after-ms";
+constexpr const char* kRetryAfterMs = "100";
+
+/// One query. Created on a gRPC thread, run there or on a pool, deleted by OnDone; after Finish the
+/// pool's thread does not touch it.
 class QueryCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
  public:
-  QueryCall(const ServiceContext& context, const grpc::CallbackServerContext& call,
-            query::Plan plan, const v1::QueryRequest& request)
-      : run_(context, std::move(plan), request, call.deadline()),
+  QueryCall(const ServiceContext& context, grpc::CallbackServerContext* call, query::Plan plan,
+            const v1::QueryRequest& request)
+      : run_(context, std::move(plan), request, call->deadline()),
+        call_(call),
         explain_wanted_(request.explain()) {
     for (v1::QueryResponse*& message : messages_) {
       message = google::protobuf::Arena::CreateMessage<v1::QueryResponse>(&arena_);
@@ -34,10 +39,10 @@ class QueryCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
 
   [[nodiscard]] bool short_one() const { return run_.short_one(); }
 
-  /// On the gRPC thread that brought the call, before the call is bound. Nothing can leave before
-  /// this returns, so only an answer of one message fits: false when it takes more, and then Run
-  /// must follow on the pool.
-  bool RunHere() {
+  /// Of a short one. On the gRPC thread that brought the call, before the call is bound, nothing
+  /// can leave before this returns, so only an answer of one message fits: false when it takes
+  /// more, and then Run must follow on the pool of others.
+  bool RunShort() {
     here_ = true;
     const auto status =
         run_.TryHere([this](const query::ResultBatch& batch) { return Take(batch); });
@@ -51,7 +56,16 @@ class QueryCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
     return status.has_value();
   }
 
-  /// On the pool's thread, once.
+  /// On the pool of short queries, once.
+  void RunShortOr(env::WorkPool* others) {
+    if (RunShort()) return;
+    const Status queued = others->Submit([this] { Run(); });
+    if (queued.ok()) return;
+    call_->AddTrailingMetadata(kRetryAfterKey, kRetryAfterMs);
+    End(queued);
+  }
+
+  /// On the pool of others, once.
   void Run() {
     End(run_.Run([this](const query::ResultBatch& batch) { return Take(batch); }));
   }
@@ -129,10 +143,11 @@ class QueryCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
   }
 
   QueryRun run_;
+  grpc::CallbackServerContext* const call_;
   const bool explain_wanted_;
 
   // The thread that runs it.
-  bool here_ = false;  // RunHere runs
+  bool here_ = false;  // RunShort runs
   // A column takes five small parts of a message: of a short answer all of them fit here.
   alignas(8) std::array<char, 4096> room_;
   google::protobuf::Arena arena_{room_.data(), room_.size()};
@@ -156,22 +171,24 @@ class RefusedCall final : public grpc::ServerWriteReactor<v1::QueryResponse> {
 
 class QueryService final : public v1::Query::CallbackService {
  public:
-  QueryService(const ServiceContext& context, env::WorkPool* pool)
-      : context_(context), pool_(pool) {}
+  QueryService(const ServiceContext& context, const QueryPools& pools)
+      : context_(context), pools_(pools) {}
 
   grpc::ServerWriteReactor<v1::QueryResponse>* Run(grpc::CallbackServerContext* call,
                                                    const v1::QueryRequest* request) override {
     StatusOr<query::Plan> plan = api::DecodePlan(*request);
     if (!plan.ok()) return new RefusedCall(plan.status());
     const std::string_view operation = api::OperatorName(*plan);
-    auto query = std::make_unique<QueryCall>(context_, *call, std::move(*plan), *request);
-    if (query->short_one()) {
+    auto query = std::make_unique<QueryCall>(context_, call, std::move(*plan), *request);
+    bool untried = query->short_one();
+    if (untried) {
       const GrpcThread::Hold here(&grpc_thread_);
-      if (here.held() && query->RunHere()) return query.release();
+      if (here.held() && query->RunShort()) return query.release();
+      untried = !here.held();
     }
-    const Status queued = pool_->Submit([running = query.get()] { running->Run(); });
+    const Status queued = Submit(query.get(), untried);
     if (!queued.ok()) {
-      call->AddTrailingMetadata("retry-after-ms", "100");
+      call->AddTrailingMetadata(kRetryAfterKey, kRetryAfterMs);
       context_.metrics->RecordQuery(operation, queued, 0, 0, Duration());
       return new RefusedCall(queued);
     }
@@ -180,20 +197,26 @@ class QueryService final : public v1::Query::CallbackService {
 
   grpc::ServerBidiReactor<v1::QueryStreamRequest, v1::QueryStreamResponse>* RunStream(
       grpc::CallbackServerContext* call) override {
-    return OpenQueryStream(context_, call->deadline(), pool_, &grpc_thread_);
+    return OpenQueryStream(context_, call->deadline(), pools_, &grpc_thread_);
   }
 
  private:
+  Status Submit(QueryCall* query, bool as_short_one) {
+    if (!as_short_one) return pools_.others->Submit([query] { query->Run(); });
+    return pools_.short_ones->Submit(
+        [query, others = pools_.others] { query->RunShortOr(others); });
+  }
+
   const ServiceContext context_;
-  env::WorkPool* const pool_;
+  const QueryPools pools_;
   GrpcThread grpc_thread_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> MakeQueryService(const ServiceContext& context,
-                                                env::WorkPool* pool) {
-  return std::make_unique<QueryService>(context, pool);
+                                                const QueryPools& pools) {
+  return std::make_unique<QueryService>(context, pools);
 }
 
 }  // namespace proxist::server

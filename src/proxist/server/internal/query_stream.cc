@@ -1,5 +1,6 @@
-// Queries in, answers out in the same order. One thread at a time works on the queries: the gRPC
-// thread that brought them as long as they are short, then one of the pool. Answers collect in one
+// Queries in, answers out in the same order. One thread at a time works on the queries: as long as
+// they are short the gRPC thread that brought them, or one of the pool for such when another stream
+// or call has gRPC's; then one of the other pool. Answers collect in one
 // message while the one before is on its way.
 #include "proxist/server/internal/query_stream.h"
 
@@ -30,9 +31,9 @@ struct Asked {
 /// It keeps itself alive until gRPC is done with it, and so does the pool's thread that works.
 class QueryStream final : public Reactor, public std::enable_shared_from_this<QueryStream> {
  public:
-  QueryStream(const ServiceContext& context, QueryRun::Time deadline, env::WorkPool* pool,
+  QueryStream(const ServiceContext& context, QueryRun::Time deadline, const QueryPools& pools,
               GrpcThread* grpc_thread)
-      : context_(context), deadline_(deadline), pool_(pool), grpc_thread_(grpc_thread) {}
+      : context_(context), deadline_(deadline), pools_(pools), grpc_thread_(grpc_thread) {}
 
   void Start() {
     self_ = shared_from_this();
@@ -120,7 +121,17 @@ class QueryStream final : public Reactor, public std::enable_shared_from_this<Qu
 
   // --- The work: by whoever set working_.
 
+  /// The query whose turn it is; null once there is none, and then whoever asked has ceased to
+  /// work.
   std::shared_ptr<Asked> Next() {
+    while (const auto asked = Front()) {
+      if (asked->run != nullptr) return asked;
+      End(*asked, asked->refused);
+    }
+    return nullptr;
+  }
+
+  std::shared_ptr<Asked> Front() {
     const MutexLock lock(&mutex_);
     if (!asked_.empty() && !broken_) return asked_.front();
     if (broken_) asked_.clear();
@@ -131,18 +142,30 @@ class QueryStream final : public Reactor, public std::enable_shared_from_this<Qu
 
   void WorkHere() {
     const GrpcThread::Hold here(grpc_thread_);
+    if (here.held()) return WorkWhileShort();
     while (const auto asked = Next()) {
-      if (asked->run == nullptr) {
-        End(*asked, asked->refused);
-        continue;
-      }
+      const Status queued = asked->run->short_one() ? SubmitShort() : Submit();
+      if (queued.ok()) return;
+      End(*asked, queued);
+    }
+  }
+
+  Status SubmitShort() {
+    return pools_.short_ones->Submit([self = shared_from_this()] { self->WorkWhileShort(); });
+  }
+  Status Submit() {
+    return pools_.others->Submit([self = shared_from_this()] { self->Work(); });
+  }
+
+  void WorkWhileShort() {
+    while (const auto asked = Next()) {
       std::optional<Status> status;
-      if (here.held() && asked->run->short_one()) status = TryHere(asked.get());
+      if (asked->run->short_one()) status = TryHere(asked.get());
       if (status.has_value()) {
         End(*asked, *status);
         continue;
       }
-      const Status queued = pool_->Submit([self = shared_from_this()] { self->Work(); });
+      const Status queued = Submit();
       if (queued.ok()) return;
       End(*asked, queued);
     }
@@ -150,10 +173,6 @@ class QueryStream final : public Reactor, public std::enable_shared_from_this<Qu
 
   void Work() {
     while (const auto asked = Next()) {
-      if (asked->run == nullptr) {
-        End(*asked, asked->refused);
-        continue;
-      }
       End(*asked, asked->run->Run([&](const query::ResultBatch& batch) -> Status {
         return Take(asked.get(), batch);
       }));
@@ -275,7 +294,7 @@ class QueryStream final : public Reactor, public std::enable_shared_from_this<Qu
 
   const ServiceContext context_;
   const QueryRun::Time deadline_;
-  env::WorkPool* const pool_;
+  const QueryPools pools_;
   GrpcThread* const grpc_thread_;
   std::shared_ptr<QueryStream> self_;  // until OnDone
   v1::QueryStreamRequest request_;     // of the read in flight, then of OnReadDone
@@ -299,8 +318,8 @@ class QueryStream final : public Reactor, public std::enable_shared_from_this<Qu
 }  // namespace
 
 Reactor* OpenQueryStream(const ServiceContext& context, QueryRun::Time deadline,
-                         env::WorkPool* pool, GrpcThread* grpc_thread) {
-  const auto stream = std::make_shared<QueryStream>(context, deadline, pool, grpc_thread);
+                         const QueryPools& pools, GrpcThread* grpc_thread) {
+  const auto stream = std::make_shared<QueryStream>(context, deadline, pools, grpc_thread);
   stream->Start();
   return stream.get();
 }

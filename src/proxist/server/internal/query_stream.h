@@ -17,10 +17,10 @@ namespace proxist::server {
 /// Queries that are read and not answered yet, at most; beyond it the stream is not read on.
 inline constexpr size_t kMaxStreamQueries = 256;
 
-/// Runs the stream's queries in their order, short ones where they arrive and others on `pool`; no
-/// query outlives `deadline`. gRPC owns it; the arguments outlive it.
+/// Runs the stream's queries in their order, short ones where they arrive and others on `pools`; no
+/// query outlives `deadline`. gRPC owns it; the arguments, and the pools, outlive it.
 grpc::ServerBidiReactor<v1::QueryStreamRequest, v1::QueryStreamResponse>* OpenQueryStream(
-    const ServiceContext& context, QueryRun::Time deadline, env::WorkPool* pool,
+    const ServiceContext& context, QueryRun::Time deadline, const QueryPools& pools,
     GrpcThread* grpc_thread);
 
 }  // namespace proxist::server

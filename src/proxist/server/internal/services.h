@@ -21,8 +21,13 @@ struct ServiceContext {
 };
 
 std::unique_ptr<grpc::Service> MakeIngestService(const ServiceContext& context);
-/// Queries run on `pool`.
-std::unique_ptr<grpc::Service> MakeQueryService(const ServiceContext& context, env::WorkPool* pool);
+/// Where queries run that do not run where they arrive.
+struct QueryPools {
+  env::WorkPool* short_ones;  // which read little, and of memory alone: QueryRun::TryHere
+  env::WorkPool* others;
+};
+std::unique_ptr<grpc::Service> MakeQueryService(const ServiceContext& context,
+                                                const QueryPools& pools);
 /// Calls that may block run on `pool`.
 std::unique_ptr<grpc::Service> MakeAdminService(const ServiceContext& context, env::WorkPool* pool);
 /// The same for the repair of history.
