@@ -20,6 +20,9 @@ namespace {
 
 using Reactor = grpc::ServerBidiReactor<v1::QueryStreamRequest, v1::QueryStreamResponse>;
 
+// Short queries of one stream in a row, while others may wait for the thread.
+constexpr size_t kTurn = 64;
+
 /// A query of the stream; without a run it was refused as it came.
 struct Asked {
   uint64_t id = 0;
@@ -158,7 +161,8 @@ class QueryStream final : public Reactor, public std::enable_shared_from_this<Qu
   }
 
   void WorkWhileShort() {
-    while (const auto asked = Next()) {
+    for (size_t done = 0; const auto asked = Next(); ++done) {
+      if (done >= kTurn && SubmitShort().ok()) return;
       std::optional<Status> status;
       if (asked->run->short_one()) status = TryHere(asked.get());
       if (status.has_value()) {
@@ -172,7 +176,9 @@ class QueryStream final : public Reactor, public std::enable_shared_from_this<Qu
   }
 
   void Work() {
-    while (const auto asked = Next()) {
+    // The first one runs here, short or not: it may have been tried where short ones run.
+    for (bool first = true; const auto asked = Next(); first = false) {
+      if (!first && asked->run->short_one() && SubmitShort().ok()) return;
       End(*asked, asked->run->Run([&](const query::ResultBatch& batch) -> Status {
         return Take(asked.get(), batch);
       }));
