@@ -10,7 +10,6 @@
 
 #include "proxist/base/status.h"
 #include "proxist/base/time.h"
-#include "proxist/env/thread_share.h"
 #include "proxist/query/engine.h"
 #include "proxist/query/plan.h"
 #include "proxist/server/internal/services.h"
@@ -30,9 +29,7 @@ class GrpcThread {
  public:
   class Hold {
    public:
-    explicit Hold(GrpcThread* thread) : thread_(thread), held_(!thread->taken_.exchange(true)) {
-      if (held_) UseShortSlices();
-    }
+    explicit Hold(GrpcThread* thread) : thread_(thread), held_(!thread->taken_.exchange(true)) {}
     ~Hold() {
       if (held_) thread_->taken_ = false;
     }
@@ -46,14 +43,6 @@ class GrpcThread {
   };
 
  private:
-  /// gRPC starts its threads itself; the first query makes each one that of short work.
-  static void UseShortSlices() {
-    static thread_local bool used = false;
-    if (used) return;
-    env::SetShare(env::kShortWork);
-    used = true;
-  }
-
   std::atomic<bool> taken_{false};
 };
 
