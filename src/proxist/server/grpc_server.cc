@@ -37,9 +37,9 @@ void LogFromProtobuf(google::protobuf::LogLevel /*level*/, const char* /*file*/,
   observe::LogDebug("protobuf: {}", message);
 }
 
-size_t QueryThreads(size_t asked) {
-  return asked != 0 ? asked : 2 * std::max<size_t>(1, std::thread::hardware_concurrency());
-}
+size_t Cores() { return std::max(1U, std::thread::hardware_concurrency()); }
+
+size_t QueryThreads(size_t asked) { return asked != 0 ? asked : 2 * Cores(); }
 
 }  // namespace
 
@@ -68,7 +68,7 @@ struct GrpcServer::Impl {
   std::unique_ptr<grpc::Server> server;
 };
 
-size_t ShortQueryThreads() { return std::max(1U, std::thread::hardware_concurrency()) + 1; }
+size_t ShortQueryThreads() { return Cores() + 1; }
 
 GrpcServer::GrpcServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 

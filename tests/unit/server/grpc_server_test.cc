@@ -130,19 +130,55 @@ class GrpcServerTest : public testing::Test {
     answer.status = reader->Finish();
     return answer;
   }
-  /// Reads until `least` queries have ended, each without an error; how many have.
-  static int ReadSome(
-      grpc::ClientReaderWriterInterface<v1::QueryStreamRequest, v1::QueryStreamResponse>* stream,
-      int least) {
-    int ended = 0;
-    v1::QueryStreamResponse response;
-    while (ended < least && stream->Read(&response)) {
-      for (const v1::StreamedAnswer& answer : response.answers()) {
-        EXPECT_EQ(answer.code(), 0u) << answer.message();
-        if (answer.last()) ++ended;
+  /// A stream that asks one query again and again, under ids from 0 on.
+  class Asking {
+   public:
+    Asking(v1::Query::Stub* stub, v1::QueryRequest query)
+        : query_(std::move(query)), stream_(stub->RunStream(&context_)) {}
+    bool Ask(uint64_t queries) {
+      v1::QueryStreamRequest request;
+      for (uint64_t i = 0; i < queries; ++i) {
+        v1::StreamedQuery* query = request.add_queries();
+        query->set_id(asked_++);
+        *query->mutable_query() = query_;
+      }
+      return stream_->Write(request);
+    }
+    /// Reads until `waiting` queries at most have no whole answer.
+    void ReadDownTo(uint64_t waiting) {
+      v1::QueryStreamResponse response;
+      while (asked_ - ended_ > waiting && stream_->Read(&response)) {
+        for (const v1::StreamedAnswer& answer : response.answers()) {
+          EXPECT_EQ(answer.id(), ended_);
+          EXPECT_EQ(answer.code(), 0u) << answer.message();
+          rows_ += answer.answer().rows();
+          if (answer.last()) ++ended_;
+        }
       }
     }
-    return ended;
+    /// Every query had one row.
+    void End() {
+      stream_->WritesDone();
+      ReadDownTo(0);
+      EXPECT_TRUE(stream_->Finish().ok());
+      EXPECT_EQ(ended_, asked_);
+      EXPECT_EQ(rows_, asked_);
+    }
+
+   private:
+    const v1::QueryRequest query_;
+    grpc::ClientContext context_;
+    std::unique_ptr<grpc::ClientReaderWriter<v1::QueryStreamRequest, v1::QueryStreamResponse>>
+        stream_;
+    uint64_t asked_ = 0;
+    uint64_t ended_ = 0;
+    uint64_t rows_ = 0;
+  };
+  static v1::QueryRequest LastOf(const std::string& symbol) {
+    v1::QueryRequest request;
+    request.mutable_last_by()->mutable_from()->set_table("ticks");
+    request.mutable_last_by()->mutable_from()->add_symbols(symbol);
+    return request;
   }
   static v1::QueryRequest RangeOf(const std::string& symbol) {
     v1::QueryRequest request;
@@ -398,25 +434,18 @@ TEST_F(GrpcServerTest, ShortQueriesDoNotWaitForLongOnes) {
   std::vector<std::thread> clients;
   for (int client = 0; client < 4; ++client) {
     clients.emplace_back([&, client] {
-      v1::QueryRequest last;
-      last.mutable_last_by()->mutable_from()->set_table("ticks");
-      last.mutable_last_by()->mutable_from()->add_symbols(fmt::format("S{}", client));
+      const v1::QueryRequest last = LastOf(fmt::format("S{}", client));
       for (int i = 0; i < 200; ++i) {
         const Answer answer = Ask(last);
         ASSERT_TRUE(answer.status.ok()) << answer.status.error_message();
         EXPECT_EQ(answer.rows, 1u);
       }
-      grpc::ClientContext context;
-      const auto stream = stub->RunStream(&context);
-      for (uint64_t i = 0; i < 200; ++i) {
-        v1::QueryStreamRequest asked;
-        asked.add_queries()->set_id(i);
-        *asked.mutable_queries(0)->mutable_query() = last;
-        ASSERT_TRUE(stream->Write(asked));
-        EXPECT_EQ(ReadSome(stream.get(), 1), 1);
+      Asking stream(stub.get(), last);
+      for (int i = 0; i < 200; ++i) {
+        ASSERT_TRUE(stream.Ask(1));
+        stream.ReadDownTo(0);
       }
-      stream->WritesDone();
-      EXPECT_TRUE(stream->Finish().ok());
+      stream.End();
     });
   }
   for (std::thread& client : clients) client.join();
@@ -430,26 +459,15 @@ TEST_F(GrpcServerTest, ShortQueriesDoNotWaitForLongOnes) {
 TEST_F(GrpcServerTest, ManyBusyStreamsAndCallsBesideThem) {
   v1::WriteResponse ack;
   ASSERT_TRUE(Write(Batch(0, 20), &ack).ok());
-  v1::QueryRequest last;
-  last.mutable_last_by()->mutable_from()->set_table("ticks");
-  last.mutable_last_by()->mutable_from()->add_symbols("S1");
+  const v1::QueryRequest last = LastOf("S1");
   const auto stub = v1::Query::NewStub(channel_);
   std::atomic<bool> enough = false;
   std::vector<std::thread> streams;
   for (size_t i = 0; i < ShortQueryThreads() + 2; ++i) {
     streams.emplace_back([&] {
-      grpc::ClientContext context;
-      const auto stream = stub->RunStream(&context);
-      v1::QueryStreamRequest asked;
-      for (int j = 0; j < 64; ++j) *asked.add_queries()->mutable_query() = last;
-      int waiting = 0;
-      while (!enough && stream->Write(asked)) {
-        waiting += asked.queries_size();
-        waiting -= ReadSome(stream.get(), waiting - 1024);
-      }
-      stream->WritesDone();
-      EXPECT_EQ(ReadSome(stream.get(), waiting), waiting);
-      EXPECT_TRUE(stream->Finish().ok());
+      Asking stream(stub.get(), last);
+      while (!enough && stream.Ask(64)) stream.ReadDownTo(1024);
+      stream.End();
     });
   }
   for (int i = 0; i < 50; ++i) {
