@@ -29,13 +29,19 @@ struct StoreImage::Impl {
   std::vector<internal::Layout> layouts;
   std::vector<const internal::Table*> sources;
 
+  /// What there was of a series when it was loaded.
+  struct Loaded {
+    const Series* series;
+    const SeriesState* state;
+    uint32_t chunks;  // of its list
+    uint32_t table;
+  };
+  bool is_loaded = false;
+  std::vector<Loaded> loaded;
+
   // Where the walk is.
-  size_t table = 0;
-  size_t next_table = 0;
-  std::vector<uint32_t> symbols;  // of the table
-  size_t symbol = 0;
-  const internal::SymbolSeries* list = nullptr;  // of the symbol
-  size_t at = 0;
+  size_t next = 0;
+  uint32_t table = 0;
 
   // The current series.
   StoredSeries stored;
@@ -43,9 +49,9 @@ struct StoreImage::Impl {
   std::vector<std::byte> tail, overlay, boundary;
   std::vector<uint32_t> chosen;
 
-  const Series* NextSeries();
-  bool Describe(const Series& series);
-  void DescribeChunks(const SeriesState& state);
+  void LoadAll();
+  bool Describe(const Loaded& from);
+  void DescribeChunks(const Loaded& from);
   void DescribeOverlay(const SeriesState& state);
 };
 
@@ -69,44 +75,52 @@ std::string_view StoreImage::TextOf(uint32_t code) const {
 }
 uint64_t StoreImage::next_chunk() const { return impl_->next_chunk; }
 const std::vector<StoreImage::Table>& StoreImage::tables() const { return impl_->tables; }
-void StoreImage::Close() { impl_->guard.reset(); }
+void StoreImage::Close() {
+  impl_->guard.reset();
+  impl_->loaded = {};
+}
 
 // Loads of pointers that may be retired are sequentially consistent: see internal::Epochs.
 
-const Series* StoreImage::Impl::NextSeries() {
-  while (true) {
-    if (list != nullptr && at < list->size()) return (*list)[at++];
-    list = nullptr;
-    at = 0;
-    if (symbol < symbols.size()) {
-      const internal::SymbolIndex* index = sources[table]->by_symbol.load();
-      list = index->lists[symbols[symbol++]].load();
-    } else if (next_table < tables.size()) {
-      table = next_table++;
-      symbols.clear();
-      symbol = 0;
-      guard->SymbolsOf(tables[table].schema->id, &symbols);
-    } else {
-      return nullptr;
+void StoreImage::Impl::LoadAll() {
+  std::vector<uint32_t> symbols;
+  for (uint32_t t = 0; t < tables.size(); ++t) {
+    symbols.clear();
+    guard->SymbolsOf(tables[t].schema->id, &symbols);
+    const internal::SymbolIndex* index = sources[t]->by_symbol.load();
+    for (const uint32_t symbol : symbols) {
+      const internal::SymbolSeries* list = index->lists[symbol].load();
+      for (const Series* series : *list) {
+        const SeriesState* state = series->state.load();
+        loaded.push_back({series, state, ChunkView::CountOf(*state), t});
+      }
     }
   }
+  guard->Settle();
 }
 
 StoredSeries* StoreImage::Next() {
-  if (!impl_->guard) return nullptr;
-  while (const Series* series = impl_->NextSeries()) {
-    if (impl_->Describe(*series)) return &impl_->stored;
+  Impl& self = *impl_;
+  if (!self.guard) return nullptr;
+  if (!self.is_loaded) {
+    self.LoadAll();
+    self.is_loaded = true;
+  }
+  while (self.next < self.loaded.size()) {
+    if (self.Describe(self.loaded[self.next++])) return &self.stored;
   }
   Close();
   return nullptr;
 }
 
-bool StoreImage::Impl::Describe(const Series& series) {
+bool StoreImage::Impl::Describe(const Loaded& from) {
+  const Series& series = *from.series;
+  const SeriesState& state = *from.state;
+  table = from.table;
   // A series that came after the cut may have strings that the snapshot does not list.
   if (std::ranges::any_of(series.key, [this](uint32_t code) { return code >= strings; })) {
     return false;
   }
-  const SeriesState& state = *series.state.load();
   stored = StoredSeries();
   stored.table = tables[table].schema->id;
   stored.codes = series.key;
@@ -114,7 +128,7 @@ bool StoreImage::Impl::Describe(const Series& series) {
   stored.watch = Timestamp(series.watch_ts.load(std::memory_order_relaxed));
   stored.dropped_low = Timestamp(series.dropped_low.load(std::memory_order_relaxed));
   stored.dropped_high = Timestamp(series.dropped_high.load(std::memory_order_relaxed));
-  DescribeChunks(state);
+  DescribeChunks(from);
   DescribeOverlay(state);
   const Boundary& known = state.boundary;
   boundary.clear();
@@ -134,10 +148,10 @@ bool StoreImage::Impl::Describe(const Series& series) {
          stored.dropped_low != Timestamp::Max();
 }
 
-void StoreImage::Impl::DescribeChunks(const SeriesState& state) {
+void StoreImage::Impl::DescribeChunks(const Loaded& from) {
   chunks.clear();
   tail.clear();
-  const ChunkView view(state, cut.value());
+  const ChunkView view(*from.state, from.chunks, cut.value());
   for (uint32_t c = view.first(); c < view.last(); ++c) {
     const RowBlock& block = view.Block(c);
     const uint32_t rows = view.Rows(c);

@@ -100,6 +100,7 @@ class RowBlock {
   internal::MappedPart* mapped_ = nullptr;  // the arrays and nulls are views into it
   uint64_t id_ = 0;
   // The writer's alone.
+  uint64_t made_ = 0;     // in this epoch
   uint64_t max_lsn_ = 0;  // of a chunk's rows, but those that a batch appended
   internal::TextSlab* text_ = nullptr;
   internal::Account* account_ = nullptr;

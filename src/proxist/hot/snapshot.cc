@@ -59,6 +59,8 @@ bool ReadGuard::ShowsPlainly(const column::TableSchema& schema) const {
   return table == nullptr || IsPlain(*table, schema);
 }
 
+void ReadGuard::Settle() { store_->impl_->epochs.Settle(slot_); }
+
 Lsn ReadGuard::persisted() const { return store_->persisted(); }
 
 // Loads of pointers that may be retired are sequentially consistent: see internal::Epochs.

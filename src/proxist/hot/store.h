@@ -145,6 +145,9 @@ class ReadGuard {
   /// The store's persisted LSN, loaded now. Load it after the snapshots that it is used with: every
   /// row of them with a greater LSN is then still in memory.
   [[nodiscard]] Lsn persisted() const;
+  /// Nothing is asked of the guard any more: what it showed stays in memory, what is made from now
+  /// on need not.
+  void Settle();
 
  private:
   friend class Store;

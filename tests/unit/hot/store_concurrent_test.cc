@@ -1,11 +1,14 @@
 // One writer and four readers: each reader sees exactly the rows at or below its cut.
 #include <atomic>
+#include <chrono>
 #include <map>
+#include <memory>
 #include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "proxist/hot/image.h"
 #include "proxist/hot/store.h"
 #include "tests/unit/hot/rows.h"
 #include "tests/unit/hot/spill_file.h"
@@ -29,7 +32,44 @@ Planned PlanOf(uint64_t lsn) {
   return {static_cast<int64_t>((lsn ^ 1) * 10), column::Op::kPut};
 }
 
+/// Images that another thread reads, one at a time, slowly: what it shows goes meanwhile.
+class SlowImages {
+ public:
+  ~SlowImages() { Join(); }
+  /// On the writer's thread; does nothing while one is being read.
+  void Begin(const Store* store) {
+    if (thread_.joinable() && !done_.load()) return;
+    Join();
+    done_ = false;
+    ++begun_;
+    thread_ = std::thread([this, image = std::make_unique<StoreImage>(store)] {
+      while (const StoredSeries* series = image->Next()) {
+        for (size_t i = 0; i < series->chunks.size(); ++i) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
+          std::vector<std::byte> chunk;
+          image->EncodeChunk(i, &chunk);
+          const auto shown = DescribeBlock(chunk);
+          if (!shown.ok() || shown->max_lsn > image->cut()) ++wrong_;
+        }
+      }
+      done_ = true;
+    });
+  }
+  void Join() {
+    if (thread_.joinable()) thread_.join();
+  }
+  [[nodiscard]] int begun() const { return begun_; }
+  [[nodiscard]] int wrong() const { return wrong_; }
+
+ private:
+  std::thread thread_;
+  std::atomic<bool> done_{true};
+  std::atomic<int> wrong_{0};
+  int begun_ = 0;
+};
+
 void WriteAll(Store* store, const column::SchemaPtr& schema) {
+  SlowImages images;
   SpillFiles files;
   uint64_t spilled = 0;
   uint64_t lsn = 0;
@@ -46,6 +86,7 @@ void WriteAll(Store* store, const column::SchemaPtr& schema) {
     if (batch % 3 != 1) store->Publish(Lsn(lsn));
     if (batch % 4 == 3) store->SetPersisted(Lsn(store->published().value() - 20));
     store->Maintain();
+    if (batch % 7 == 6) images.Begin(store);
     if (batch % 6 == 5) {
       files.Place(store);
       spilled += files.Spill(store, [](const SealedChunk& c) { return c.id % 3 != 0; }).chunks;
@@ -56,6 +97,9 @@ void WriteAll(Store* store, const column::SchemaPtr& schema) {
     }
   }
   store->Publish(Lsn(lsn));
+  images.Join();
+  EXPECT_GT(images.begun(), 1);
+  EXPECT_EQ(images.wrong(), 0);
   EXPECT_GT(spilled, 0U);
 }
 
@@ -111,8 +155,8 @@ void CheckOnce(const Store& store, const column::TableSchema& schema, std::atomi
 
 TEST(ConcurrentTest, ReadersSeeExactlyTheirCut) {
   const auto schema = EveryType();
-  // Fewer slots than readers: they also wait for one another.
-  Store store(StoreOptions{.overlay_compact_rows = 32, .max_readers = 3, .huge_pages = false});
+  // Fewer slots than readers and an image: they also wait for one another.
+  Store store(StoreOptions{.overlay_compact_rows = 32, .max_readers = 4, .huge_pages = false});
   store.SetSchema(schema);
   std::atomic<bool> done{false};
   std::atomic<int> wrong{0};

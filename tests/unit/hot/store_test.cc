@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "proxist/hot/image.h"
 #include "tests/unit/hot/rows.h"
 
 namespace proxist::hot {
@@ -291,6 +292,59 @@ TEST_F(StoreTest, CompactionForgetsCancelledRowsOnlyWhenPersisted) {
   EXPECT_EQ(Write({{50, 1}}).rewritten_days, std::vector<Day>{Day(0)}) << "history has the key";
   const ReadGuard guard = store_.Read();
   EXPECT_EQ(All(Snapshots(guard)[0]).size(), 21U);
+}
+
+// Each batch replaces overlays of many series; nobody calls Maintain.
+TEST(StoreMemoryTest, BatchesFreeWhatTheyReplace) {
+  constexpr int64_t kBatches = 200;
+  constexpr int kSeries = 100;
+  const auto schema = Quotes();
+  Store store(StoreOptions{.huge_pages = false});
+  Lsn lsn(1);
+  for (int64_t batch = 0; batch < kBatches; ++batch) {
+    BatchBuilder builder(schema);
+    for (int i = 0; i < kSeries; ++i) {
+      builder.AddRow("S" + std::to_string(i), Timestamp(kBatches - batch), 0);
+      builder.SetText(0, "A");
+    }
+    store.Scatter(builder.Build(), lsn, Timestamp(0));
+    lsn = Lsn(lsn.value() + kSeries);
+    store.Publish(Lsn(lsn.value() - 1));
+  }
+  const TableStats stats = store.StatsOf(kTable);
+  EXPECT_EQ(stats.overlay_rows, (kBatches - 1) * kSeries);
+  // All that came and went are a hundred times what is left.
+  EXPECT_LT(stats.retired_bytes, 10 * (stats.bytes - stats.retired_bytes));
+}
+
+// An image takes as long as a disk does; what is replaced meanwhile is freed all the same.
+TEST_F(StoreTest, AnImageHoldsBackWhatItHasAlone) {
+  std::vector<Row> rows;
+  for (int64_t i = 1; i <= 2000; ++i) rows.push_back({i * 10, static_cast<uint64_t>(i)});
+  Write(rows);
+  Write({{15, 1}, {25, 1}});
+  StoreImage image(&store_);
+  const StoredSeries* stored = image.Next();
+  ASSERT_NE(stored, nullptr);
+  std::vector<std::byte> before;
+  const uint64_t checksum = image.EncodeChunk(0, &before);
+  const uint64_t bytes = store_.StatsOf(kTable).bytes;
+  for (int64_t i = 0; i < 3000; ++i) {
+    Write({{i % 2000 * 10 + 1, static_cast<uint64_t>(i)}});
+    store_.Maintain();
+  }
+  // The overlays that came and went had a row in forty of all that were copied.
+  EXPECT_LT(store_.StatsOf(kTable).bytes, 4 * bytes);
+  EXPECT_LT(store_.StatsOf(kTable).overlay_rows, 1000U) << "compactions go on";
+  EXPECT_EQ(store_.StatsOf(kTable).rows, 5002U);
+  std::vector<std::byte> after;
+  EXPECT_EQ(image.EncodeChunk(0, &after), checksum);
+  EXPECT_EQ(after, before);
+  EXPECT_GT(store_.StatsOf(kTable).retired_bytes, 0U) << "the chunks that it shows";
+  EXPECT_EQ(image.Next(), nullptr);
+  while (store_.Maintain()) {
+  }
+  EXPECT_EQ(store_.StatsOf(kTable).retired_bytes, 0U);
 }
 
 // Enough of each size of chunk that they come from regions, and go again.

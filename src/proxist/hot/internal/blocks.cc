@@ -82,6 +82,7 @@ RowBlock* Blocks::New(const Layout& layout, uint32_t capacity, bool overlay,
   }
   block->account_ = account;
   block->own_bytes_ = bytes;
+  block->made_ = epochs_->current();
   Grew(block, bytes);
   return block;
 }

@@ -16,6 +16,7 @@
 #include "proxist/column/schema.h"
 #include "proxist/env/file_system.h"
 #include "proxist/hot/internal/arena.h"
+#include "proxist/hot/internal/epochs.h"
 #include "proxist/hot/internal/totals.h"
 #include "proxist/hot/row_block.h"
 
@@ -129,7 +130,9 @@ class BatchSource {
 /// All on the writer's thread.
 class Blocks {
  public:
-  Blocks(bool huge_pages, uint64_t ready_bytes) : arena_(huge_pages, ready_bytes) {}
+  /// Notes in blocks in which of `epochs` they were made.
+  Blocks(bool huge_pages, uint64_t ready_bytes, const Epochs* epochs)
+      : epochs_(epochs), arena_(huge_pages, ready_bytes) {}
 
   /// An empty chunk whose series columns point at `series_values` (one array of at least
   /// `capacity` codes each), which outlive it. Its rows' LSNs are base..base + 2^32 - 1.
@@ -206,6 +209,7 @@ class Blocks {
     return block.published_ == nullptr ? LastPublished(block) : block.published_[row];
   }
   static size_t BytesOf(const RowBlock& block) { return block.total_bytes_; }
+  static uint64_t EpochOf(const RowBlock& block) { return block.made_; }
   /// Of memory that is ready for more chunks. Any thread.
   [[nodiscard]] uint64_t ready_bytes() const { return arena_.ready_bytes(); }
   /// The number of the file that its rows are read from; 0: they are in memory. Any thread.
@@ -261,6 +265,7 @@ class Blocks {
   static void Unmap(RowBlock* block);
   static void Grew(RowBlock* block, size_t bytes);
 
+  const Epochs* epochs_;
   Arena arena_;
   uint64_t next_id_ = 1;
 };

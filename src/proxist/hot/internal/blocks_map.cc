@@ -76,6 +76,7 @@ RowBlock* Blocks::Map(const EncodedBlock& encoded, const NumberedFile& file, con
   auto* memory = static_cast<std::byte*>(AllocatePlain(bytes));
   auto* block = new (memory) RowBlock;
   auto* part = new MappedPart{file, 0, {}};
+  block->made_ = epochs_->current();
   block->capacity_ = encoded.capacity;
   block->column_count_ = static_cast<uint32_t>(n);
   block->ts_ = ViewOf<int64_t>(encoded.ts);
@@ -123,6 +124,7 @@ RowBlock* Blocks::Remap(const EncodedBlock& encoded, const NumberedFile& file, c
   PX_CHECK(chunk->totals_ != nullptr && !chunk->totals_moved_ && chunk->id_ == encoded.id &&
            chunk->rows() == encoded.rows);
   RowBlock* block = Map(encoded, file, layout, series_values, chunk->account_);
+  block->made_ = chunk->made_;  // its totals may be read by who has `chunk` alone
   block->totals_ = chunk->totals_;
   chunk->totals_moved_ = true;
   Grew(block, block->totals_->Bytes());

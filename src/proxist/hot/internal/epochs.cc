@@ -38,50 +38,83 @@ size_t Epochs::Pin(const std::atomic<uint64_t>& published, uint64_t* cut) {
 }
 
 void Epochs::Unpin(size_t slot) {
-  // The next owner's cut is unknown until it has stored it.
+  // The next owner's cut is unknown until it has stored it, and it has not settled.
   slots_[slot].cut.store(0, std::memory_order_relaxed);
+  slots_[slot].settled.store(0, std::memory_order_relaxed);
   slots_[slot].epoch.store(0, std::memory_order_release);
 }
 
-void Epochs::Retire(void (*free)(void*, void*), void* context, void* pointer) {
-  retired_.push_back({epoch_.load(std::memory_order_relaxed), free, context, pointer});
+void Epochs::Settle(size_t slot) {
+  // All loads came before. What is made in a later epoch was made after this load of it.
+  slots_[slot].settled.store(epoch_.load());
+}
+
+void Epochs::Retire(void (*free)(void*, void*), void* context, void* pointer, uint64_t made) {
+  retired_.push_back({current(), made, free, context, pointer});
 }
 
 uint64_t Epochs::Advance() { return epoch_.fetch_add(1); }
 
-uint64_t Epochs::LeastPinned() const {
-  uint64_t least = UINT64_MAX;
+Epochs::Pins Epochs::Scan() const {
+  Pins pins;
   for (size_t i = 0; i < slot_count_; ++i) {
     const uint64_t epoch = slots_[i].epoch.load();
-    if (epoch != 0) least = std::min(least, epoch);
+    if (epoch == 0) continue;
+    // Of a slot that changed hands meanwhile, either both belong to settled readers, or this is 0.
+    const uint64_t settled = slots_[i].settled.load();
+    if (settled == 0) {
+      pins.least = std::min(pins.least, epoch);
+    } else {
+      pins.least_settled = std::min(pins.least_settled, epoch);
+      pins.last_settled = std::max(pins.last_settled, settled);
+    }
   }
-  return least;
+  return pins;
 }
 
 uint64_t Epochs::LeastCut(uint64_t published) const {
   uint64_t least = published;
   for (size_t i = 0; i < slot_count_; ++i) {
-    if (slots_[i].epoch.load() != 0) least = std::min(least, slots_[i].cut.load());
+    if (slots_[i].epoch.load() == 0) continue;
+    // In this order: the cut of a reader that has not settled is never left out.
+    const uint64_t cut = slots_[i].cut.load();
+    if (slots_[i].settled.load() == 0) least = std::min(least, cut);
   }
   return least;
 }
 
 bool Epochs::Reclaim(size_t limit) {
-  if (retired_.empty()) return false;
+  if (retired_.empty() && held_.empty()) return false;
   // What was retired in this epoch may be seen by pins of this epoch, also by those to come.
-  if (retired_.back().epoch == epoch_.load(std::memory_order_relaxed)) Advance();
-  const uint64_t least = LeastPinned();
-  for (; limit > 0 && !retired_.empty() && retired_.front().epoch < least; --limit) {
+  if (!retired_.empty() && retired_.back().epoch == current()) Advance();
+  const Pins pins = Scan();
+  const auto held_is_free = [&] { return !held_.empty() && !pins.Hold(held_.front()); };
+  const auto retired_is_free = [&] {
+    return !retired_.empty() && retired_.front().epoch < pins.least;
+  };
+  for (; limit > 0 && held_is_free(); --limit) {
+    const Retired item = held_.front();
+    held_.pop_front();
+    Free(item);
+  }
+  for (; limit > 0 && retired_is_free(); --limit) {
     const Retired item = retired_.front();
     retired_.pop_front();
-    item.free(item.context, item.pointer);
+    if (pins.Hold(item)) {
+      held_.push_back(item);
+    } else {
+      Free(item);
+    }
   }
-  return !retired_.empty() && retired_.front().epoch < least;
+  return held_is_free() || retired_is_free();
 }
 
 void Epochs::ReclaimAll() {
-  PX_CHECK(LeastPinned() == UINT64_MAX);
-  for (const Retired& item : retired_) item.free(item.context, item.pointer);
+  const Pins pins = Scan();
+  PX_CHECK(pins.least == UINT64_MAX && pins.least_settled == UINT64_MAX);
+  for (const Retired& item : held_) Free(item);
+  held_.clear();
+  for (const Retired& item : retired_) Free(item);
   retired_.clear();
 }
 

@@ -96,11 +96,11 @@ bool OverlayTouches(const SeriesState& state, int64_t low, int64_t high) {
 
 }  // namespace
 
-ChunkView::ChunkView(const SeriesState& state, uint64_t cut) {
+ChunkView::ChunkView(const SeriesState& state, uint32_t count, uint64_t cut) {
   if (state.chunks == nullptr) return;
   entries_ = state.chunks->entries.get();
   first_ = state.first;
-  last_ = state.chunks->count.load(std::memory_order_acquire);
+  last_ = count;
   // Where searches begin.
   __builtin_prefetch(entries_ + first_);
   for (; last_ > first_; --last_) {

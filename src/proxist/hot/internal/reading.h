@@ -23,7 +23,13 @@ struct Position {
 /// The chunk rows of a state with lsn <= cut. Those past the cut are a suffix, which is left out.
 class ChunkView {
  public:
-  ChunkView(const SeriesState& state, uint64_t cut);
+  ChunkView(const SeriesState& state, uint64_t cut) : ChunkView(state, CountOf(state), cut) {}
+  /// The same of the first `count` chunks of its list, all that it had when that was loaded.
+  ChunkView(const SeriesState& state, uint32_t count, uint64_t cut);
+  /// Chunks of the state's list by now.
+  static uint32_t CountOf(const SeriesState& state) {
+    return state.chunks == nullptr ? 0 : state.chunks->count.load(std::memory_order_acquire);
+  }
   [[nodiscard]] Position Begin() const { return {first_, 0}; }
   [[nodiscard]] Position End() const { return {last_, 0}; }
   [[nodiscard]] uint32_t first() const { return first_; }

@@ -26,6 +26,9 @@ namespace {
 
 constexpr uint32_t kFirstChunkRows = 16;
 constexpr uint32_t kChunkGrowth = 4;
+// What is retired waits for Maintain up to here, so that small batches free nothing.
+constexpr size_t kMostWaiting = 1024;
+
 /// Whether a version of `key` is there or may have been.
 bool MayExist(const Series& series, RowKey key) {
   if (series.MayBeDropped(key.ts)) return true;
@@ -52,6 +55,7 @@ ScatterResult Store::Scatter(const column::Batch& batch, Lsn first, Timestamp no
   }
   BatchSource source(batch, first.value(), &store.dictionary);
   Impl::Scattered scattered{.rewritten = &result.rewritten_days};
+  const size_t waiting = store.epochs.waiting();
   result.new_series = store.ScatterGroups(table, &source, now.ns(), &scattered);
   table->rows.fetch_add(scattered.rows, std::memory_order_relaxed);
   if (scattered.max_ts > table->max_ts.load(std::memory_order_relaxed)) {
@@ -62,7 +66,13 @@ ScatterResult Store::Scatter(const column::Batch& batch, Lsn first, Timestamp no
       std::unique(result.rewritten_days.begin(), result.rewritten_days.end()),
       result.rewritten_days.end());
   store.dictionary_bytes.store(store.dictionary.SizeBytes(), std::memory_order_relaxed);
+  store.ReclaimAfter(store.epochs.waiting() - waiting);
   return result;
+}
+
+void Store::Impl::ReclaimAfter(size_t retired) {
+  // Twice as many, or batches that come faster than Maintain is called would pile them up.
+  if (epochs.waiting() > kMostWaiting) epochs.Reclaim(2 * retired);
 }
 
 uint32_t Store::Impl::ScatterGroups(Table* table, BatchSource* source, int64_t now,

@@ -32,6 +32,7 @@ struct ChunkList {
   std::atomic<uint32_t> count{0};
   std::unique_ptr<ChunkEntry[]> entries;
   TotalsTree totals;
+  uint64_t made = 0;  // the epoch in which readers got it
   ChunkList(uint32_t size, Account* account)
       : capacity(size),
         entries(std::make_unique_for_overwrite<ChunkEntry[]>(size)),
@@ -56,6 +57,7 @@ struct SeriesState {
   RowBlock* overlay = nullptr;
   int64_t floor = INT64_MIN;
   Boundary boundary;
+  uint64_t made = 0;  // the epoch in which readers got it
 };
 
 /// A compaction pays when the overlay has at least one row for so many chunk rows to rewrite, or

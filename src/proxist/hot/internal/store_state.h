@@ -72,6 +72,9 @@ struct Store::Impl {
   void ScatterSeries(internal::Series* series, internal::BatchSource* source,
                      std::span<const uint32_t> rows, int64_t now, Scattered* scattered);
 
+  /// Frees what earlier batches retired, at the pace of this one.
+  void ReclaimAfter(size_t retired);
+
   // Eviction (eviction.cc).
   /// The greatest LSN whose row may leave memory.
   [[nodiscard]] uint64_t MayLeave() const;

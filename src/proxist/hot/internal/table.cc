@@ -18,8 +18,8 @@ void Delete(void*, void* pointer) {
 }
 
 template <typename T>
-void Retire(const T* pointer, Epochs* epochs) {
-  if (pointer != nullptr) epochs->Retire(&Delete<T>, nullptr, const_cast<T*>(pointer));
+void Retire(const T* pointer, Epochs* epochs, uint64_t made = 0) {
+  if (pointer != nullptr) epochs->Retire(&Delete<T>, nullptr, const_cast<T*>(pointer), made);
 }
 
 }  // namespace
@@ -30,7 +30,7 @@ void RetireBlock(RowBlock* block, Epochs* epochs, Blocks* blocks) {
       [](void* context, void* pointer) {
         static_cast<Blocks*>(context)->FreeRetired(static_cast<RowBlock*>(pointer));
       },
-      blocks, block);
+      blocks, block, Blocks::EpochOf(*block));
 }
 
 Table::Table(TableId table_id, Account* total)
@@ -149,15 +149,20 @@ void Table::Index(Series* series, const column::Dictionary& dictionary, Epochs* 
 
 void Table::Swap(Series* series, const SeriesState& next, Epochs* epochs, Blocks* blocks) {
   const SeriesState* before = series->state.load(std::memory_order_relaxed);
-  series->state.store(new SeriesState(next));
+  auto* after = new SeriesState(next);
+  after->made = epochs->current();
+  if (before->chunks != next.chunks && next.chunks != nullptr) next.chunks->made = after->made;
+  series->state.store(after);
   series->floor = next.floor;
-  if (before->chunks != next.chunks) Retire(before->chunks, epochs);
+  if (before->chunks != next.chunks && before->chunks != nullptr) {
+    Retire(before->chunks, epochs, before->chunks->made);
+  }
   const auto drop = [&](RowBlock* old, const RowBlock* kept) {
     if (old != nullptr && old != kept) RetireBlock(old, epochs, blocks);
   };
   drop(before->overlay, next.overlay);
   drop(before->boundary.block, next.boundary.block);
-  Retire(before, epochs);
+  Retire(before, epochs, before->made);
 }
 
 std::span<std::byte* const> Table::SeriesValues(Series* series, uint32_t rows) {
