@@ -244,7 +244,10 @@ std::vector<std::byte> EncodeSelectedRows(const column::TableSchema& schema,
   }
   constexpr size_t kHeaderBytes = 1 << 16;
   out.reserve(total * row_bytes + kHeaderBytes);
-  BlockEncoder(schema, parts, SortedPlaces(schema, parts), &out).Encode(BlockColumns::kAll);
+  // The block's own memory is free until it is encoded, and larger than what sorting takes.
+  std::vector<uint32_t> places = SortedPlaces(schema, parts, &out);
+  out.clear();
+  BlockEncoder(schema, parts, std::move(places), &out).Encode(BlockColumns::kAll);
   return out;
 }
 

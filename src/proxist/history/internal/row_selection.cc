@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <type_traits>
 #include <utility>
 
 #include "proxist/base/check.h"
@@ -192,7 +193,8 @@ const column::ColumnView* FindColumn(const column::Batch& batch, const column::C
 }
 
 std::vector<uint32_t> SortedPlaces(const column::TableSchema& schema,
-                                   std::span<const SelectedRows> parts) {
+                                   std::span<const SelectedRows> parts,
+                                   std::vector<std::byte>* scratch) {
   const size_t total = TotalRows(parts);
   TextUnion symbols;
   std::vector<uint32_t> ranks_of_rows = UnifyCodes(
@@ -206,7 +208,9 @@ std::vector<uint32_t> SortedPlaces(const column::TableSchema& schema,
   }
   std::partial_sum(starts.begin(), starts.end(), starts.begin());
 
-  std::vector<SortKey> keys(total);
+  static_assert(std::is_trivially_copyable_v<SortKey>);
+  scratch->resize(total * sizeof(SortKey));
+  const std::span<SortKey> keys(reinterpret_cast<SortKey*>(scratch->data()), total);
   for (const SelectedRows& part : parts) {
     const column::Batch& batch = part.source->batch;
     for (size_t i = 0; i < part.rows.size(); ++i) {
@@ -222,7 +226,7 @@ std::vector<uint32_t> SortedPlaces(const column::TableSchema& schema,
   std::vector<SortKey> late;
   for (size_t i = 0; i + 1 < starts.size(); ++i) {
     const size_t first = i == 0 ? 0 : starts[i - 1];
-    SortBucket(std::span(keys).subspan(first, starts[i] - first), &order, &late);
+    SortBucket(keys.subspan(first, starts[i] - first), &order, &late);
   }
   std::vector<uint32_t> places = std::move(ranks_of_rows);
   for (uint32_t place = 0; place < total; ++place) places[keys[place].row] = place;

@@ -67,9 +67,11 @@ std::vector<uint32_t> UnifyCodes(std::span<const SelectedRows> parts, size_t tot
   return out;
 }
 
-/// For every selected row its place in the order (symbol, ts, seq, series texts, version).
+/// For every selected row its place in the order (symbol, ts, seq, series texts, version). Sorts in
+/// the memory of `scratch`, whose content is lost.
 std::vector<uint32_t> SortedPlaces(const column::TableSchema& schema,
-                                   std::span<const SelectedRows> parts);
+                                   std::span<const SelectedRows> parts,
+                                   std::vector<std::byte>* scratch);
 
 /// The index in `batch` of the column with `id`, or nullptr: the batch follows an older schema.
 const column::ColumnView* FindColumn(const column::Batch& batch, const column::ColumnDef& def,
