@@ -1,6 +1,7 @@
 // What readers ask: series by symbol, and one series' rows at a cut.
 #include <algorithm>
 
+#include "proxist/base/check.h"
 #include "proxist/hot/internal/last_rows.h"
 #include "proxist/hot/internal/reading.h"
 #include "proxist/hot/internal/store_state.h"
@@ -59,7 +60,10 @@ bool ReadGuard::ShowsPlainly(const column::TableSchema& schema) const {
   return table == nullptr || IsPlain(*table, schema);
 }
 
-void ReadGuard::Settle() { store_->impl_->epochs.Settle(slot_); }
+void ReadGuard::Settle() {
+  PX_CHECK(slot_ != kLent);
+  store_->impl_->epochs.Settle(slot_);
+}
 
 Lsn ReadGuard::persisted() const { return store_->persisted(); }
 
