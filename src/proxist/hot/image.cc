@@ -99,13 +99,16 @@ void StoreImage::Impl::LoadAll() {
   guard->Settle();
 }
 
+void StoreImage::Load() {
+  if (!impl_->guard || impl_->is_loaded) return;
+  impl_->LoadAll();
+  impl_->is_loaded = true;
+}
+
 StoredSeries* StoreImage::Next() {
+  Load();
   Impl& self = *impl_;
   if (!self.guard) return nullptr;
-  if (!self.is_loaded) {
-    self.LoadAll();
-    self.is_loaded = true;
-  }
   while (self.next < self.loaded.size()) {
     if (self.Describe(self.loaded[self.next++])) return &self.stored;
   }

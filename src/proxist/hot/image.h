@@ -75,7 +75,7 @@ StatusOr<BlockSummary> DescribeBlock(ByteSpan block);
 /// Every version that a store holds at one cut, series by series: what stands in chunks and
 /// overlays, not what they resolve to. Made on the writer's thread, between batches; then one
 /// thread at a time, while the writer goes on. Series come in an order that the same log gives
-/// again. What is evicted before the first Next may be missing: metadata has its floors.
+/// again. What is evicted before they are loaded may be missing: metadata has its floors.
 class StoreImage {
  public:
   explicit StoreImage(const Store* store);
@@ -93,9 +93,11 @@ class StoreImage {
   [[nodiscard]] uint64_t next_chunk() const;
   [[nodiscard]] const std::vector<Table>& tables() const;
 
+  /// Loads what there is of every series, so that what is made later need not wait for the image;
+  /// before what takes long. The first Next does it else.
+  void Load();
   /// Moves to the next series that has something to tell; nullptr at the end, which lets the
-  /// store's readers' pin go. The first call loads what there is of every series, so that what is
-  /// made later need not wait for the image. Valid until the next call. The places of its chunks
+  /// store's readers' pin go. Valid until the next call. The places of its chunks
   /// are not set.
   StoredSeries* Next();
   /// Appends chunk `index` of the current series, encoded for a chunk file; `out` has a multiple of

@@ -109,6 +109,7 @@ StatusOr<SnapshotJob::Phase> SnapshotJob::Advance() {
 }
 
 Status SnapshotJob::Prepare() {
+  image_.Load();
   env::FileSystem* files = source_.files;
   PX_RETURN_IF_ERROR(files->CreateDirectories(source_.directory));
   PX_ASSIGN_OR_RETURN(const auto names, files->List(source_.directory));

@@ -92,11 +92,6 @@ bool Epochs::Reclaim(size_t limit) {
   const auto retired_is_free = [&] {
     return !retired_.empty() && retired_.front().epoch < pins.least;
   };
-  for (; limit > 0 && held_is_free(); --limit) {
-    const Retired item = held_.front();
-    held_.pop_front();
-    Free(item);
-  }
   for (; limit > 0 && retired_is_free(); --limit) {
     const Retired item = retired_.front();
     retired_.pop_front();
@@ -105,6 +100,11 @@ bool Epochs::Reclaim(size_t limit) {
     } else {
       Free(item);
     }
+  }
+  for (; limit > 0 && held_is_free(); --limit) {
+    const Retired item = held_.front();
+    held_.pop_front();
+    Free(item);
   }
   return held_is_free() || retired_is_free();
 }

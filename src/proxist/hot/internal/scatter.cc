@@ -72,7 +72,7 @@ ScatterResult Store::Scatter(const column::Batch& batch, Lsn first, Timestamp no
 
 void Store::Impl::ReclaimAfter(size_t retired) {
   // Twice as many, or batches that come faster than Maintain is called would pile them up.
-  if (epochs.waiting() > kMostWaiting) epochs.Reclaim(2 * retired);
+  if (retired > 0 && epochs.waiting() > kMostWaiting) epochs.Reclaim(2 * retired);
 }
 
 uint32_t Store::Impl::ScatterGroups(Table* table, BatchSource* source, int64_t now,

@@ -95,6 +95,7 @@ Series* Table::Add(const SeriesKey& key, int64_t floor, const column::Dictionary
   series->table = this;
   auto* state = new SeriesState;
   state->floor = floor;
+  state->made = epochs->current();
   series->floor = floor;
   if (floor != INT64_MIN) state->boundary.kind = Boundary::Kind::kUnknown;
   series->state.store(state);
