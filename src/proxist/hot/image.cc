@@ -33,7 +33,7 @@ struct StoreImage::Impl {
   struct Loaded {
     const Series* series;
     const SeriesState* state;
-    uint32_t chunks;  // of its list
+    uint32_t chunk_count;  // of its list
     uint32_t table;
   };
   bool is_loaded = false;
@@ -154,7 +154,7 @@ bool StoreImage::Impl::Describe(const Loaded& from) {
 void StoreImage::Impl::DescribeChunks(const Loaded& from) {
   chunks.clear();
   tail.clear();
-  const ChunkView view(*from.state, from.chunks, cut.value());
+  const ChunkView view(*from.state, from.chunk_count, cut.value());
   for (uint32_t c = view.first(); c < view.last(); ++c) {
     const RowBlock& block = view.Block(c);
     const uint32_t rows = view.Rows(c);

@@ -97,8 +97,7 @@ class StoreImage {
   /// before what takes long. The first Next does it else.
   void Load();
   /// Moves to the next series that has something to tell; nullptr at the end, which lets the
-  /// store's readers' pin go. Valid until the next call. The places of its chunks
-  /// are not set.
+  /// store's readers' pin go. Valid until the next call. The places of its chunks are not set.
   StoredSeries* Next();
   /// Appends chunk `index` of the current series, encoded for a chunk file; `out` has a multiple of
   /// 64 bytes. Returns its checksum.

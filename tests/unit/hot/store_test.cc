@@ -333,7 +333,7 @@ TEST_F(StoreTest, AnImageHoldsBackWhatItHasAlone) {
     Write({{i % 2000 * 10 + 1, static_cast<uint64_t>(i)}});
     store_.Maintain();
   }
-  // The overlays that came and went had a row in forty of all that were copied.
+  // The overlays that came and went are hundreds of times as large.
   EXPECT_LT(store_.StatsOf(kTable).bytes, 4 * bytes);
   EXPECT_LT(store_.StatsOf(kTable).overlay_rows, 1000U) << "compactions go on";
   EXPECT_EQ(store_.StatsOf(kTable).rows, 5002U);

@@ -88,14 +88,14 @@ bool Epochs::Reclaim(size_t limit) {
   // What was retired in this epoch may be seen by pins of this epoch, also by those to come.
   if (!retired_.empty() && retired_.back().epoch == current()) Advance();
   const Pins pins = Scan();
-  const auto held_is_free = [&] { return !held_.empty() && !pins.Hold(held_.front()); };
+  const auto held_is_free = [&] { return !held_.empty() && !pins.MayHave(held_.front()); };
   const auto retired_is_free = [&] {
     return !retired_.empty() && retired_.front().epoch < pins.least;
   };
   for (; limit > 0 && retired_is_free(); --limit) {
     const Retired item = retired_.front();
     retired_.pop_front();
-    if (pins.Hold(item)) {
+    if (pins.MayHave(item)) {
       held_.push_back(item);
     } else {
       Free(item);

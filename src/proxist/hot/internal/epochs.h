@@ -67,7 +67,7 @@ class Epochs {
     uint64_t least_settled = UINT64_MAX;  // pinned by those that have
     uint64_t last_settled = 0;            // the last epoch in which one did
     /// A settled reader may have it.
-    [[nodiscard]] bool Hold(const Retired& item) const {
+    [[nodiscard]] bool MayHave(const Retired& item) const {
       return item.epoch >= least_settled && item.made <= last_settled;
     }
   };

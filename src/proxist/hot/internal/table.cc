@@ -17,9 +17,12 @@ void Delete(void*, void* pointer) {
   delete static_cast<T*>(pointer);
 }
 
+// Of what does not note it: held as if it had always been there.
+constexpr uint64_t kUnknownEpoch = 0;
+
 template <typename T>
-void Retire(const T* pointer, Epochs* epochs, uint64_t made = 0) {
-  if (pointer != nullptr) epochs->Retire(&Delete<T>, nullptr, const_cast<T*>(pointer), made);
+void Retire(const T* pointer, Epochs* epochs, uint64_t made) {
+  epochs->Retire(&Delete<T>, nullptr, const_cast<T*>(pointer), made);
 }
 
 }  // namespace
@@ -116,7 +119,7 @@ void Table::Index(Series* series, const column::Dictionary& dictionary, Epochs* 
       larger->lists[code].store(index->lists[code].load(std::memory_order_relaxed));
     }
     by_symbol.store(larger);
-    Retire(index, epochs);
+    Retire(index, epochs, kUnknownEpoch);
     index = larger;
   }
   const SymbolSeries* before = index->lists[symbol].load(std::memory_order_relaxed);
@@ -131,7 +134,7 @@ void Table::Index(Series* series, const column::Dictionary& dictionary, Epochs* 
   after->insert(place, series);
   index->lists[symbol].store(after);
   if (before != nullptr) {
-    Retire(before, epochs);
+    Retire(before, epochs, kUnknownEpoch);
     return;
   }
   const SymbolList* list = symbols.load(std::memory_order_relaxed);
@@ -141,7 +144,7 @@ void Table::Index(Series* series, const column::Dictionary& dictionary, Epochs* 
     std::copy_n(list->codes.get(), count, larger->codes.get());
     larger->count.store(count);
     symbols.store(larger);
-    Retire(list, epochs);
+    Retire(list, epochs, kUnknownEpoch);
     list = larger;
   }
   list->codes[count] = symbol;
@@ -152,10 +155,11 @@ void Table::Swap(Series* series, const SeriesState& next, Epochs* epochs, Blocks
   const SeriesState* before = series->state.load(std::memory_order_relaxed);
   auto* after = new SeriesState(next);
   after->made = epochs->current();
-  if (before->chunks != next.chunks && next.chunks != nullptr) next.chunks->made = after->made;
+  const bool new_list = before->chunks != next.chunks;
+  if (new_list && next.chunks != nullptr) next.chunks->made = after->made;
   series->state.store(after);
   series->floor = next.floor;
-  if (before->chunks != next.chunks && before->chunks != nullptr) {
+  if (new_list && before->chunks != nullptr) {
     Retire(before->chunks, epochs, before->chunks->made);
   }
   const auto drop = [&](RowBlock* old, const RowBlock* kept) {
