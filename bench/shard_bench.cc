@@ -31,7 +31,7 @@ StatusOr<std::unique_ptr<ShardBench>> ShardBench::Open(const std::string& parent
   options.wal_directory = bench->directory.path() + "/wal";
   options.incarnation = 1;
   options.keep_backlog = false;
-  options.store.ready_bytes = kReadyBytes;
+  options.store.ready.bytes = kReadyBytes;
   shard::RecoveryReport report;
   PX_ASSIGN_OR_RETURN(bench->shard, shard::Shard::Open(options,
                                                        {.files = &env::PosixFileSystem(),

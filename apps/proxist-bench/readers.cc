@@ -17,7 +17,6 @@
 #include "apps/proxist-bench/commands.h"
 #include "apps/proxist-bench/paced_ingest.h"
 #include "bench/latencies.h"
-#include "bench/ready_memory.h"
 #include "bench/temporary_directory.h"
 #include "proxist/env/clock.h"
 #include "proxist/env/thread_share.h"
@@ -30,6 +29,9 @@ namespace {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr size_t kLoadRows = 5000;
+// Of memory; twice what a row takes, so that there is no pressure.
+constexpr uint64_t kRowBytes = 128;
+constexpr uint64_t kSpareBytes = 256ull << 20;
 constexpr Duration kAsofSpan = Duration::Seconds(60);
 constexpr std::chrono::seconds kCapacityTime(1);
 constexpr int kCapacityTries = 3;
@@ -81,6 +83,12 @@ class Reader {
   query::Engine& engine_;
   SteadyTime due_;
 };
+
+/// At most; of both tables, with what is asked for alone and beside readers.
+uint64_t RowsOf(const ReadersOptions& options) {
+  const uint64_t fed = uint64_t{2} * options.rounds * options.seconds * options.rate;
+  return options.rows + options.rows / 4 + fed;
+}
 
 double Middle(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -206,7 +214,9 @@ StatusOr<ReadersResults> Measure(const ReadersOptions& options, const std::strin
   server::NodeOptions node_options;
   node_options.data_directory = directory.path() + "/data";
   node_options.history = "none";
-  node_options.ready_memory_bytes = kReadyBytes;
+  // A node that has run for a day has its memory; this one touches it before anything is measured.
+  node_options.memory_limit_bytes = kSpareBytes + kRowBytes * RowsOf(options);
+  node_options.ready_memory_bytes = node_options.memory_limit_bytes;
   PX_ASSIGN_OR_RETURN(const std::unique_ptr<server::Node> node, server::Node::Open(node_options));
   PacedIngest ingest(node.get(), market);
   PX_RETURN_IF_ERROR(ingest.Load(options.rows, kLoadRows, kAskedSpan));

@@ -40,7 +40,7 @@ class Bench {
     options.snapshot_directory = directory_.path() + "/snapshots";
     options.incarnation = 1;
     options.keep_backlog = false;
-    options.store.ready_bytes = kReadyBytes;
+    options.store.ready.bytes = kReadyBytes;
     shard::RecoveryReport report;
     PX_ASSIGN_OR_RETURN(shard_, shard::Shard::Open(options,
                                                    {.files = &env::PosixFileSystem(),

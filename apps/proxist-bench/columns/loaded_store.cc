@@ -59,7 +59,7 @@ StatusOr<std::unique_ptr<LoadedStore>> LoadedStore::Open(const std::string& pare
       Table("trades", {{"price", TypeKind::kFloat64}, {"size", TypeKind::kInt64}});
   PX_ASSIGN_OR_RETURN(loaded->quotes_, loaded->catalog_->Apply(quotes, "proxist-bench"));
   PX_ASSIGN_OR_RETURN(loaded->trades_, loaded->catalog_->Apply(trades, "proxist-bench"));
-  loaded->store_ = std::make_unique<hot::Store>(hot::StoreOptions{.ready_bytes = kReadyBytes});
+  loaded->store_ = std::make_unique<hot::Store>(hot::StoreOptions{.ready = {.bytes = kReadyBytes}});
   WaitUntilReady(*loaded->store_);
   loaded->store_->SetSchema(loaded->quotes_);
   loaded->store_->SetSchema(loaded->trades_);

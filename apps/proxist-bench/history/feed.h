@@ -31,7 +31,7 @@ struct AckedBatch {
   uint64_t rows;  // acked up to it
 };
 
-/// Send and Finish: one thread; the rest: any.
+/// Send, AwaitAcks and Finish: one thread; the rest: any.
 class QuoteFeed {
  public:
   QuoteFeed(const std::string& server, const std::string& producer, size_t window);
@@ -43,6 +43,8 @@ class QuoteFeed {
   [[nodiscard]] column::Batch Next(Duration span, size_t rows);
   /// Sends `rate` rows a second for `seconds`, in batches of 10 ms.
   Status Run(uint32_t rate, double seconds);
+  /// Returns once all that was sent is acked.
+  Status AwaitAcks();
   Status Finish();
 
   [[nodiscard]] Checksum sent() const { return sent_; }
@@ -58,6 +60,7 @@ class QuoteFeed {
   Market market_;
   Checksum sent_;
   mutable Mutex mutex_;
+  CondVar all_acked_;
   std::deque<Duration> sent_at_ PX_GUARDED_BY(mutex_);
   std::vector<AckedBatch> acks_ PX_GUARDED_BY(mutex_);
   Latencies latencies_ PX_GUARDED_BY(mutex_);

@@ -1,10 +1,13 @@
 #include "apps/proxist-bench/history/server.h"
 
 #include <charconv>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <thread>
+#include <utility>
 
 #include <unistd.h>
 
@@ -91,6 +94,23 @@ StatusOr<uint64_t> ServerWithHistory::Inserts() {
 Status ServerWithHistory::FlushAll(Duration timeout) {
   v1::FlushResponse answer;
   return client_.Flush(true, timeout, &answer);
+}
+
+Status ServerWithHistory::AwaitRest() {
+  constexpr std::chrono::milliseconds kLook(250);
+  constexpr int kLooks = 480;
+  constexpr int kSteady = 4;  // looks in a row
+  uint64_t ready = 0;
+  int steady = 0;
+  for (int look = 0; look < kLooks && steady < kSteady; ++look) {
+    std::this_thread::sleep_for(kLook);
+    v1::StatusResponse status;
+    PX_RETURN_IF_ERROR(client_.GetStatus(&status));
+    PX_ASSIGN_OR_RETURN(const uint64_t merges, Ask("SELECT count() FROM system.merges"));
+    const uint64_t before = std::exchange(ready, status.memory().ready_bytes());
+    steady = ready == before && merges == 0 ? steady + 1 : 0;
+  }
+  return OkStatus();
 }
 
 StatusOr<uint64_t> ServerWithHistory::Ask(const std::string& sql) {

@@ -31,6 +31,8 @@ class ServerWithHistory {
   StatusOr<uint64_t> Persisted();
   StatusOr<uint64_t> Inserts();
   Status FlushAll(Duration timeout);
+  /// Returns once its memory for rows is touched and ClickHouse merges nothing.
+  Status AwaitRest();
 
   /// The number in the one row that `sql` gives.
   StatusOr<uint64_t> Ask(const std::string& sql);

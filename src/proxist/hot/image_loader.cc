@@ -95,6 +95,7 @@ StatusOr<RowBlock*> SeriesBuilder::Restore(const EncodedBlock& encoded, const Nu
   RowBlock* block = stays ? blocks_->Map(encoded, file, layout, values, &table->account)
                           : blocks_->Restore(encoded, layout, values, &table->account);
   made_.push_back(block);
+  for (uint32_t row = 0; row < encoded.rows; ++row) series_->Met(encoded.seq_at(row));
   return block;
 }
 

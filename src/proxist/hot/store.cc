@@ -17,7 +17,7 @@ using internal::Table;
 Store::Impl::Impl(const StoreOptions& store_options)
     : options(store_options),
       epochs(store_options.max_readers),
-      blocks(store_options.huge_pages, store_options.ready_bytes, &epochs) {
+      blocks(store_options.ready, store_options.huge_pages, &epochs) {
   PX_CHECK(options.chunk_rows > 0 && options.chunk_rows <= kChunkRows);
   owned_lists.push_back(std::make_unique<const Tables>());
   tables.store(owned_lists.back().get());

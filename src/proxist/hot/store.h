@@ -17,6 +17,7 @@
 #include "proxist/column/dictionary.h"
 #include "proxist/column/schema.h"
 #include "proxist/exec/totals.h"
+#include "proxist/hot/ready_memory.h"
 #include "proxist/hot/row_block.h"
 
 namespace proxist::hot {
@@ -203,10 +204,7 @@ struct StoreOptions {
   size_t overlay_compact_rows = 32;  // per series, up to which the overlay stays as it is
   size_t max_readers = 256;          // guards alive at once; Read() waits for a slot beyond it
   bool huge_pages = true;
-  /// Of memory that is kept ready for chunks beyond what they use: touching new pages takes several
-  /// times as long as filling them. A thread touches it, from the start on; what
-  /// leaves memory makes it up too.
-  uint64_t ready_bytes = 0;
+  ReadyMemory ready;
 };
 
 /// Writer methods belong to one thread (the shard's); Read, stats and the dictionary to any.

@@ -241,9 +241,6 @@ Status Node::Impl::RefuseForeignHistory() {
 Status Node::Impl::OpenShards(const NodeOptions& options) {
   max_backlog_bytes = options.max_backlog_bytes / directory.shards;
   memory_limit = options.memory_limit_bytes;
-  // What is left beyond the limit has other uses.
-  const uint64_t ready_bytes =
-      std::min(options.ready_memory_bytes, memory_limit == 0 ? UINT64_MAX : memory_limit / 4);
   recovery.resize(directory.shards);
   std::vector<StatusOr<std::unique_ptr<shard::Shard>>> opened;
   for (uint32_t i = 0; i < directory.shards; ++i) opened.emplace_back(Unavailable("not opened"));
@@ -261,7 +258,11 @@ Status Node::Impl::OpenShards(const NodeOptions& options) {
       shard.max_unsynced = options.max_unsynced;
       shard.recovery_memory_bytes =
           options.memory_limit_bytes / 100 * kRecoveryPercent / directory.shards;
-      shard.store.ready_bytes = ready_bytes / directory.shards;
+      shard.store.ready.bytes = options.ready_memory_bytes / directory.shards;
+      if (memory_limit > 0) {
+        shard.store.ready.total = memory_limit / directory.shards;
+        shard.store.ready.least = shard.store.ready.total / 4;
+      }
       const shard::Shard::Ports ports{&env::PosixFileSystem(),  &clock,
                                       directory.metadata.get(), directory.catalog.get(),
                                       directory.keys.get(),     LogProgress()};

@@ -22,7 +22,7 @@ bool BecomesReady(const RegionSupply& supply, size_t count) {
 }
 
 TEST(RegionSupplyTest, KeepsAsManyReadyAsItIsTold) {
-  RegionSupply supply(6, false);
+  RegionSupply supply({.bytes = 6 * kRegionBytes}, false);
   ASSERT_TRUE(BecomesReady(supply, 6));
   std::vector<void*> taken;
   for (int i = 0; i < 3; ++i) taken.push_back(supply.Take());
@@ -31,8 +31,26 @@ TEST(RegionSupplyTest, KeepsAsManyReadyAsItIsTold) {
   EXPECT_EQ(supply.ready(), 6) << "what is too much goes back to the system";
 }
 
+TEST(RegionSupplyTest, KeepsWhatTheTakenLeaveOfAllAndTheLeastInAnyCase) {
+  RegionSupply supply(
+      {.bytes = 5 * kRegionBytes, .total = 6 * kRegionBytes, .least = 2 * kRegionBytes}, false);
+  ASSERT_TRUE(BecomesReady(supply, 5));
+  std::vector<void*> taken;
+  for (int i = 0; i < 3; ++i) taken.push_back(supply.Take());
+  ASSERT_TRUE(BecomesReady(supply, 3)) << "three and three are six";
+  for (int i = 0; i < 4; ++i) taken.push_back(supply.Take());
+  ASSERT_TRUE(BecomesReady(supply, 2)) << "the least, beyond all";
+  for (int i = 0; i < 4; ++i) {
+    supply.Give(taken.back());
+    taken.pop_back();
+  }
+  EXPECT_EQ(supply.ready(), 3) << "three and three again";
+  for (void* region : taken) supply.Give(region);
+  EXPECT_EQ(supply.ready(), 5);
+}
+
 TEST(RegionSupplyTest, GivesRegionsApartAndAligned) {
-  RegionSupply supply(2, true);
+  RegionSupply supply({.bytes = 2 * kRegionBytes}, true);
   std::set<uintptr_t> seen;
   std::vector<void*> taken;
   for (int i = 0; i < 9; ++i) {
@@ -52,7 +70,7 @@ TEST(RegionSupplyTest, GivesRegionsApartAndAligned) {
 }
 
 TEST(RegionSupplyTest, WithoutReserveOneIsKept) {
-  RegionSupply supply(0, false);
+  RegionSupply supply({}, false);
   EXPECT_EQ(supply.ready(), 0);
   void* first = supply.Take();
   void* second = supply.Take();

@@ -114,6 +114,25 @@ TEST_F(SnapshotTest, RecoveryFromASnapshotIsRecoveryFromTheWholeLog) {
   EXPECT_GT(compared, 4);
 }
 
+TEST_F(SnapshotTest, ARowThatComesAgainAfterARestartRewritesItsDay) {
+  const auto days_after = [this](int64_t ts, uint64_t seq) {
+    column::BatchBuilder builder(schema_);
+    builder.AddRow("S0", Timestamp(kStartNs + ts), seq);
+    builder.SetText(0, "0");
+    builder.SetInt(1, 1);
+    EXPECT_TRUE(Send("", 0, builder.Build()).status.ok());
+    return shard_->TakeForFlush(100).rewritten_days.size();
+  };
+  ASSERT_EQ(days_after(100, 7), 0u);
+  ASSERT_EQ(days_after(90, 8), 0u) << "late, with a key of its own";
+  ASSERT_TRUE(TakeSnapshot().ok());
+  for (const auto& [ts, seq] : {std::pair<int64_t, uint64_t>(100, 7), {90, 8}}) {
+    ASSERT_TRUE(OpenOver(&memory_).ok());
+    shard_->TakeForFlush(100);
+    EXPECT_EQ(days_after(ts, seq), 1u);
+  }
+}
+
 TEST_F(SnapshotTest, TheSameLogGivesTheSameSnapshotToTheByte) {
   StartInOneSegment();
   for (int i = 0; i < 100; ++i) {

@@ -49,6 +49,33 @@ void FreePlain(void* block, size_t bytes) {
   }
 }
 
+SpareBlocks::~SpareBlocks() {
+  for (size_t size = 0; size < kSizes; ++size) {
+    for (void* block : kept_[size]) FreePlain(block, (size + 1) * kStep);
+  }
+}
+
+void* SpareBlocks::Allocate(size_t bytes) {
+  const size_t size = (bytes - 1) / kStep;
+  if (!kOwnMemory || size >= kSizes) return AllocatePlain(bytes);
+  std::vector<void*>& kept = kept_[size];
+  if (kept.empty()) return AllocatePlain((size + 1) * kStep);
+  void* block = kept.back();
+  kept.pop_back();
+  return block;
+}
+
+void SpareBlocks::Free(void* block, size_t bytes) {
+  const size_t size = (bytes - 1) / kStep;
+  if (!kOwnMemory || size >= kSizes) {
+    FreePlain(block, bytes);
+  } else if (kept_[size].size() < kMostBytes / ((size + 1) * kStep)) {
+    kept_[size].push_back(block);
+  } else {
+    FreePlain(block, (size + 1) * kStep);
+  }
+}
+
 /// Stands at the start of its region, so a block finds it by its address.
 struct Arena::Region {
   size_t block_bytes;
@@ -63,8 +90,8 @@ struct Arena::Region {
   }
 };
 
-Arena::Arena(bool huge_pages, uint64_t ready_bytes) {
-  if (kOwnMemory) supply_.emplace(ready_bytes / kRegionBytes, huge_pages);
+Arena::Arena(const ReadyMemory& ready, bool huge_pages) {
+  if (kOwnMemory) supply_.emplace(ready, huge_pages);
 }
 
 Arena::~Arena() {

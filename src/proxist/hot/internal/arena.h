@@ -1,10 +1,12 @@
 // Memory for chunks: 2 MiB regions on huge pages, each cut into blocks of one size.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <unordered_map>
+#include <vector>
 
 #include "proxist/hot/internal/region_supply.h"
 
@@ -15,8 +17,7 @@ namespace proxist::hot::internal {
 /// RegionSupply, and go back there when their last block is freed.
 class Arena {
  public:
-  /// Keeps `ready_bytes` of regions touched ahead.
-  Arena(bool huge_pages, uint64_t ready_bytes);
+  Arena(const ReadyMemory& ready, bool huge_pages);
   ~Arena();
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
@@ -44,6 +45,27 @@ class Arena {
 
   std::unordered_map<size_t, Size> sizes_;
   std::optional<RegionSupply> supply_;  // where regions are used
+};
+
+/// Small blocks that are freed and asked for again all the time, as each late row's overlay
+/// replaces the one before: the last that were freed are kept for those that come next. One thread.
+class SpareBlocks {
+ public:
+  SpareBlocks() = default;
+  ~SpareBlocks();
+  SpareBlocks(const SpareBlocks&) = delete;
+  SpareBlocks& operator=(const SpareBlocks&) = delete;
+
+  /// As AllocatePlain.
+  void* Allocate(size_t bytes);
+  /// `bytes` as they were allocated.
+  void Free(void* block, size_t bytes);
+
+ private:
+  static constexpr size_t kStep = 512;  // sizes are multiples of it
+  static constexpr size_t kSizes = 32;
+  static constexpr size_t kMostBytes = size_t{1} << 20;  // kept of each size
+  std::array<std::vector<void*>, kSizes> kept_;
 };
 
 /// 64-byte aligned memory outside the arena, for blocks that are small or of odd sizes. Large ones,

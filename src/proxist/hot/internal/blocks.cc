@@ -57,8 +57,8 @@ RowBlock* Blocks::New(const Layout& layout, uint32_t capacity, bool overlay,
   }
 
   bool in_region = false;
-  auto* memory =
-      static_cast<std::byte*>(overlay ? AllocatePlain(bytes) : arena_.Allocate(bytes, &in_region));
+  auto* memory = static_cast<std::byte*>(overlay ? overlays_.Allocate(bytes)
+                                                 : arena_.Allocate(bytes, &in_region));
   auto* block = new (memory) RowBlock;
   block->in_region_ = in_region;
   block->capacity_ = capacity;
@@ -105,7 +105,7 @@ void Blocks::Free(RowBlock* block) {
   const size_t bytes = block->own_bytes_;
   const bool mapped = block->mapped_ != nullptr;
   const bool in_region = block->in_region_;
-  const bool alone = !in_region && !mapped && block->lsn_delta_ != nullptr;
+  const bool overlay = block->lsn_delta_ == nullptr;
   if (mapped) {
     Unmap(block);
   } else {
@@ -117,10 +117,12 @@ void Blocks::Free(RowBlock* block) {
   block->~RowBlock();
   if (in_region) {
     arena_.Free(block, bytes);
-  } else if (alone) {
-    arena_.FreeAlone(block, bytes);
-  } else {
+  } else if (mapped) {
     FreePlain(block, bytes);
+  } else if (overlay) {
+    overlays_.Free(block, bytes);
+  } else {
+    arena_.FreeAlone(block, bytes);
   }
 }
 

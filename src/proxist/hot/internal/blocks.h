@@ -131,8 +131,8 @@ class BatchSource {
 class Blocks {
  public:
   /// Notes in blocks in which of `epochs` they were made.
-  Blocks(bool huge_pages, uint64_t ready_bytes, const Epochs* epochs)
-      : epochs_(epochs), arena_(huge_pages, ready_bytes) {}
+  Blocks(const ReadyMemory& ready, bool huge_pages, const Epochs* epochs)
+      : epochs_(epochs), arena_(ready, huge_pages) {}
 
   /// An empty chunk whose series columns point at `series_values` (one array of at least
   /// `capacity` codes each), which outlive it. Its rows' LSNs are base..base + 2^32 - 1.
@@ -215,6 +215,12 @@ class Blocks {
   /// The number of the file that its rows are read from; 0: they are in memory. Any thread.
   static uint64_t FileOf(const RowBlock& block);
   static void PrefetchHeader(const RowBlock& block) { __builtin_prefetch(&block, 1); }
+  /// All of a small overlay. Reads the header.
+  static void PrefetchRows(const RowBlock& overlay) {
+    const auto* memory = reinterpret_cast<const std::byte*>(&overlay);
+    const size_t bytes = std::min<size_t>(overlay.own_bytes_, 4096);
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(memory + at);
+  }
   /// Touches the header, with the places of the first columns.
   static void TouchHeader(const RowBlock& block) {
     Touch(block.capacity_);
@@ -267,6 +273,7 @@ class Blocks {
 
   const Epochs* epochs_;
   Arena arena_;
+  SpareBlocks overlays_;
   uint64_t next_id_ = 1;
 };
 

@@ -40,26 +40,29 @@ void InOrder::PrefetchAhead(size_t group) const {
   }
 }
 
-bool InOrder::Append(size_t group) {
+InOrder::Result InOrder::Append(size_t group) {
   PrefetchAhead(group);
   Series* const series = grouping_.groups()[group];
   const std::span<const uint32_t> rows = grouping_.rows(group);
   RowBlock* chunk = series->open;
   if (chunk == nullptr || !series->has_last || rows.size() > Blocks::RoomFor(*chunk, layout_) ||
       !Blocks::FitsLsn(*chunk, source_->lsn(rows.back()))) {
-    return false;
+    return Result::kNoRoom;
   }
   const int64_t watch = series->watch_ts.load(std::memory_order_relaxed);
   RowKey last = series->last;
-  if (source_->ts(rows.front()) <= std::max(series->floor, watch)) return false;
+  uint64_t max_seq = series->max_seq;
+  if (source_->ts(rows.front()) <= std::max(series->floor, watch)) return Result::kLate;
   for (const uint32_t row : rows) {
     const RowKey key = source_->key(row);
-    if (!(last < key) || source_->batch().OpAt(row) != column::Op::kPut) return false;
+    if (!(last < key) || source_->batch().OpAt(row) != column::Op::kPut) return Result::kLate;
     last = key;
+    max_seq = std::max(max_seq, key.seq);
   }
   Blocks::AppendInOrder(chunk, layout_, source_, rows, published_);
   series->last = last;
-  return true;
+  series->max_seq = max_seq;
+  return Result::kAppended;
 }
 
 }  // namespace proxist::hot::internal

@@ -17,9 +17,12 @@ class InOrder {
   /// `grouping` has run. All live as long as this.
   InOrder(const Layout& layout, const Grouping& grouping, BatchSource* source, int64_t published);
 
-  /// Appends the group's rows if they are puts above every key of their series, for which its open
-  /// chunk has room. False: nothing is done.
-  bool Append(size_t group);
+  enum class Result {
+    kAppended,  // the group's rows: puts above every key of their series, and there was room
+    kNoRoom,    // nothing: its open chunk has none, or it has no open chunk
+    kLate,      // nothing: not all rows are such
+  };
+  Result Append(size_t group);
 
  private:
   void PrefetchAhead(size_t group) const;

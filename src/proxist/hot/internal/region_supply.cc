@@ -42,8 +42,12 @@ void Touch(void* region) {
 
 }  // namespace
 
-RegionSupply::RegionSupply(size_t ready, bool huge_pages) : ready_(ready), huge_pages_(huge_pages) {
-  if (ready_ > 0) thread_ = std::thread([this] { Run(); });
+RegionSupply::RegionSupply(const ReadyMemory& memory, bool huge_pages)
+    : most_(memory.bytes / kRegionBytes),
+      total_(memory.total / kRegionBytes),
+      least_(std::min(memory.least, memory.bytes) / kRegionBytes),
+      huge_pages_(huge_pages) {
+  if (most_ > 0) thread_ = std::thread([this] { Run(); });
 }
 
 RegionSupply::~RegionSupply() {
@@ -57,16 +61,21 @@ RegionSupply::~RegionSupply() {
   for (void* region : regions_) UnmapRegion(region);
 }
 
+size_t RegionSupply::Wanted() const {
+  return std::clamp(total_ - std::min(total_, taken_), least_, most_);
+}
+
 void* RegionSupply::Take() {
   void* region = nullptr;
   bool low = false;
   {
     MutexLock lock(&mutex_);
+    ++taken_;
     if (!regions_.empty()) {
       region = regions_.back();
       regions_.pop_back();
     }
-    low = regions_.size() < ready_;
+    low = regions_.size() < Wanted();
   }
   if (low) wanted_.notify_one();
   return region != nullptr ? region : MapRegion(huge_pages_);
@@ -75,7 +84,8 @@ void* RegionSupply::Take() {
 void RegionSupply::Give(void* region) {
   {
     MutexLock lock(&mutex_);
-    if (regions_.size() < std::max<size_t>(1, ready_)) {
+    --taken_;
+    if (regions_.size() < std::max<size_t>(1, Wanted())) {
       regions_.push_back(region);
       return;
     }
@@ -92,10 +102,10 @@ void RegionSupply::Run() {
   MutexLock lock(&mutex_);
   bool was_full = false;
   while (!stop_) {
-    if (regions_.size() >= ready_) {
+    if (regions_.size() >= Wanted()) {
       was_full = true;
       wanted_.wait(lock,
-                   [this]() PX_REQUIRES(mutex_) { return stop_ || regions_.size() < ready_; });
+                   [this]() PX_REQUIRES(mutex_) { return stop_ || regions_.size() < Wanted(); });
       continue;
     }
     lock.unlock();
@@ -108,10 +118,10 @@ void RegionSupply::Run() {
     // Half of a processor is left to others, and most of it while there is no hurry, unless regions
     // run out. A low priority would not do: who is kept from touching a page keeps the whole
     // process from mapping memory.
-    if (regions_.size() > ready_ / 4) {
-      const bool hurry = !was_full || regions_.size() <= ready_ / 2;
+    if (regions_.size() > Wanted() / 4) {
+      const bool hurry = !was_full || regions_.size() <= Wanted() / 2;
       wanted_.wait_for(lock, hurry ? took : kCalm * took, [&]() PX_REQUIRES(mutex_) {
-        return stop_ || (!hurry && regions_.size() <= ready_ / 2);
+        return stop_ || (!hurry && regions_.size() <= Wanted() / 2);
       });
     }
   }

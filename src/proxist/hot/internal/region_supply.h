@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "proxist/base/mutex.h"
+#include "proxist/hot/ready_memory.h"
 
 namespace proxist::hot::internal {
 
@@ -15,8 +16,8 @@ inline constexpr size_t kRegionBytes = size_t{2} << 20;
 /// takes back what is not used any more.
 class RegionSupply {
  public:
-  /// Keeps up to `ready` regions; 0: none are touched ahead, and there is no thread.
-  RegionSupply(size_t ready, bool huge_pages);
+  /// Of no bytes, none are touched ahead, and there is no thread.
+  RegionSupply(const ReadyMemory& memory, bool huge_pages);
   ~RegionSupply();
   RegionSupply(const RegionSupply&) = delete;
   RegionSupply& operator=(const RegionSupply&) = delete;
@@ -30,12 +31,17 @@ class RegionSupply {
 
  private:
   void Run();
+  /// How many are to be ready now.
+  [[nodiscard]] size_t Wanted() const PX_REQUIRES(mutex_);
 
-  const size_t ready_;
+  const size_t most_;   // ready, of
+  const size_t total_;  // with those taken, and
+  const size_t least_;
   const bool huge_pages_;
   mutable Mutex mutex_;
   CondVar wanted_;
   std::vector<void*> regions_ PX_GUARDED_BY(mutex_);
+  size_t taken_ PX_GUARDED_BY(mutex_) = 0;
   bool stop_ PX_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

@@ -26,12 +26,20 @@ namespace {
 
 constexpr uint32_t kFirstChunkRows = 16;
 constexpr uint32_t kChunkGrowth = 4;
+// How many series ahead memory is asked for: the series, then its state, then the overlay's header,
+// then its rows.
+constexpr size_t kSeriesAhead = 5;
+constexpr size_t kStateAhead = 4;
+constexpr size_t kOverlayAhead = 3;
+constexpr size_t kRowsAhead = 1;
 // What is retired waits for Maintain up to here, so that small batches free nothing.
 constexpr size_t kMostWaiting = 1024;
 
-/// Whether a version of `key` is there or may have been.
+/// Whether a version of `key`, above the floor, is there or may have been. A row that is late has a
+/// new seq, most often.
 bool MayExist(const Series& series, RowKey key) {
   if (series.MayBeDropped(key.ts)) return true;
+  if (key.seq > series.max_seq) return false;
   const SeriesState& state = series.current();
   if (state.overlay != nullptr) {
     const uint32_t row = internal::OverlayLowerBound(*state.overlay, key);
@@ -79,16 +87,50 @@ uint32_t Store::Impl::ScatterGroups(Table* table, BatchSource* source, int64_t n
                                     Scattered* scattered) {
   grouping.Run(table, source, dictionary, &epochs);
   internal::InOrder append(*table->layout, grouping, source, now);
+  late_groups.clear();
   for (size_t group = 0; group < grouping.groups().size(); ++group) {
     const std::span<const uint32_t> rows = grouping.rows(group);
-    if (append.Append(group)) {
-      scattered->rows += rows.size();
-      scattered->max_ts = std::max(scattered->max_ts, source->ts(rows.back()));
-    } else {
-      ScatterSeries(grouping.groups()[group], source, rows, now, scattered);
+    switch (append.Append(group)) {
+      case internal::InOrder::Result::kAppended:
+        scattered->rows += rows.size();
+        scattered->max_ts = std::max(scattered->max_ts, source->ts(rows.back()));
+        break;
+      case internal::InOrder::Result::kNoRoom:
+        ScatterSeries(grouping.groups()[group], source, rows, now, scattered);
+        break;
+      case internal::InOrder::Result::kLate:
+        late_groups.push_back(group);
+        break;
     }
   }
+  for (size_t i = 0; i < late_groups.size(); ++i) {
+    PrefetchLate(i);
+    const size_t group = late_groups[i];
+    ScatterSeries(grouping.groups()[group], source, grouping.rows(group), now, scattered);
+  }
   return grouping.new_series();
+}
+
+void Store::Impl::PrefetchLate(size_t at) const {
+  const auto ahead = [&](size_t by) -> const Series* {
+    return at + by < late_groups.size() ? grouping.groups()[late_groups[at + by]] : nullptr;
+  };
+  if (const Series* series = ahead(kSeriesAhead)) {
+    __builtin_prefetch(&series->state);
+    __builtin_prefetch(&series->overlay_copied, 1);
+  }
+  if (const Series* series = ahead(kStateAhead)) {
+    __builtin_prefetch(&series->current());
+    __builtin_prefetch(&series->current().overlay);
+  }
+  if (const Series* series = ahead(kOverlayAhead)) {
+    const RowBlock* overlay = series->current().overlay;
+    if (overlay != nullptr) internal::Blocks::PrefetchHeader(*overlay);
+  }
+  if (const Series* series = ahead(kRowsAhead)) {
+    const RowBlock* overlay = series->current().overlay;
+    if (overlay != nullptr) internal::Blocks::PrefetchRows(*overlay);
+  }
 }
 
 void Store::Impl::ScatterSeries(Series* series, BatchSource* source, std::span<const uint32_t> rows,
@@ -122,6 +164,7 @@ void Store::Impl::ScatterSeries(Series* series, BatchSource* source, std::span<c
       rewrites = source->batch().OpAt(row) != column::Op::kPut || MayExist(*series, key);
     }
     max_ts = std::max(max_ts, key.ts);
+    series->Met(key.seq);
     if (rewrites) {
       const Day day = DayOf(Timestamp(key.ts));
       std::vector<Day>& days = *scattered->rewritten;

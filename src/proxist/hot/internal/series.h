@@ -1,6 +1,7 @@
 // A series: the immutable state that readers load, and what only the writer knows.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <compare>
@@ -84,6 +85,7 @@ struct alignas(64) Series {
   // The writer's line: enough to append a row in order.
   alignas(64) RowBlock* open = nullptr;  // the last chunk, if rows may be appended to it
   RowKey last;                           // the greatest key ever appended
+  uint64_t max_seq = 0;                  // of all rows since the start, or that were restored
   int64_t floor = INT64_MIN;             // as in `state`
   /// No overlay row ever had, and no dropped cancel hid, a greater ts. Snapshots read it.
   std::atomic<int64_t> watch_ts{INT64_MIN};
@@ -106,6 +108,7 @@ struct alignas(64) Series {
   [[nodiscard]] bool MayCompact(uint64_t overlay_rows) const {
     return overlay_copied >= compact_at || overlay_rows * kRewriteFactor >= compact_at;
   }
+  void Met(uint64_t seq) { max_seq = std::max(max_seq, seq); }
   void Watch(int64_t ts) {
     if (ts > watch_ts.load(std::memory_order_relaxed)) {
       watch_ts.store(ts, std::memory_order_relaxed);

@@ -54,6 +54,7 @@ struct Store::Impl {
   internal::Grouping grouping;
   std::vector<uint32_t> in_order;  // rows of the series being scattered to: reused
   std::vector<uint32_t> others;
+  std::vector<size_t> late_groups;  // of the batch: go last, and ask for their memory ahead
   void AppendInOrder(internal::Series* series, internal::BatchSource* source,
                      std::span<const uint32_t> rows, int64_t now);
   void ForgetBoundary(internal::Series* series);
@@ -69,6 +70,8 @@ struct Store::Impl {
   /// How many series were new.
   uint32_t ScatterGroups(internal::Table* table, internal::BatchSource* source, int64_t now,
                          Scattered* scattered);
+  /// Asks for the memory that groups behind late_groups[at] need.
+  void PrefetchLate(size_t at) const;
   void ScatterSeries(internal::Series* series, internal::BatchSource* source,
                      std::span<const uint32_t> rows, int64_t now, Scattered* scattered);
 

@@ -138,8 +138,10 @@ constexpr OptionRow kOptions[] = {
      "no limit.",
      &SetMemoryLimit},
     {"ready-memory-mb", "MIB", "256",
-     "Memory that is kept touched for rows to come, beyond what memory-limit-mb counts and at most "
-     "a quarter of it: the first touch of a page takes longer than filling it. 0 keeps none.",
+     "Memory that is kept touched for rows to come, beyond what rows use: at most a quarter of "
+     "memory-limit-mb, or what rows leave of it if that is more. The first touch of a page takes "
+     "longer than filling it. 0 keeps none; as much as memory-limit-mb touches all of it at the "
+     "start.",
      &SetCount<PX_FIELD(node.ready_memory_bytes), 0, 1u << 20, kMiB>},
     {"max-queued-batches", "N", "1024",
      "Batches that wait for a shard; beyond it writes are refused (RESOURCE_EXHAUSTED).",
