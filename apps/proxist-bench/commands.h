@@ -75,7 +75,7 @@ struct ReadersOptions {
   double queries = 0;       // per second, in place of that; 0: as `load` says
   uint32_t rate = 500'000;  // rows per second of ingest
   uint32_t seconds = 3;     // of each part of a round
-  uint32_t rounds = 3;
+  uint32_t rounds = 5;
 };
 struct ReadersResults {
   std::vector<Result> readers;  // by kind of query

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <ctime>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <random>
@@ -33,7 +34,7 @@ constexpr size_t kLoadRows = 5000;
 constexpr uint64_t kRowBytes = 128;
 constexpr uint64_t kSpareBytes = 256ull << 20;
 constexpr Duration kAsofSpan = Duration::Seconds(60);
-constexpr std::chrono::seconds kCapacityTime(1);
+constexpr std::chrono::milliseconds kCapacityTime(500);
 constexpr int kCapacityTries = 3;
 // Between two looks at what is due: to be woken for each query takes as long as the query. What a
 // query waits for the look counts.
@@ -191,19 +192,39 @@ class Readers {
   std::vector<std::vector<Reader>> threads_;
 };
 
-Result Compare(const std::string& name, const Latencies& quiet, const Latencies& beside) {
+/// Everything of one round, soon after one another: how fast the machine is changes with what else
+/// its host does.
+struct Round {
+  double asked = 0;  // queries per second
+  Times quiet;
+  Times beside;
+  double alone_rate = 0;  // rows per second
+  double beside_rate = 0;
+};
+
+template <typename Figure>
+double MiddleOf(std::vector<Round>* rounds, const Figure& figure) {
+  std::vector<double> values;
+  for (Round& round : *rounds) values.push_back(std::invoke(figure, round));
+  return Middle(std::move(values));
+}
+
+Result Compare(const std::string& name, Latencies Times::*times, std::vector<Round>* rounds) {
+  const auto micros = [times](Times& of, int percent) {
+    return static_cast<double>((of.*times).Percentile(percent).ns()) * 1e-3;
+  };
   Result result;
   result.name = name;
-  result.With("queries", static_cast<double>(quiet.count() + beside.count()));
-  for (const auto& [what, times] :
-       {std::pair{"alone", &quiet}, std::pair{"with ingest", &beside}}) {
+  for (const auto& [what, part] :
+       {std::pair{"alone", &Round::quiet}, std::pair{"with ingest", &Round::beside}}) {
     for (const int percent : {50, 95}) {
       result.With(fmt::format("{} p{} us", what, percent),
-                  static_cast<double>(times->Percentile(percent).ns()) * 1e-3);
+                  MiddleOf(rounds, [&](Round& round) { return micros(round.*part, percent); }));
     }
   }
-  return result.With("ratio p95", static_cast<double>(beside.Percentile(95).ns()) /
-                                      static_cast<double>(quiet.Percentile(95).ns()));
+  return result.With("ratio p95", MiddleOf(rounds, [&](Round& round) {
+                       return micros(round.beside, 95) / micros(round.quiet, 95);
+                     }));
 }
 
 /// Beside one feed.
@@ -222,38 +243,31 @@ StatusOr<ReadersResults> Measure(const ReadersOptions& options, const std::strin
   PX_RETURN_IF_ERROR(ingest.Load(options.rows, kLoadRows, kAskedSpan));
   Readers readers(options, &node->engine());
   AwaitRest();
-  PX_ASSIGN_OR_RETURN(const double capacity, readers.Capacity());
-  const double asked = options.queries > 0 ? options.queries : capacity * options.load;
   const Duration part = Duration::Seconds(options.seconds);
-  Times quiet;
-  Times beside;
-  std::vector<double> alone_rate;
-  std::vector<double> beside_rate;
-  for (uint32_t round = 0; round < options.rounds; ++round) {
+  std::vector<Round> rounds(options.rounds);
+  for (Round& round : rounds) {
+    PX_ASSIGN_OR_RETURN(round.alone_rate, ingest.Run(options.rate, part));
     AwaitRest();
-    PX_ASSIGN_OR_RETURN(const Times without, readers.Run(asked));
-    quiet.AddAll(without);
-    PX_ASSIGN_OR_RETURN(const double alone, ingest.Run(options.rate, part));
-    alone_rate.push_back(alone);
+    PX_ASSIGN_OR_RETURN(const double capacity, readers.Capacity());
+    round.asked = options.queries > 0 ? options.queries : capacity * options.load;
+    PX_ASSIGN_OR_RETURN(round.quiet, readers.Run(round.asked));
     StatusOr<double> rate(0.0);
     std::thread writer([&] { rate = ingest.Run(options.rate, part); });
-    const StatusOr<Times> with = readers.Run(asked);
+    StatusOr<Times> with = readers.Run(round.asked);
     writer.join();
-    PX_RETURN_IF_ERROR(with.status());
-    PX_RETURN_IF_ERROR(rate.status());
-    beside.AddAll(*with);
-    beside_rate.push_back(*rate);
+    PX_ASSIGN_OR_RETURN(round.beside, std::move(with));
+    PX_ASSIGN_OR_RETURN(round.beside_rate, rate);
   }
   ReadersResults results;
-  results.readers = {Compare("last-by, now; " + feed, quiet.last_by, beside.last_by),
-                     Compare("as-of, 60 s of trades; " + feed, quiet.asof, beside.asof)};
+  results.readers = {Compare("last-by, now; " + feed, &Times::last_by, &rounds),
+                     Compare("as-of, 60 s of trades; " + feed, &Times::asof, &rounds)};
   Result rows;
   rows.name = fmt::format("{} rows/s asked for; {}", options.rate, feed);
-  const double alone = Middle(alone_rate);
-  const double with = Middle(beside_rate);
+  const double alone = MiddleOf(&rounds, &Round::alone_rate);
+  const double with = MiddleOf(&rounds, &Round::beside_rate);
   rows.With("alone rows/s", alone).With("with readers rows/s", with);
   rows.With("loses", alone > 0 ? 1 - with / alone : 0);
-  rows.With("readers", options.readers).With("queries/s", asked);
+  rows.With("readers", options.readers).With("queries/s", MiddleOf(&rounds, &Round::asked));
   results.ingest = {std::move(rows)};
   return results;
 }

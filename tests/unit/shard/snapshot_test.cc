@@ -87,7 +87,7 @@ TEST_F(SnapshotTest, RecoveryFromASnapshotIsRecoveryFromTheWholeLog) {
       ASSERT_TRUE(begun.ok()) << begun.status();
       job = std::move(*begun);
     } else if (job != nullptr && !*job->Step()) {
-      ASSERT_TRUE(shard_->FinishSnapshot(std::move(job)).ok());
+      ASSERT_TRUE(shard_->FinishSnapshot(std::exchange(job, nullptr)).ok());
     }
     if (random_() % 40 == 0 && !Manifests().empty()) {
       job = nullptr;
