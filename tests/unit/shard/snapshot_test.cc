@@ -1,4 +1,6 @@
 // Snapshots: recovery from one is recovery from the whole log; crashes, damage, recycling.
+#include <utility>
+
 #include <gmock/gmock.h>
 
 #include "tests/unit/shard/snapshot_fixture.h"
