@@ -69,6 +69,23 @@ BatchSource::BatchSource(const column::Batch& batch, uint64_t first_lsn,
   }
 }
 
+void BatchSource::TouchRows() const {
+  // What a processor's second cache holds, beside what the rows are copied to.
+  constexpr size_t kMostBytes = size_t{512} << 10;
+  size_t left = kMostBytes;
+  const auto touch = [&left](ByteSpan values) {
+    constexpr size_t kLine = 64;
+    if (values.size() > left) return;
+    left -= values.size();
+    for (size_t at = 0; at < values.size(); at += kLine) Touch(values[at]);
+  };
+  touch(batch_.ts.values);
+  touch(batch_.seq.values);
+  for (size_t c = 0; c < batch_.columns.size(); ++c) {
+    if (Plain(c) != nullptr) touch(batch_.columns[c].values);
+  }
+}
+
 uint32_t BatchSource::Translate(const column::ColumnView& view, std::vector<uint32_t>* codes,
                                 uint32_t code) {
   uint32_t& known = (*codes)[code];

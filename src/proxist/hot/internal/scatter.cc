@@ -86,6 +86,7 @@ void Store::Impl::ReclaimAfter(size_t retired) {
 uint32_t Store::Impl::ScatterGroups(Table* table, BatchSource* source, int64_t now,
                                     Scattered* scattered) {
   grouping.Run(table, source, dictionary, &epochs);
+  source->TouchRows();
   internal::InOrder append(*table->layout, grouping, source, now);
   late_groups.clear();
   for (size_t group = 0; group < grouping.groups().size(); ++group) {
