@@ -34,8 +34,8 @@ class RegionSupply {
   /// How many are to be ready now.
   [[nodiscard]] size_t Wanted() const PX_REQUIRES(mutex_);
 
-  // Of regions that are ready: never more than `most_`, nor, unless they are `least_`, more than make
-  // `total_` with those that are taken.
+  // Of regions that are ready: never more than `most_`, nor, unless they are `least_`, more than
+  // make `total_` with those that are taken.
   const size_t most_;
   const size_t total_;
   const size_t least_;
