@@ -118,6 +118,35 @@ TEST_F(StoreTest, StepsCountResolvedRows) {
   EXPECT_LE(s.MostRows(), kChunkRows + 2U);  // of one chunk and of the overlay
 }
 
+TEST_F(StoreTest, ABatchMayHaveAStringTwice) {
+  // Two codes of the same symbol: two groups of one series, the second with smaller LSNs too.
+  BatchBuilder builder(schema_);
+  const Lsn first = lsn_.Next();
+  constexpr int kRows = 40;
+  for (int row = 0; row < kRows; ++row) {
+    lsn_ = lsn_.Next();
+    const bool second = row % 2 == 1;
+    builder.AddRow(second ? "B" : "A", Timestamp(second ? 1000 + row : row),
+                   static_cast<uint64_t>(row), Op::kPut);
+    builder.SetText(0, "x");
+    SetCells(*schema_, lsn_.value(), &builder);
+  }
+  column::Batch batch = builder.Build();
+  batch.symbol.dictionary[1] = batch.symbol.dictionary[0];
+  store_.Scatter(batch, first, Timestamp(0));
+  store_.Publish(lsn_);
+  const ReadGuard guard = store_.Read();
+  std::vector<RowRun> runs;
+  Snapshots(guard)[0].Runs(Timestamp::Min(), Timestamp::Max(), &runs);
+  int rows = 0;
+  for (const RowRun& run : runs) {
+    for (uint32_t row = run.begin; row < run.end; ++row, ++rows) {
+      EXPECT_EQ(run.block->lsn(row), first.value() + run.block->seq()[row]);
+    }
+  }
+  EXPECT_EQ(rows, kRows);
+}
+
 TEST_F(StoreTest, TheBoundaryFollowsEvictions) {
   Write({{1, 1}, {2, 1}, {2, 2}, {3, 1}, {9, 1}});
   EXPECT_EQ(BoundaryTs(), Ts{});

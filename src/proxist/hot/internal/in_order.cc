@@ -46,6 +46,7 @@ InOrder::Result InOrder::Append(size_t group) {
   const std::span<const uint32_t> rows = grouping_.rows(group);
   RowBlock* chunk = series->open;
   if (chunk == nullptr || !series->has_last || rows.size() > Blocks::RoomFor(*chunk, layout_) ||
+      !Blocks::FitsLsn(*chunk, source_->lsn(rows.front())) ||
       !Blocks::FitsLsn(*chunk, source_->lsn(rows.back()))) {
     return Result::kNoRoom;
   }
