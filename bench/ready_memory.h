@@ -10,6 +10,10 @@ namespace proxist::bench {
 /// Of a store that is measured: as much as proxistd keeps by default.
 inline constexpr uint64_t kReadyBytes = 256ull << 20;
 
+/// Of a server that shall take `rows` rows without touching memory or coming under pressure: twice
+/// what they take, and what everything else does.
+inline constexpr uint64_t ReadyBytesFor(uint64_t rows) { return (256ull << 20) + 128 * rows; }
+
 /// Returns when `store`, which keeps kReadyBytes, has them; or after ten seconds.
 void WaitUntilReady(const hot::Store& store);
 

@@ -5,7 +5,6 @@
 #include <array>
 #include <chrono>
 #include <ctime>
-#include <functional>
 #include <iterator>
 #include <memory>
 #include <random>
@@ -18,6 +17,8 @@
 #include "apps/proxist-bench/commands.h"
 #include "apps/proxist-bench/paced_ingest.h"
 #include "bench/latencies.h"
+#include "bench/ready_memory.h"
+#include "bench/rounds.h"
 #include "bench/temporary_directory.h"
 #include "proxist/env/clock.h"
 #include "proxist/env/thread_share.h"
@@ -30,9 +31,6 @@ namespace {
 using SteadyTime = std::chrono::steady_clock::time_point;
 
 constexpr size_t kLoadRows = 5000;
-// Of memory; twice what a row takes, so that there is no pressure.
-constexpr uint64_t kRowBytes = 128;
-constexpr uint64_t kSpareBytes = 256ull << 20;
 constexpr Duration kAsofSpan = Duration::Seconds(60);
 constexpr std::chrono::milliseconds kCapacityTime(500);
 constexpr int kCapacityTries = 3;
@@ -85,15 +83,10 @@ class Reader {
   SteadyTime due_;
 };
 
-/// At most; of both tables, with what is asked for alone and beside readers.
+/// How many rows both tables get at most, alone and beside readers.
 uint64_t RowsOf(const ReadersOptions& options) {
   const uint64_t fed = uint64_t{2} * options.rounds * options.seconds * options.rate;
   return options.rows + options.rows / 4 + fed;
-}
-
-double Middle(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values.empty() ? 0 : values[values.size() / 2];
 }
 
 /// Returns once the process has next to nothing to do: what ingest leaves behind it, a snapshot and
@@ -192,8 +185,8 @@ class Readers {
   std::vector<std::vector<Reader>> threads_;
 };
 
-/// Everything of one round, soon after one another: how fast the machine is changes with what else
-/// its host does.
+/// What one round gave, whose parts follow one another closely: how fast the machine is changes
+/// with what else its host does.
 struct Round {
   double asked = 0;  // queries per second
   Times quiet;
@@ -202,15 +195,8 @@ struct Round {
   double beside_rate = 0;
 };
 
-template <typename Figure>
-double MiddleOf(std::vector<Round>* rounds, const Figure& figure) {
-  std::vector<double> values;
-  for (Round& round : *rounds) values.push_back(std::invoke(figure, round));
-  return Middle(std::move(values));
-}
-
-Result Compare(const std::string& name, Latencies Times::*times, std::vector<Round>* rounds) {
-  const auto micros = [times](Times& of, int percent) {
+Result Compare(const std::string& name, Latencies Times::*times, const std::vector<Round>& rounds) {
+  const auto micros = [times](const Times& of, int percent) {
     return static_cast<double>((of.*times).Percentile(percent).ns()) * 1e-3;
   };
   Result result;
@@ -218,11 +204,12 @@ Result Compare(const std::string& name, Latencies Times::*times, std::vector<Rou
   for (const auto& [what, part] :
        {std::pair{"alone", &Round::quiet}, std::pair{"with ingest", &Round::beside}}) {
     for (const int percent : {50, 95}) {
-      result.With(fmt::format("{} p{} us", what, percent),
-                  MiddleOf(rounds, [&](Round& round) { return micros(round.*part, percent); }));
+      result.With(
+          fmt::format("{} p{} us", what, percent),
+          MiddleOf(rounds, [&](const Round& round) { return micros(round.*part, percent); }));
     }
   }
-  return result.With("ratio p95", MiddleOf(rounds, [&](Round& round) {
+  return result.With("ratio p95", MiddleOf(rounds, [&](const Round& round) {
                        return micros(round.beside, 95) / micros(round.quiet, 95);
                      }));
 }
@@ -236,7 +223,7 @@ StatusOr<ReadersResults> Measure(const ReadersOptions& options, const std::strin
   node_options.data_directory = directory.path() + "/data";
   node_options.history = "none";
   // A node that has run for a day has its memory; this one touches it before anything is measured.
-  node_options.memory_limit_bytes = kSpareBytes + kRowBytes * RowsOf(options);
+  node_options.memory_limit_bytes = ReadyBytesFor(RowsOf(options));
   node_options.ready_memory_bytes = node_options.memory_limit_bytes;
   PX_ASSIGN_OR_RETURN(const std::unique_ptr<server::Node> node, server::Node::Open(node_options));
   PacedIngest ingest(node.get(), market);
@@ -259,15 +246,15 @@ StatusOr<ReadersResults> Measure(const ReadersOptions& options, const std::strin
     PX_ASSIGN_OR_RETURN(round.beside_rate, rate);
   }
   ReadersResults results;
-  results.readers = {Compare("last-by, now; " + feed, &Times::last_by, &rounds),
-                     Compare("as-of, 60 s of trades; " + feed, &Times::asof, &rounds)};
+  results.readers = {Compare("last-by, now; " + feed, &Times::last_by, rounds),
+                     Compare("as-of, 60 s of trades; " + feed, &Times::asof, rounds)};
   Result rows;
   rows.name = fmt::format("{} rows/s asked for; {}", options.rate, feed);
-  const double alone = MiddleOf(&rounds, &Round::alone_rate);
-  const double with = MiddleOf(&rounds, &Round::beside_rate);
+  const double alone = MiddleOf(rounds, &Round::alone_rate);
+  const double with = MiddleOf(rounds, &Round::beside_rate);
   rows.With("alone rows/s", alone).With("with readers rows/s", with);
   rows.With("loses", alone > 0 ? 1 - with / alone : 0);
-  rows.With("readers", options.readers).With("queries/s", MiddleOf(&rounds, &Round::asked));
+  rows.With("readers", options.readers).With("queries/s", MiddleOf(rounds, &Round::asked));
   results.ingest = {std::move(rows)};
   return results;
 }

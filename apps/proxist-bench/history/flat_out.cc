@@ -1,12 +1,13 @@
 // As fast as rows are taken: acked and in ClickHouse, beside a loop that only sends such blocks.
 #include <algorithm>
-#include <functional>
 #include <string>
 #include <thread>
 #include <utility>
 
 #include "apps/proxist-bench/history/parts.h"
 #include "bench/own_server.h"
+#include "bench/ready_memory.h"
+#include "bench/rounds.h"
 #include "proxist/env/clock.h"
 
 namespace proxist::bench {
@@ -17,8 +18,6 @@ constexpr size_t kWindow = 32;
 constexpr int kRounds = 3;
 // Before them, one of a third of the rows: buffers grow, and ClickHouse loads its code.
 constexpr int kWarmUpShare = 3;
-// Of memory; twice what a row takes, so that there is no pressure.
-constexpr uint64_t kRowBytes = 128;
 
 double SecondsSince(Duration began) {
   return static_cast<double>(env::SystemClock().Monotonic().ns() - began.ns()) * 1e-9;
@@ -77,7 +76,7 @@ class FlatOut {
   static StatusOr<FlatOut> Start(const HistoryBenchOptions& options) {
     // A server that has run for a day has its memory; this one touches it before the clock runs.
     const std::string memory =
-        std::to_string(((kRounds + 1) * options.flat_rows * kRowBytes >> 20) + 256);
+        std::to_string(ReadyBytesFor(uint64_t{kRounds + 1} * options.flat_rows) >> 20);
     PX_ASSIGN_OR_RETURN(auto server,
                         ServerWithHistory::Start(options.directory, {"--memory-limit-mb", memory,
                                                                      "--ready-memory-mb", memory}));
@@ -93,7 +92,7 @@ class FlatOut {
     double bare = 0;       // seconds
     uint64_t inserts = 0;
     Batches batches;
-    Blocks blocks;  // as many as inserts
+    Blocks blocks;  // of about as many rows as the inserts had
   };
 
   StatusOr<Round> Run(size_t rows) {
@@ -138,14 +137,6 @@ class FlatOut {
   std::unique_ptr<BareTable> bare_;
 };
 
-template <typename Figure>
-double Middle(const std::vector<FlatOut::Round>& rounds, const Figure& figure) {
-  std::vector<double> values;
-  for (const FlatOut::Round& round : rounds) values.push_back(std::invoke(figure, round));
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
-
 }  // namespace
 
 StatusOr<Result> MeasureFlatOut(const HistoryBenchOptions& options, bool* agreed) {
@@ -167,12 +158,12 @@ StatusOr<Result> MeasureFlatOut(const HistoryBenchOptions& options, bool* agreed
   const auto ratio = [](const FlatOut::Round& round) { return round.bare / round.persisted; };
   Result result;
   result.name = fmt::format("flat out, {} times {} rows", kRounds, options.flat_rows);
-  result.With("acked and persisted rows/s", rows / Middle(rounds, &FlatOut::Round::persisted));
-  result.With("bare loop rows/s", rows / Middle(rounds, &FlatOut::Round::bare));
-  result.With("ratio", Middle(rounds, ratio));
+  result.With("acked and persisted rows/s", rows / MiddleOf(rounds, &FlatOut::Round::persisted));
+  result.With("bare loop rows/s", rows / MiddleOf(rounds, &FlatOut::Round::bare));
+  result.With("ratio", MiddleOf(rounds, ratio));
   result.With("bare loop beside ingest rows/s", rows / beside);
-  result.With("ratio to that", beside / Middle(rounds, &FlatOut::Round::persisted));
-  result.With("acked rows/s", rows / Middle(rounds, &FlatOut::Round::acked));
+  result.With("ratio to that", beside / MiddleOf(rounds, &FlatOut::Round::persisted));
+  result.With("acked rows/s", rows / MiddleOf(rounds, &FlatOut::Round::acked));
   result.With("rows an insert", rows / static_cast<double>(rounds.back().inserts));
   result.With("rows agree", agrees ? 1 : 0);
   return result;
