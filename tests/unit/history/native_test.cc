@@ -22,7 +22,7 @@ std::vector<HistoryColumn> Expected() {
 /// Two rows: (null, "ab", 258) and ("x", "", null).
 std::vector<std::byte> Block() {
   std::vector<std::byte> out;
-  NativeWriter writer(&out);
+  NativeWriter writer(&out, 0);
   writer.BeginBlock(3, 2);
   writer.BeginColumn("s", "LowCardinality(Nullable(String))");
   const std::vector<std::string_view> dictionary = {"", "x"};
@@ -32,10 +32,14 @@ std::vector<std::byte> Block() {
   writer.AppendString("ab");
   writer.AppendString("");
   writer.BeginColumn("n", "Nullable(UInt16)");
-  writer.AppendFixed(2)[1] = std::byte{1};
+  std::byte* nulls = writer.AppendFixed(2);
+  nulls[0] = std::byte{0};
+  nulls[1] = std::byte{1};
   std::byte* values = writer.AppendFixed(4);
+  for (size_t i = 0; i < 4; ++i) values[i] = std::byte{0};
   values[0] = std::byte{2};
   values[1] = std::byte{1};
+  writer.Finish();
   return out;
 }
 

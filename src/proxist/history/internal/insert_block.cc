@@ -42,16 +42,17 @@ class WidenedParts {
 
 class BlockEncoder {
  public:
-  /// `places` has the place of every row, in the parts' order.
+  /// `places` has the place of every row, in the parts' order. Writes into `out` from `at` on.
   BlockEncoder(const column::TableSchema& schema, std::span<const SelectedRows> parts,
-               std::vector<uint32_t> places, std::vector<std::byte>* out)
+               std::vector<uint32_t> places, std::vector<std::byte>* out, size_t at)
       : schema_(schema),
         parts_(parts),
         total_(places.size()),
         places_(std::move(places)),
-        writer_(out) {}
+        writer_(out, at) {}
 
-  void Encode(BlockColumns wanted) {
+  /// `order`, when given, is that of `places`.
+  void Encode(BlockColumns wanted, const BlockOrder* order) {
     const std::vector<HistoryColumn> columns = HistoryColumns(schema_);
     writer_.BeginBlock(CountColumns(schema_, wanted), total_);
     size_t at = 0;
@@ -60,16 +61,17 @@ class BlockEncoder {
       ++at;
     };
     begin();
-    EncodeSymbols([](const SelectedRows& part) { return &part.source->batch.symbol; }, false);
+    if (order != nullptr) {
+      EncodeSortedSymbols(*order);
+    } else {
+      EncodeSymbols([](const SelectedRows& part) { return &part.source->batch.symbol; }, false);
+    }
     begin();
-    EncodeFixed<int64_t>([](const SelectedRows& part, uint32_t row) {
-      return part.source->batch.ts.At<int64_t>(row);
-    });
+    EncodeOf<int64_t>([](const SelectedRows& part) { return part.source->batch.ts.values; },
+                      [](const SelectedRows&, uint32_t) { return int64_t{0}; });
     begin();
-    EncodeFixed<uint64_t>([](const SelectedRows& part, uint32_t row) {
-      const ColumnView& seq = part.source->batch.seq;
-      return seq.values.empty() ? part.LsnOf(row) : seq.At<uint64_t>(row);
-    });
+    EncodeOf<uint64_t>([](const SelectedRows& part) { return part.source->batch.seq.values; },
+                       [](const SelectedRows& part, uint32_t row) { return part.LsnOf(row); });
     for (size_t index = 0; index < schema_.columns.size(); ++index) {
       if (schema_.columns[index].dropped) continue;
       if (wanted == BlockColumns::kKeys && !IsSeries(index)) {
@@ -79,22 +81,22 @@ class BlockEncoder {
       begin();
       EncodeDeclared(index);
     }
-    if (wanted != BlockColumns::kAll) return;
-    begin();
-    EncodeFixed<uint64_t>([](const SelectedRows& part, uint32_t row) { return part.LsnOf(row); });
-    begin();
-    EncodeFixed<uint16_t>(
-        [](const SelectedRows& part, uint32_t) { return part.source->shard.value(); });
-    begin();
-    EncodeFixed<uint8_t>([](const SelectedRows& part, uint32_t row) {
-      return static_cast<uint8_t>(part.source->batch.OpAt(row) == column::Op::kCancel ? 1 : 0);
-    });
-    if (schema_.versions == column::Versions::kAll) {
+    if (wanted == BlockColumns::kAll) {
       begin();
-      EncodeFixed<int64_t>(
-          [](const SelectedRows& part, uint32_t) { return part.source->published.ns(); });
+      EncodeVersions();
+      begin();
+      EncodeConstant<uint16_t>([](const SelectedRows& part) { return part.source->shard.value(); });
+      begin();
+      EncodeOf<uint8_t>([](const SelectedRows& part) { return part.source->batch.op.values; },
+                        [](const SelectedRows&, uint32_t) { return uint8_t{0}; });
+      if (schema_.versions == column::Versions::kAll) {
+        begin();
+        EncodeConstant<int64_t>(
+            [](const SelectedRows& part) { return part.source->published.ns(); });
+      }
+      PX_CHECK(at == columns.size());
     }
-    PX_CHECK(at == columns.size());
+    writer_.Finish();
   }
 
  private:
@@ -110,32 +112,90 @@ class BlockEncoder {
     return std::find(schema_.series.begin(), schema_.series.end(), index) != schema_.series.end();
   }
 
-  /// `value(part, row)` of every row, at its sorted place.
+  /// Puts the values of the part's rows at their places.
+  template <typename T>
+  void Scatter(const SelectedRows& part, const std::byte* values, std::byte* out) const {
+    const uint32_t* places = places_.data();
+    part.ForEach([=](size_t at, uint32_t row) {
+      std::memcpy(out + size_t{places[at]} * sizeof(T), values + size_t{row} * sizeof(T),
+                  sizeof(T));
+    });
+  }
+  /// The same with `value(row)`.
   template <typename T, typename Value>
-  void EncodeFixed(Value value) {
+  void ScatterComputed(const SelectedRows& part, Value value, std::byte* out) const {
+    const uint32_t* places = places_.data();
+    part.ForEach([=](size_t at, uint32_t row) {
+      const T v = value(row);
+      std::memcpy(out + size_t{places[at]} * sizeof(T), &v, sizeof(T));
+    });
+  }
+
+  /// `values_of(part)`, or `value(part, row)` of the rows of a part where these are empty.
+  template <typename T, typename ValuesOf, typename Value>
+  void EncodeOf(ValuesOf values_of, Value value) {
     std::byte* out = writer_.AppendFixed(total_ * sizeof(T));
     for (const SelectedRows& part : parts_) {
-      const uint32_t* places = places_.data() + part.base;
-      for (size_t i = 0; i < part.rows.size(); ++i) {
-        const T v = value(part, part.rows[i]);
-        std::memcpy(out + places[i] * sizeof(T), &v, sizeof(T));
+      const ByteSpan values = values_of(part);
+      if (!values.empty()) {
+        Scatter<T>(part, values.data(), out);
+      } else {
+        ScatterComputed<T>(
+            part, [&](uint32_t row) { return value(part, row); }, out);
       }
+    }
+  }
+
+  void EncodeVersions() {
+    std::byte* out = writer_.AppendFixed(total_ * sizeof(uint64_t));
+    for (const SelectedRows& part : parts_) {
+      if (part.lsns.empty()) {
+        const uint64_t first = part.source->first.value();
+        ScatterComputed<uint64_t>(
+            part, [first](uint32_t row) { return first + row; }, out);
+      } else {
+        ScatterComputed<uint64_t>(
+            part, [&](uint32_t row) { return part.LsnOf(row); }, out);
+      }
+    }
+  }
+
+  /// `value(part)` of every row; mostly that of all parts.
+  template <typename T, typename Value>
+  void EncodeConstant(Value value) {
+    std::byte* out = writer_.AppendFixed(total_ * sizeof(T));
+    if (parts_.empty()) return;
+    const T first = value(parts_.front());
+    for (size_t i = 0; i < total_; ++i) std::memcpy(out + i * sizeof(T), &first, sizeof(T));
+    for (const SelectedRows& part : parts_) {
+      const T own = value(part);
+      if (own != first)
+        ScatterComputed<T>(
+            part, [own](uint32_t) { return own; }, out);
     }
   }
 
   template <typename T>
   void EncodeValues(size_t index) {
     std::byte* out = writer_.AppendFixed(total_ * sizeof(T));
+    // What stands in the place of a null is not the producer's to decide: it is zero.
+    const bool whole = std::ranges::all_of(parts_, [&](const SelectedRows& part) {
+      const ColumnView* view = ViewOf(part, index);
+      return view != nullptr && view->validity.empty();
+    });
+    if (!whole) std::memset(out, 0, total_ * sizeof(T));
     for (const SelectedRows& part : parts_) {
       const ColumnView* view = ViewOf(part, index);
       if (view == nullptr) continue;
       const std::byte* values = view->values.data();
-      const uint32_t* places = places_.data() + part.base;
-      for (size_t i = 0; i < part.rows.size(); ++i) {
-        // What stands in the place of a null is not the producer's to decide: it is zero.
-        if (!view->IsValid(part.rows[i])) continue;
-        std::memcpy(out + places[i] * sizeof(T), values + part.rows[i] * sizeof(T), sizeof(T));
+      if (view->validity.empty()) {
+        Scatter<T>(part, values, out);
+        continue;
       }
+      part.ForEach([&](size_t at, uint32_t row) {
+        if (!view->IsValid(row)) return;
+        std::memcpy(out + places_[at] * sizeof(T), values + row * sizeof(T), sizeof(T));
+      });
     }
   }
 
@@ -143,10 +203,10 @@ class BlockEncoder {
     std::byte* out = writer_.AppendFixed(total_);
     for (const SelectedRows& part : parts_) {
       const ColumnView* view = ViewOf(part, index);
-      for (size_t i = 0; i < part.rows.size(); ++i) {
-        const bool valid = view != nullptr && view->IsValid(part.rows[i]);
-        out[places_[part.base + i]] = std::byte{static_cast<uint8_t>(valid ? 0 : 1)};
-      }
+      part.ForEach([&](size_t at, uint32_t row) {
+        const bool valid = view != nullptr && view->IsValid(row);
+        out[places_[at]] = std::byte{static_cast<uint8_t>(valid ? 0 : 1)};
+      });
     }
   }
 
@@ -155,35 +215,37 @@ class BlockEncoder {
     for (const SelectedRows& part : parts_) {
       const ColumnView* view = ViewOf(part, index);
       if (view == nullptr) continue;
-      for (size_t i = 0; i < part.rows.size(); ++i) {
-        if (view->IsValid(part.rows[i])) {
-          texts[places_[part.base + i]] = view->TextAt(part.rows[i]);
-        }
-      }
+      part.ForEach([&](size_t at, uint32_t row) {
+        if (view->IsValid(row)) texts[places_[at]] = view->TextAt(row);
+      });
     }
     for (const std::string_view text : texts) writer_.AppendString(text);
   }
 
   template <typename Find>
   void EncodeSymbols(Find view_of, bool nullable) {
+    // A null is entry 0 of a nullable column; elsewhere a missing value (of a cancel) is "".
     TextUnion texts;
-    constexpr uint32_t kNull = UINT32_MAX;
-    const std::vector<uint32_t> codes = UnifyCodes(parts_, total_, view_of, kNull, &texts);
-    // The null is entry 0 of a nullable column; elsewhere a missing value (of a cancel) is "".
+    const uint32_t missing = nullable ? UINT32_MAX : texts.Intern("");
+    const uint32_t shift = nullable ? 1 : 0;
+    std::vector<uint32_t> codes(total_);
+    VisitCodes(parts_, view_of, missing, &texts,
+               [&](size_t at, uint32_t code) { codes[places_[at]] = code + shift; });
     std::vector<std::string_view> dictionary;
     if (nullable) dictionary.emplace_back("");
     dictionary.insert(dictionary.end(), texts.texts().begin(), texts.texts().end());
-    uint32_t missing = 0;
-    if (!nullable) {
-      missing = texts.Intern("");
-      if (missing == dictionary.size()) dictionary.emplace_back("");
+    writer_.AppendLowCardinality(dictionary, codes);
+  }
+
+  void EncodeSortedSymbols(const BlockOrder& order) {
+    std::vector<uint32_t> codes(total_);
+    size_t begin = 0;
+    for (uint32_t code = 0; code < order.symbols.size(); ++code) {
+      std::fill(codes.begin() + static_cast<std::ptrdiff_t>(begin),
+                codes.begin() + static_cast<std::ptrdiff_t>(order.ends[code]), code);
+      begin = order.ends[code];
     }
-    const uint32_t shift = nullable ? 1 : 0;
-    std::vector<uint32_t> sorted(total_);
-    for (size_t row = 0; row < total_; ++row) {
-      sorted[places_[row]] = codes[row] == kNull ? missing : codes[row] + shift;
-    }
-    writer_.AppendLowCardinality(dictionary, sorted);
+    writer_.AppendLowCardinality(order.symbols, codes);
   }
 
   void EncodeDeclared(size_t index) {
@@ -228,9 +290,8 @@ std::vector<std::byte> EncodeInsertBlock(const InsertIntent& intent,
 std::vector<std::byte> EncodeSelectedRows(const column::TableSchema& schema,
                                           std::span<const SelectedRows> selected,
                                           std::vector<std::byte> reused) {
+  if (selected.empty()) return {};
   std::vector<std::byte> out = std::move(reused);
-  out.clear();
-  if (selected.empty()) return out;
   const WidenedParts widened(schema, selected);
   const std::span<const SelectedRows> parts = widened.parts();
   const size_t total = parts.back().base + parts.back().rows.size();
@@ -245,9 +306,9 @@ std::vector<std::byte> EncodeSelectedRows(const column::TableSchema& schema,
   constexpr size_t kHeaderBytes = 1 << 16;
   out.reserve(total * row_bytes + kHeaderBytes);
   // The block's own memory is free until it is encoded, and larger than what sorting takes.
-  std::vector<uint32_t> places = SortedPlaces(schema, parts, &out);
-  out.clear();
-  BlockEncoder(schema, parts, std::move(places), &out).Encode(BlockColumns::kAll);
+  BlockOrder order = OrderRows(schema, parts, &out);
+  std::vector<uint32_t> places = std::move(order.places);
+  BlockEncoder(schema, parts, std::move(places), &out, 0).Encode(BlockColumns::kAll, &order);
   return out;
 }
 
@@ -257,7 +318,7 @@ void EncodeBlock(const column::TableSchema& schema, std::span<const SelectedRows
   const std::span<const SelectedRows> parts = widened.parts();
   std::vector<uint32_t> places(parts.empty() ? 0 : parts.back().base + parts.back().rows.size());
   std::iota(places.begin(), places.end(), 0);
-  BlockEncoder(schema, parts, std::move(places), out).Encode(wanted);
+  BlockEncoder(schema, parts, std::move(places), out, out->size()).Encode(wanted, nullptr);
 }
 
 }  // namespace proxist::history

@@ -1,6 +1,7 @@
 // Blocks for ClickHouse to insert.
 #include "proxist/history/internal/native_writer.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "proxist/base/check.h"
@@ -9,22 +10,26 @@ namespace proxist::history {
 
 void NativeWriter::AppendVarint(uint64_t value) {
   while (value >= 0x80) {
-    out_->push_back(static_cast<std::byte>(value | 0x80));
+    AppendByte(static_cast<std::byte>(value | 0x80));
     value >>= 7;
   }
-  out_->push_back(static_cast<std::byte>(value));
+  AppendByte(static_cast<std::byte>(value));
+}
+
+void NativeWriter::AppendUint64(uint64_t value) {
+  std::memcpy(AppendFixed(sizeof value), &value, sizeof value);
 }
 
 std::byte* NativeWriter::AppendFixed(size_t bytes) {
-  const size_t at = out_->size();
-  out_->resize(at + bytes);
-  return out_->data() + at;
+  if (out_->size() < at_ + bytes) out_->resize(at_ + bytes);
+  std::byte* const to = out_->data() + at_;
+  at_ += bytes;
+  return to;
 }
 
 void NativeWriter::AppendString(std::string_view text) {
   AppendVarint(text.size());
-  const ByteSpan bytes = AsBytes(text);
-  out_->insert(out_->end(), bytes.begin(), bytes.end());
+  std::ranges::copy(AsBytes(text), AppendFixed(text.size()));
 }
 
 void NativeWriter::BeginBlock(size_t columns, size_t rows) {
@@ -49,13 +54,12 @@ void NativeWriter::AppendIndexes(std::span<const uint32_t> codes) {
 void NativeWriter::AppendLowCardinality(std::span<const std::string_view> dictionary,
                                         std::span<const uint32_t> codes) {
   PX_CHECK(!dictionary.empty());
-  ByteWriter header(out_);
-  header.Put(kLowCardinalityVersion);
+  AppendUint64(kLowCardinalityVersion);
   const uint64_t index_type = dictionary.size() <= 0x100 ? 0 : dictionary.size() <= 0x10000 ? 1 : 2;
-  header.Put(index_type | kHasAdditionalKeys);
-  header.Put(static_cast<uint64_t>(dictionary.size()));
+  AppendUint64(index_type | kHasAdditionalKeys);
+  AppendUint64(dictionary.size());
   for (const std::string_view entry : dictionary) AppendString(entry);
-  header.Put(static_cast<uint64_t>(codes.size()));
+  AppendUint64(codes.size());
   if (index_type == 0) return AppendIndexes<uint8_t>(codes);
   if (index_type == 1) return AppendIndexes<uint16_t>(codes);
   AppendIndexes<uint32_t>(codes);

@@ -1,5 +1,5 @@
-// Rows arrive nearly in order of time, so they are bucketed by symbol and a bucket is sorted only
-// when it must be.
+// Rows arrive nearly in order of time: what each symbol has is counted, and its rows take their
+// places as they come. Those of a symbol are sorted only when they are not in order.
 #include "proxist/history/internal/row_selection.h"
 
 #include <algorithm>
@@ -38,17 +38,21 @@ std::vector<RowInterval> IntervalsOf(const SourceBatch& source, std::span<const 
   return out;
 }
 
-/// Calls `visit(source, row)` for every row that `intent` describes.
+/// Calls `visit(source, from, to)` for every run of rows [from, to) that `intent` describes.
 template <typename Visit>
-void VisitRows(const InsertIntent& intent, std::span<const SourceBatch> sources, Visit visit) {
+void VisitRuns(const InsertIntent& intent, std::span<const SourceBatch> sources, Visit visit) {
   const int64_t begin = StartOf(intent.day).ns();
   const int64_t end = StartOf(intent.day.Next()).ns();
   for (const SourceBatch& source : sources) {
     if (source.batch.schema->id != intent.schema->id) continue;
-    for (const auto& [from, to] : IntervalsOf(source, intent.ranges)) {
-      for (size_t row = from; row < to; ++row) {
-        const auto ts = source.batch.ts.At<int64_t>(row);
-        if (ts >= begin && ts < end) visit(source, row);
+    const auto in_day = [&](size_t row) {
+      const auto ts = source.batch.ts.At<int64_t>(row);
+      return ts >= begin && ts < end;
+    };
+    for (const auto& [first, last] : IntervalsOf(source, intent.ranges)) {
+      for (size_t from = first, to = first; from < last; from = to + 1) {
+        for (to = from; to < last && in_day(to);) ++to;
+        if (to > from) visit(source, from, to);
       }
     }
   }
@@ -59,6 +63,44 @@ struct SortKey {
   int64_t ts;
   uint64_t seq;
   uint32_t row;  // in the parts' order
+};
+
+/// ts and seq of a part's rows.
+class KeysOf {
+ public:
+  explicit KeysOf(const SelectedRows& part)
+      : part_(part),
+        ts_(part.source->batch.ts.values.data()),
+        seq_(part.source->batch.seq.values.empty() ? nullptr
+                                                   : part.source->batch.seq.values.data()) {}
+  [[nodiscard]] int64_t ts(uint32_t row) const { return LoadAt<int64_t>(ts_, row); }
+  [[nodiscard]] uint64_t seq(uint32_t row) const {
+    return seq_ != nullptr ? LoadAt<uint64_t>(seq_, row) : part_.LsnOf(row);
+  }
+
+ private:
+  const SelectedRows& part_;
+  const std::byte* const ts_;
+  const std::byte* const seq_;
+};
+
+/// The rows of one symbol, at places [begin, end).
+struct Bucket {
+  uint32_t begin = 0;
+  uint32_t end = 0;  // while counting: how many
+  uint32_t next = 0;
+  bool in_order = true;  // the rows so far have ascending keys
+  int64_t last_ts = INT64_MIN;
+  uint64_t last_seq = 0;
+
+  /// The place of the next row, if all come in order.
+  uint32_t Take(int64_t ts, uint64_t seq) {
+    const bool above = ts > last_ts || (ts == last_ts && seq > last_seq) || next == begin;
+    in_order = in_order && above;
+    last_ts = ts;
+    last_seq = seq;
+    return next++;
+  }
 };
 
 /// Orders rows of one symbol: by ts and seq, then by what is looked up when these are equal.
@@ -89,13 +131,16 @@ class KeyOrder {
     for (const size_t index : schema_.series) {
       TextUnion texts;
       const uint32_t none = texts.Intern("");
-      std::vector<uint32_t> codes = UnifyCodes(
-          parts_, total_,
+      std::vector<uint32_t> codes(total_);
+      VisitCodes(
+          parts_,
           [&](const SelectedRows& part) {
             return FindColumn(part.source->batch, schema_.columns[index], index);
           },
-          none, &texts);
-      const std::vector<uint32_t> ranks = texts.Ranks();
+          none, &texts, [&](size_t at, uint32_t code) { codes[at] = code; });
+      const std::vector<uint32_t> sorted = texts.Sorted();
+      std::vector<uint32_t> ranks(sorted.size());
+      for (uint32_t rank = 0; rank < sorted.size(); ++rank) ranks[sorted[rank]] = rank;
       for (uint32_t& code : codes) code = ranks[code];
       series_ranks_.push_back(std::move(codes));
     }
@@ -145,11 +190,38 @@ size_t TotalRows(std::span<const SelectedRows> parts) {
   return parts.empty() ? 0 : parts.back().base + parts.back().rows.size();
 }
 
+/// Corrects the places of the rows in buckets that are not in order. `codes` has each row's bucket.
+void SortBuckets(const column::TableSchema& schema, std::span<const SelectedRows> parts,
+                 std::span<const uint32_t> codes, std::span<const Bucket> buckets,
+                 std::vector<std::byte>* scratch, std::vector<uint32_t>* places) {
+  static_assert(std::is_trivially_copyable_v<SortKey>);
+  const size_t total = codes.size();
+  if (scratch->size() < total * sizeof(SortKey)) scratch->resize(total * sizeof(SortKey));
+  const std::span<SortKey> keys(reinterpret_cast<SortKey*>(scratch->data()), total);
+  for (const SelectedRows& part : parts) {
+    const KeysOf keys_of(part);
+    part.ForEach([&](size_t at, uint32_t row) {
+      if (buckets[codes[at]].in_order) return;
+      keys[(*places)[at]] = {keys_of.ts(row), keys_of.seq(row), static_cast<uint32_t>(at)};
+    });
+  }
+  KeyOrder order(schema, parts, total);
+  std::vector<SortKey> late;
+  for (const Bucket& bucket : buckets) {
+    if (bucket.in_order) continue;
+    SortBucket(keys.subspan(bucket.begin, bucket.end - bucket.begin), &order, &late);
+    for (uint32_t place = bucket.begin; place < bucket.end; ++place) {
+      (*places)[keys[place].row] = place;
+    }
+  }
+}
+
 }  // namespace
 
 uint64_t CountRows(const InsertIntent& intent, std::span<const SourceBatch> sources) {
   uint64_t rows = 0;
-  VisitRows(intent, sources, [&](const SourceBatch&, size_t) { ++rows; });
+  VisitRuns(intent, sources,
+            [&](const SourceBatch&, size_t from, size_t to) { rows += to - from; });
   return rows;
 }
 
@@ -157,13 +229,16 @@ std::vector<SelectedRows> SelectRows(const InsertIntent& intent,
                                      std::span<const SourceBatch> sources) {
   std::vector<SelectedRows> out;
   size_t total = 0;
-  VisitRows(intent, sources, [&](const SourceBatch& source, size_t row) {
+  VisitRuns(intent, sources, [&](const SourceBatch& source, size_t from, size_t to) {
     if (out.empty() || out.back().source != &source) {
       out.push_back({&source, {}, total});
       out.back().rows.reserve(source.batch.rows);
     }
-    out.back().rows.push_back(static_cast<uint32_t>(row));
-    ++total;
+    std::vector<uint32_t>& rows = out.back().rows;
+    rows.resize(rows.size() + to - from);
+    std::iota(rows.end() - static_cast<std::ptrdiff_t>(to - from), rows.end(),
+              static_cast<uint32_t>(from));
+    total += to - from;
   });
   return out;
 }
@@ -174,14 +249,12 @@ uint32_t TextUnion::Intern(std::string_view text) {
   return at->second;
 }
 
-std::vector<uint32_t> TextUnion::Ranks() const {
-  std::vector<uint32_t> order(texts_.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(),
+std::vector<uint32_t> TextUnion::Sorted() const {
+  std::vector<uint32_t> sorted(texts_.size());
+  std::iota(sorted.begin(), sorted.end(), 0);
+  std::sort(sorted.begin(), sorted.end(),
             [&](uint32_t a, uint32_t b) { return texts_[a] < texts_[b]; });
-  std::vector<uint32_t> ranks(texts_.size());
-  for (uint32_t i = 0; i < order.size(); ++i) ranks[order[i]] = i;
-  return ranks;
+  return sorted;
 }
 
 const column::ColumnView* FindColumn(const column::Batch& batch, const column::ColumnDef& def,
@@ -192,45 +265,41 @@ const column::ColumnView* FindColumn(const column::Batch& batch, const column::C
   return &batch.columns[index];
 }
 
-std::vector<uint32_t> SortedPlaces(const column::TableSchema& schema,
-                                   std::span<const SelectedRows> parts,
-                                   std::vector<std::byte>* scratch) {
+BlockOrder OrderRows(const column::TableSchema& schema, std::span<const SelectedRows> parts,
+                     std::vector<std::byte>* scratch) {
   const size_t total = TotalRows(parts);
-  TextUnion symbols;
-  std::vector<uint32_t> ranks_of_rows = UnifyCodes(
-      parts, total, [](const SelectedRows& part) { return &part.source->batch.symbol; }, 0,
-      &symbols);
-  const std::vector<uint32_t> ranks = symbols.Ranks();
-  std::vector<uint32_t> starts(ranks.size() + 1, 0);
-  for (uint32_t& code : ranks_of_rows) {
-    code = ranks[code];
-    ++starts[code + 1];
-  }
-  std::partial_sum(starts.begin(), starts.end(), starts.begin());
+  TextUnion texts;
+  std::vector<uint32_t> codes(total);
+  std::vector<Bucket> buckets;
+  VisitCodes(
+      parts, [](const SelectedRows& part) { return &part.source->batch.symbol; }, 0, &texts,
+      [&](size_t at, uint32_t code) {
+        codes[at] = code;
+        if (code == buckets.size()) buckets.emplace_back();
+        ++buckets[code].end;
+      });
 
-  static_assert(std::is_trivially_copyable_v<SortKey>);
-  scratch->resize(total * sizeof(SortKey));
-  const std::span<SortKey> keys(reinterpret_cast<SortKey*>(scratch->data()), total);
+  BlockOrder out;
+  const std::vector<uint32_t> sorted = texts.Sorted();
+  uint32_t end = 0;
+  for (const uint32_t code : sorted) {
+    Bucket& bucket = buckets[code];
+    bucket.begin = bucket.next = end;
+    bucket.end = end += bucket.end;
+    out.symbols.push_back(texts.texts()[code]);
+    out.ends.push_back(end);
+  }
+  out.places.resize(total);
   for (const SelectedRows& part : parts) {
-    const column::Batch& batch = part.source->batch;
-    for (size_t i = 0; i < part.rows.size(); ++i) {
-      const uint32_t row = part.rows[i];
-      const uint64_t seq = batch.seq.values.empty() ? part.LsnOf(row) : batch.seq.At<uint64_t>(row);
-      const size_t at = part.base + i;
-      keys[starts[ranks_of_rows[at]]++] = {batch.ts.At<int64_t>(row), seq,
-                                           static_cast<uint32_t>(at)};
-    }
+    const KeysOf keys_of(part);
+    part.ForEach([&](size_t at, uint32_t row) {
+      out.places[at] = buckets[codes[at]].Take(keys_of.ts(row), keys_of.seq(row));
+    });
   }
-  // Each start is now that of the next symbol.
-  KeyOrder order(schema, parts, total);
-  std::vector<SortKey> late;
-  for (size_t i = 0; i + 1 < starts.size(); ++i) {
-    const size_t first = i == 0 ? 0 : starts[i - 1];
-    SortBucket(keys.subspan(first, starts[i] - first), &order, &late);
+  if (std::ranges::any_of(buckets, [](const Bucket& bucket) { return !bucket.in_order; })) {
+    SortBuckets(schema, parts, codes, buckets, scratch, &out.places);
   }
-  std::vector<uint32_t> places = std::move(ranks_of_rows);
-  for (uint32_t place = 0; place < total; ++place) places[keys[place].row] = place;
-  return places;
+  return out;
 }
 
 }  // namespace proxist::history

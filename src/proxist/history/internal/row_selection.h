@@ -21,6 +21,23 @@ struct SelectedRows {
   [[nodiscard]] uint64_t LsnOf(uint32_t row) const {
     return lsns.empty() ? source->first.value() + row : lsns[row].value();
   }
+  /// Calls `visit(at, row)` for each row, `at` its place in the parts' order. Mostly all rows of
+  /// the source are there, and their numbers need not be read.
+  template <typename Visit>
+  void ForEach(Visit visit) const {
+    if (rows.empty()) return;
+    const uint32_t* const row = rows.data();
+    const uint32_t first = rows.front();
+    const bool all_between = rows.back() - first + 1 == rows.size();
+    const size_t begin = base;
+    const size_t end = begin + rows.size();
+    if (all_between) {
+      const size_t offset = first - begin;
+      for (size_t at = begin; at < end; ++at) visit(at, static_cast<uint32_t>(at + offset));
+    } else {
+      for (size_t at = begin; at < end; ++at) visit(at, row[at - begin]);
+    }
+  }
 };
 
 /// In the order of `sources`; sources without a row are left out.
@@ -37,41 +54,54 @@ class TextUnion {
  public:
   uint32_t Intern(std::string_view text);
   [[nodiscard]] const std::vector<std::string_view>& texts() const { return texts_; }
-  /// For each code its place among the texts in byte order.
-  [[nodiscard]] std::vector<uint32_t> Ranks() const;
+  /// The codes in the byte order of their texts.
+  [[nodiscard]] std::vector<uint32_t> Sorted() const;
 
  private:
   std::unordered_map<std::string_view, uint32_t> codes_;
   std::vector<std::string_view> texts_;
 };
 
-/// A symbol column's values over all parts, in the parts' order. `view_of` gives a part's view, or
-/// nullptr where its schema lacks the column; rows without a value get `null_code`.
-template <typename ViewOf>
-std::vector<uint32_t> UnifyCodes(std::span<const SelectedRows> parts, size_t total, ViewOf view_of,
-                                 uint32_t null_code, TextUnion* texts) {
+/// Calls `visit(at, code)` for every row, in the parts' order, with the code that `texts` has for
+/// its value in a symbol column. `view_of` gives a part's view, or nullptr where its schema lacks
+/// the column; rows without a value get `null_code`.
+template <typename ViewOf, typename Visit>
+void VisitCodes(std::span<const SelectedRows> parts, ViewOf view_of, uint32_t null_code,
+                TextUnion* texts, Visit visit) {
   constexpr uint32_t kUnknown = UINT32_MAX;
-  std::vector<uint32_t> out(total, null_code);
   std::vector<uint32_t> known;  // local code -> common code
   for (const SelectedRows& part : parts) {
     const column::ColumnView* view = view_of(part);
-    if (view == nullptr) continue;
+    if (view == nullptr) {
+      part.ForEach([&](size_t at, uint32_t) { visit(at, null_code); });
+      continue;
+    }
     known.assign(view->dictionary.size(), kUnknown);
-    for (size_t i = 0; i < part.rows.size(); ++i) {
-      if (!view->IsValid(part.rows[i])) continue;
-      const auto local = view->At<uint32_t>(part.rows[i]);
-      if (known[local] == kUnknown) known[local] = texts->Intern(view->dictionary[local]);
-      out[part.base + i] = known[local];
+    const auto code_of = [&known, view, texts](uint32_t row) {
+      uint32_t& code = known[view->At<uint32_t>(row)];
+      if (code == kUnknown) code = texts->Intern(view->dictionary[view->At<uint32_t>(row)]);
+      return code;
+    };
+    if (view->validity.empty()) {
+      part.ForEach([&](size_t at, uint32_t row) { visit(at, code_of(row)); });
+    } else {
+      part.ForEach([&](size_t at, uint32_t row) {
+        visit(at, view->IsValid(row) ? code_of(row) : null_code);
+      });
     }
   }
-  return out;
 }
 
-/// For every selected row its place in the order (symbol, ts, seq, series texts, version). Sorts in
-/// the memory of `scratch`, whose content is lost.
-std::vector<uint32_t> SortedPlaces(const column::TableSchema& schema,
-                                   std::span<const SelectedRows> parts,
-                                   std::vector<std::byte>* scratch);
+/// The order of rows in a block: (symbol, ts, seq, series texts, version).
+struct BlockOrder {
+  std::vector<uint32_t> places;           // of every row, in the parts' order
+  std::vector<std::string_view> symbols;  // ascending
+  std::vector<uint32_t> ends;             // for each of them, the place behind its last row
+};
+
+/// Sorts in the memory of `scratch`, whose content is lost.
+BlockOrder OrderRows(const column::TableSchema& schema, std::span<const SelectedRows> parts,
+                     std::vector<std::byte>* scratch);
 
 /// The index in `batch` of the column with `id`, or nullptr: the batch follows an older schema.
 const column::ColumnView* FindColumn(const column::Batch& batch, const column::ColumnDef& def,
