@@ -15,11 +15,6 @@ constexpr size_t kBidSize = 2;  // among the columns of QuotesTable
 
 Duration Now() { return env::SystemClock().Monotonic(); }
 
-/// Rows of their own keys alone, so that ClickHouse counts as many as were sent.
-MarketOptions PlainMarket() {
-  return {.symbols = 1000, .late_share = 0.02, .correction_share = 0, .cancel_share = 0};
-}
-
 void Add(const column::Batch& batch, Checksum* sum) {
   for (size_t row = 0; row < batch.rows; ++row) {
     const auto ts = static_cast<uint64_t>(batch.ts.At<int64_t>(row));
@@ -31,8 +26,20 @@ void Add(const column::Batch& batch, Checksum* sum) {
 
 }  // namespace
 
-QuoteFeed::QuoteFeed(const std::string& server, const std::string& producer, size_t window)
-    : client_(server), market_(PlainMarket()) {
+MarketOptions InOrder() {
+  MarketOptions options = WithLateRows();
+  options.venues = 1;
+  options.late_share = 0;
+  return options;
+}
+
+MarketOptions WithLateRows() {
+  return {.symbols = 1000, .late_share = 0.02, .correction_share = 0, .cancel_share = 0};
+}
+
+QuoteFeed::QuoteFeed(const std::string& server, const std::string& producer, size_t window,
+                     const MarketOptions& market)
+    : client_(server), market_(market) {
   client::WriteStreamOptions options;
   options.producer = producer;
   options.max_in_flight = window;

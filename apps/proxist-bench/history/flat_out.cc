@@ -1,11 +1,10 @@
-// As fast as rows are taken: acked and in ClickHouse, beside a loop that only sends such blocks.
+// As fast as rows are taken: acked and in ClickHouse, in turns with a loop that only sends such
+// blocks.
 #include <algorithm>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "apps/proxist-bench/history/parts.h"
-#include "bench/own_server.h"
 #include "bench/ready_memory.h"
 #include "bench/rounds.h"
 #include "proxist/env/clock.h"
@@ -50,37 +49,17 @@ Status SendAll(QuoteFeed* feed, const Batches& batches) {
   return feed->AwaitAcks();
 }
 
-/// The same with a server beside it that takes the same rows and has no history: seconds until both
-/// are done.
-StatusOr<double> InsertBesideIngest(const std::string& directory, BareTable* table,
-                                    const Blocks& blocks, const Batches& batches) {
-  PX_ASSIGN_OR_RETURN(
-      const auto server,
-      OwnServer::Start(directory, "none", {"--shards", "1", "--log-level", "error"}));
-  QuoteFeed feed(server->address(), "void", kWindow);
-  PX_RETURN_IF_ERROR(feed.Declare());
-  const Duration began = env::SystemClock().Monotonic();
-  Status sent;
-  std::thread feeder([&] { sent = SendAll(&feed, batches); });
-  const StatusOr<double> inserted = InsertAll(table, blocks);
-  feeder.join();
-  const double seconds = SecondsSince(began);
-  PX_RETURN_IF_ERROR(inserted.status());
-  PX_RETURN_IF_ERROR(sent);
-  return seconds;
-}
-
 /// The same rows in turns by way of the server and by the plain loop, each with nothing else to do.
 class FlatOut {
  public:
-  static StatusOr<FlatOut> Start(const HistoryBenchOptions& options) {
+  static StatusOr<FlatOut> Start(const HistoryBenchOptions& options, const MarketOptions& market) {
     // A server that has run for a day has its memory; this one touches it before the clock runs.
     const std::string memory =
         std::to_string(ReadyBytesFor(uint64_t{kRounds + 1} * options.flat_rows) >> 20);
     PX_ASSIGN_OR_RETURN(auto server,
                         ServerWithHistory::Start(options.directory, {"--memory-limit-mb", memory,
                                                                      "--ready-memory-mb", memory}));
-    FlatOut flat(std::move(server));
+    FlatOut flat(std::move(server), market);
     PX_RETURN_IF_ERROR(flat.feed_->Declare());
     PX_RETURN_IF_ERROR(flat.bare_->Create());
     return flat;
@@ -110,7 +89,7 @@ class FlatOut {
     PX_ASSIGN_OR_RETURN(round.inserts, server_->Inserts());
     round.inserts = std::max<uint64_t>(1, round.inserts - inserts);
 
-    const size_t each = std::max<size_t>(1, round.batches.size() / round.inserts);
+    const size_t each = (round.batches.size() + round.inserts - 1) / round.inserts;
     round.blocks = Prepare(bare_.get(), round.batches, each);
     PX_RETURN_IF_ERROR(server_->AwaitRest());
     PX_ASSIGN_OR_RETURN(round.bare, InsertAll(bare_.get(), round.blocks));
@@ -121,15 +100,11 @@ class FlatOut {
     PX_ASSIGN_OR_RETURN(const Checksum held, server_->Held());
     return held == feed_->sent();
   }
-  StatusOr<double> BesideIngest(const std::string& directory, const Round& round) {
-    PX_RETURN_IF_ERROR(server_->AwaitRest());
-    return InsertBesideIngest(directory, bare_.get(), round.blocks, round.batches);
-  }
 
  private:
-  explicit FlatOut(std::unique_ptr<ServerWithHistory> server)
+  FlatOut(std::unique_ptr<ServerWithHistory> server, const MarketOptions& market)
       : server_(std::move(server)),
-        feed_(std::make_unique<QuoteFeed>(server_->address(), "flat", kWindow)),
+        feed_(std::make_unique<QuoteFeed>(server_->address(), "flat", kWindow, market)),
         bare_(std::make_unique<BareTable>(server_->clickhouse(), "bare")) {}
 
   std::unique_ptr<ServerWithHistory> server_;
@@ -137,10 +112,9 @@ class FlatOut {
   std::unique_ptr<BareTable> bare_;
 };
 
-}  // namespace
-
-StatusOr<Result> MeasureFlatOut(const HistoryBenchOptions& options, bool* agreed) {
-  PX_ASSIGN_OR_RETURN(FlatOut flat, FlatOut::Start(options));
+StatusOr<Result> Measure(const HistoryBenchOptions& options, const char* what,
+                         const MarketOptions& market, bool* agreed) {
+  PX_ASSIGN_OR_RETURN(FlatOut flat, FlatOut::Start(options, market));
   PX_RETURN_IF_ERROR(flat.Run(options.flat_rows / kWarmUpShare).status());
   std::vector<FlatOut::Round> rounds;
   for (int i = 0; i < kRounds; ++i) {
@@ -150,23 +124,33 @@ StatusOr<Result> MeasureFlatOut(const HistoryBenchOptions& options, bool* agreed
     }
     PX_ASSIGN_OR_RETURN(rounds.emplace_back(), flat.Run(options.flat_rows));
   }
-  PX_ASSIGN_OR_RETURN(const double beside, flat.BesideIngest(options.directory, rounds.back()));
   PX_ASSIGN_OR_RETURN(const bool agrees, flat.Agrees());
   *agreed = *agreed && agrees;
 
   const auto rows = static_cast<double>(rounds.back().batches.size() * kBatchRows);
   const auto ratio = [](const FlatOut::Round& round) { return round.bare / round.persisted; };
+  const auto rows_an_insert = [rows](const FlatOut::Round& round) {
+    return rows / static_cast<double>(round.inserts);
+  };
   Result result;
-  result.name = fmt::format("flat out, {} times {} rows", kRounds, options.flat_rows);
+  result.name = fmt::format("flat out, {}, {} times {} rows", what, kRounds, options.flat_rows);
   result.With("acked and persisted rows/s", rows / MiddleOf(rounds, &FlatOut::Round::persisted));
   result.With("bare loop rows/s", rows / MiddleOf(rounds, &FlatOut::Round::bare));
   result.With("ratio", MiddleOf(rounds, ratio));
-  result.With("bare loop beside ingest rows/s", rows / beside);
-  result.With("ratio to that", beside / MiddleOf(rounds, &FlatOut::Round::persisted));
   result.With("acked rows/s", rows / MiddleOf(rounds, &FlatOut::Round::acked));
-  result.With("rows an insert", rows / static_cast<double>(rounds.back().inserts));
+  result.With("rows an insert", MiddleOf(rounds, rows_an_insert));
   result.With("rows agree", agrees ? 1 : 0);
   return result;
+}
+
+}  // namespace
+
+StatusOr<std::vector<Result>> MeasureFlatOut(const HistoryBenchOptions& options, bool* agreed) {
+  std::vector<Result> results;
+  PX_ASSIGN_OR_RETURN(results.emplace_back(), Measure(options, "in order", InOrder(), agreed));
+  PX_ASSIGN_OR_RETURN(results.emplace_back(),
+                      Measure(options, "late rows", WithLateRows(), agreed));
+  return results;
 }
 
 }  // namespace proxist::bench

@@ -23,7 +23,7 @@ StatusOr<Result> MeasureOutage(const HistoryBenchOptions& options, bool* agreed)
   // It hangs, and is left hanging.
   PX_ASSIGN_OR_RETURN(const auto server,
                       ServerWithHistory::Start(options.directory, {"--history-hang-s", "86400"}));
-  QuoteFeed feed(server->address(), "outage", 64);
+  QuoteFeed feed(server->address(), "outage", 64, WithLateRows());
   PX_RETURN_IF_ERROR(feed.Declare());
   PX_RETURN_IF_ERROR(feed.Run(options.outage_rate, kBeforeSeconds));
   const Latencies before = feed.TakeLatencies();

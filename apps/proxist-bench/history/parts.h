@@ -16,7 +16,8 @@ namespace proxist::bench {
 
 /// Each sets `agreed` to false when ClickHouse does not hold what was acked.
 StatusOr<Result> MeasureSteady(const HistoryBenchOptions& options, bool* agreed);
-StatusOr<Result> MeasureFlatOut(const HistoryBenchOptions& options, bool* agreed);
+/// With rows in order, and with late rows.
+StatusOr<std::vector<Result>> MeasureFlatOut(const HistoryBenchOptions& options, bool* agreed);
 StatusOr<Result> MeasureOutage(const HistoryBenchOptions& options, bool* agreed);
 /// Cold queries and live views, each beside a bare SELECT.
 StatusOr<std::vector<Result>> MeasureReads(const HistoryBenchOptions& options);

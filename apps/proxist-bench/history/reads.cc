@@ -107,7 +107,7 @@ Question MinuteBars() {
 StatusOr<std::unique_ptr<ServerWithHistory>> ColdServer(const HistoryBenchOptions& options) {
   PX_ASSIGN_OR_RETURN(auto server,
                       ServerWithHistory::Start(options.directory, {"--cold-cache-mb", "0"}));
-  QuoteFeed feed(server->address(), "reads", 32);
+  QuoteFeed feed(server->address(), "reads", 32, WithLateRows());
   PX_RETURN_IF_ERROR(feed.Declare());
   const size_t batches = std::max<size_t>(1, options.read_rows / kBatchRows);
   const Duration span(kMarketSpan.ns() / static_cast<int64_t>(batches));

@@ -12,8 +12,8 @@ StatusOr<bool> RunHistoryBench(const HistoryBenchOptions& options,
     show(result);
   }
   if (options.flat_rows > 0) {
-    PX_ASSIGN_OR_RETURN(const Result result, MeasureFlatOut(options, &agreed));
-    show(result);
+    PX_ASSIGN_OR_RETURN(const std::vector<Result> results, MeasureFlatOut(options, &agreed));
+    for (const Result& result : results) show(result);
   }
   if (options.read_rows > 0) {
     PX_ASSIGN_OR_RETURN(const std::vector<Result> results, MeasureReads(options));

@@ -77,7 +77,7 @@ StatusOr<Latencies> BareInserts(ServerWithHistory* server, QuoteFeed* feed, size
 
 StatusOr<Result> MeasureSteady(const HistoryBenchOptions& options, bool* agreed) {
   PX_ASSIGN_OR_RETURN(const auto server, ServerWithHistory::Start(options.directory, {}));
-  QuoteFeed feed(server->address(), "steady", 64);
+  QuoteFeed feed(server->address(), "steady", 64, WithLateRows());
   PX_RETURN_IF_ERROR(feed.Declare());
   PX_RETURN_IF_ERROR(feed.Run(options.steady_rate, kSettleSeconds));
   feed.TakeAcks();
