@@ -10,7 +10,6 @@ namespace proxist::bench {
 namespace {
 
 constexpr Duration kBatchSpan = Duration::Millis(10);
-constexpr std::chrono::seconds kAckTimeout(60);
 constexpr size_t kBidSize = 2;  // among the columns of QuotesTable
 
 Duration Now() { return env::SystemClock().Monotonic(); }
@@ -58,7 +57,6 @@ void QuoteFeed::OnAck(const client::WriteAck& ack) {
   sent_at_.pop_front();
   acked_ += ack.rows;
   acks_.push_back({now, acked_});
-  if (sent_at_.empty()) all_acked_.notify_one();
 }
 
 column::Batch QuoteFeed::Next(Duration span, size_t rows) {
@@ -88,12 +86,7 @@ Status QuoteFeed::Run(uint32_t rate, double seconds) {
   return OkStatus();
 }
 
-Status QuoteFeed::AwaitAcks() {
-  MutexLock lock(&mutex_);
-  const bool all = all_acked_.wait_for(lock, kAckTimeout,
-                                       [this]() PX_REQUIRES(mutex_) { return sent_at_.empty(); });
-  return all ? OkStatus() : DeadlineExceeded("{} batches are not acked", sent_at_.size());
-}
+Status QuoteFeed::AwaitAcks() { return stream_->AwaitAcks(); }
 
 Status QuoteFeed::Finish() { return stream_->Finish(); }
 

@@ -66,7 +66,6 @@ class QuoteFeed {
   Market market_;
   Checksum sent_;
   mutable Mutex mutex_;
-  CondVar all_acked_;
   std::deque<Duration> sent_at_ PX_GUARDED_BY(mutex_);
   std::vector<AckedBatch> acks_ PX_GUARDED_BY(mutex_);
   Latencies latencies_ PX_GUARDED_BY(mutex_);

@@ -110,6 +110,7 @@ void EncodeColumn(std::string_view name, const ColumnView& view, size_t rows, v1
   message->set_values(view.values.data(), (rows + (text ? 1 : 0)) * width);
   if (!view.validity.empty()) message->set_validity(view.validity.data(), (rows + 7) / 8);
   if (text) message->set_text(view.text.data(), view.text.size());
+  message->mutable_dictionary()->Reserve(static_cast<int>(view.dictionary.size()));
   for (std::string_view entry : view.dictionary) {
     message->add_dictionary(entry.data(), entry.size());
   }

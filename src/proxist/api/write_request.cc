@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <google/protobuf/arena.h>
+
 #include "proxist/api/column_message.h"
 #include "proxist/column/widen.h"
 #include "proxist/v1/proxist.pb.h"
@@ -24,6 +26,19 @@ struct Owner {
   std::shared_ptr<const v1::WriteRequest> request;
   std::vector<std::byte> zeros;
   std::vector<std::vector<std::byte>> widened;
+};
+
+google::protobuf::ArenaOptions GrowingFast() {
+  google::protobuf::ArenaOptions options;
+  options.start_block_size = size_t{4} << 10;
+  options.max_block_size = size_t{64} << 10;
+  return options;
+}
+
+struct RequestInArena {
+  google::protobuf::Arena arena{GrowingFast()};
+  v1::WriteRequest* const request =
+      google::protobuf::Arena::CreateMessage<v1::WriteRequest>(&arena);
 };
 
 /// Where a wire column belongs in the batch, and the type it must have.
@@ -125,6 +140,12 @@ StatusOr<size_t> CountRows(const v1::WriteRequest& request) {
 }
 
 }  // namespace
+
+std::shared_ptr<v1::WriteRequest> NewWriteRequest() {
+  auto held = std::make_shared<RequestInArena>();
+  v1::WriteRequest* const request = held->request;
+  return {std::move(held), request};
+}
 
 StatusOr<Batch> DecodeWriteRequest(std::shared_ptr<const v1::WriteRequest> request,
                                    const column::SchemaPtr& schema) {

@@ -19,6 +19,10 @@ inline constexpr std::string_view kTsColumn = "ts";
 inline constexpr std::string_view kSeqColumn = "seq";
 inline constexpr std::string_view kOpColumn = "_op";
 
+/// An empty request in an arena that it keeps alive: a batch may have thousands of short strings,
+/// and they then take no allocation each.
+std::shared_ptr<v1::WriteRequest> NewWriteRequest();
+
 /// Views into `request`, which the batch keeps alive; nothing is copied. Columns may come in any
 /// order; a nullable column left out is all null. INVALID_ARGUMENT names the table, the column and
 /// the numbers: unknown or duplicate column, wrong type, ragged lengths, a missing column, seq

@@ -235,7 +235,7 @@ WriteStream::~WriteStream() {
 
 Status WriteStream::Send(const column::Batch& batch) {
   if (!state_->failed.ok()) return state_->failed;
-  auto request = std::make_shared<v1::WriteRequest>();
+  const std::shared_ptr<v1::WriteRequest> request = api::NewWriteRequest();
   api::EncodeWriteRequest(batch, request.get());
   request->set_producer(state_->options.producer);
   request->set_batch_number(state_->last_number + 1);
@@ -249,10 +249,15 @@ Status WriteStream::Send(const column::Batch& batch) {
   return state_->failed;
 }
 
-Status WriteStream::Finish() {
+Status WriteStream::AwaitAcks() {
   if (!state_->failed.ok() || state_->connection == nullptr) return state_->failed;
   state_->failed = state_->AwaitAtMost(0);
-  if (!state_->failed.ok()) return state_->failed;
+  return state_->failed;
+}
+
+Status WriteStream::Finish() {
+  if (state_->connection == nullptr) return state_->failed;
+  PX_RETURN_IF_ERROR(AwaitAcks());
   state_->connection->stream->WritesDone();
   const Status closed = state_->Disconnect();
   // Everything is acked: a connection lost now loses nothing.

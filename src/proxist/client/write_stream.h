@@ -38,7 +38,7 @@ struct WriteStreamOptions {
 
 struct ChannelHandle;
 
-/// Send and Finish are for one thread. After an error every call returns it.
+/// Send, AwaitAcks and Finish are for one thread. After an error every call returns it.
 class WriteStream {
  public:
   WriteStream(std::shared_ptr<const ChannelHandle> channel, WriteStreamOptions options);
@@ -52,7 +52,9 @@ class WriteStream {
   /// everything that is not acked. INVALID_ARGUMENT for a batch larger than a message may be; else
   /// the server's errors, UNAVAILABLE when it stays away.
   Status Send(const column::Batch& batch);
-  /// Waits until everything is acked, then closes the stream.
+  /// Waits until everything is acked, as Send waits for room. The stream stays open.
+  Status AwaitAcks();
+  /// AwaitAcks, then closes the stream.
   Status Finish();
 
   /// The last batch that was acked; after an error, the next one is where it happened.

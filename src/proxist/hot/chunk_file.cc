@@ -15,7 +15,7 @@ using internal::BlockCodec;
 
 namespace {
 
-constexpr uint64_t kWriteBytes = uint64_t{32} << 10;
+constexpr uint64_t kWriteBytes = uint64_t{128} << 10;
 constexpr uint64_t kReadAheadBytes = uint64_t{256} << 10;
 constexpr std::string_view kSuffix = ".chunks";
 constexpr size_t kNameDigits = 16;

@@ -20,7 +20,7 @@ namespace {
 /// them: left in the page cache, it would be written in one burst, and the log's writes would stand
 /// behind that. A sync of each piece would have the file system commit its journal each time, for
 /// which the log's writes wait as well.
-constexpr uint64_t kPushBytes = uint64_t{32} << 10;
+constexpr uint64_t kPushBytes = uint64_t{128} << 10;
 constexpr int kRests = 2;  // times as long as the piece took
 constexpr std::chrono::milliseconds kLongestRest{2};
 

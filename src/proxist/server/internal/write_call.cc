@@ -19,7 +19,7 @@ namespace proxist::server {
 namespace {
 
 StatusOr<std::shared_ptr<const v1::WriteRequest>> Parse(grpc::ByteBuffer* bytes) {
-  auto request = std::make_shared<v1::WriteRequest>();
+  std::shared_ptr<v1::WriteRequest> request = api::NewWriteRequest();
   const size_t size = bytes->Length();
   if (!grpc::SerializationTraits<v1::WriteRequest>::Deserialize(bytes, request.get()).ok()) {
     return InvalidArgument("the message of {} bytes is no WriteRequest: it does not parse", size);
