@@ -16,30 +16,33 @@ void AlignedDelete::operator()(std::byte* p) const { std::free(p); }
 
 namespace {
 
-/// `prepare` sees the memory before it is touched.
-template <typename Prepare>
-AlignedBytes Allocate(size_t size, size_t alignment, Prepare&& prepare) {
+struct Allocated {
+  std::byte* bytes;
+  size_t size;
+};
+
+Allocated Allocate(size_t size, size_t alignment) {
   PX_CHECK(std::has_single_bit(alignment) && alignment >= sizeof(void*));
   PX_CHECK(size <= std::numeric_limits<size_t>::max() - alignment);
   // aligned_alloc takes only multiples of the alignment, and not zero.
   const size_t rounded = size == 0 ? alignment : (size + alignment - 1) / alignment * alignment;
   auto* bytes = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
   PX_CHECK(bytes != nullptr);
-  prepare(bytes, rounded);
-  std::memset(bytes, 0, rounded);
-  return AlignedBytes(bytes);
+  return {bytes, rounded};
 }
 
 }  // namespace
 
 AlignedBytes AllocateAligned(size_t size, size_t alignment) {
-  return Allocate(size, alignment, [](std::byte*, size_t) {});
+  const Allocated memory = Allocate(size, alignment);
+  std::memset(memory.bytes, 0, memory.size);
+  return AlignedBytes(memory.bytes);
 }
 
 AlignedBytes AllocateInHugePages(size_t size) {
-  return Allocate(size, kHugePageBytes, [](std::byte* bytes, size_t rounded) {
-    ::madvise(bytes, rounded, MADV_HUGEPAGE);  // refused: the pages are small ones
-  });
+  const Allocated memory = Allocate(size, kHugePageBytes);
+  ::madvise(memory.bytes, memory.size, MADV_HUGEPAGE);  // refused: the pages are small ones
+  return AlignedBytes(memory.bytes);
 }
 
 uint64_t Checksum(ByteSpan bytes, uint64_t seed) {

@@ -117,8 +117,8 @@ struct AlignedDelete {
 };
 using AlignedBytes = std::unique_ptr<std::byte[], AlignedDelete>;
 AlignedBytes AllocateAligned(size_t size, size_t alignment);
-/// The same in huge pages where the system has them: what a device reads from there lies in one
-/// piece. Takes a multiple of kHugePageBytes at that alignment.
+/// Memory of any content in huge pages, where the system has them: what a device reads from there
+/// lies in one piece. Takes a multiple of kHugePageBytes at that alignment; none of it is touched.
 constexpr size_t kHugePageBytes = size_t{2} << 20;
 AlignedBytes AllocateInHugePages(size_t size);
 
