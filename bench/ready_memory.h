@@ -11,8 +11,8 @@ namespace proxist::bench {
 inline constexpr uint64_t kReadyBytes = 256ull << 20;
 
 /// Of a server that shall take `rows` rows without touching memory or coming under pressure: twice
-/// what they take, and what everything else does.
-inline constexpr uint64_t ReadyBytesFor(uint64_t rows) { return (256ull << 20) + 128 * rows; }
+/// what they take, and what everything else does. At most half of the machine's memory.
+uint64_t ReadyBytesFor(uint64_t rows);
 
 /// Returns when `store`, which keeps kReadyBytes, has them; or after ten seconds.
 void WaitUntilReady(const hot::Store& store);
