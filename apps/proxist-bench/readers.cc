@@ -5,6 +5,8 @@
 #include <array>
 #include <chrono>
 #include <ctime>
+#include <deque>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <random>
@@ -20,6 +22,7 @@
 #include "bench/ready_memory.h"
 #include "bench/rounds.h"
 #include "bench/temporary_directory.h"
+#include "proxist/base/mutex.h"
 #include "proxist/env/clock.h"
 #include "proxist/env/thread_share.h"
 #include "proxist/server/grpc_server.h"
@@ -47,7 +50,7 @@ struct Times {
   }
 };
 
-/// A last-by and an as-of in turns, at moments that do not depend on the answers. One thread.
+/// A last-by and an as-of in turns. One thread at a time.
 class Reader {
  public:
   Reader(uint32_t symbols, uint64_t seed, query::Engine* engine)
@@ -58,6 +61,7 @@ class Reader {
         engine_(*engine) {}
 
   [[nodiscard]] SteadyTime due() const { return due_; }
+  void Due(SteadyTime at) { due_ = at; }
   void DueAfter(SteadyTime last, double rate) {
     std::exponential_distribution<double> gap(rate);
     due_ = last + std::chrono::duration_cast<SteadyTime::duration>(
@@ -102,22 +106,50 @@ void AwaitRest() {
   }
 }
 
-/// Readers on as many threads, with the same share of the processors, as the server has for short
-/// queries.
+/// Readers that wait for when they are due. Any thread.
+class DueReaders {
+ public:
+  void Add(Reader* reader) {
+    const MutexLock lock(&mutex_);
+    waiting_.push_back(reader);
+    std::ranges::push_heap(waiting_, std::greater(), &Reader::due);
+  }
+  /// The one that is due first, when it is by `now`; else nullptr, and when it will be.
+  std::pair<Reader*, SteadyTime> Take(SteadyTime now) {
+    const MutexLock lock(&mutex_);
+    if (waiting_.empty()) return {nullptr, SteadyTime::min()};  // others ask for all of them
+    const SteadyTime due = waiting_.front()->due();
+    if (due > now) return {nullptr, due};
+    std::ranges::pop_heap(waiting_, std::greater(), &Reader::due);
+    Reader* const first = waiting_.back();
+    waiting_.pop_back();
+    return {first, due};
+  }
+
+ private:
+  Mutex mutex_;
+  std::vector<Reader*> waiting_ PX_GUARDED_BY(mutex_);  // a heap
+};
+
+/// Readers whose queries go to as many threads, with the same share of the processors, as the
+/// server has for short queries: the first that is free takes the next query.
 class Readers {
  public:
-  Readers(const ReadersOptions& options, query::Engine* engine)
-      : options_(options), threads_(server::ShortQueryThreads()) {
-    for (uint32_t i = 0; i < options.readers; ++i) {
-      threads_[i % threads_.size()].emplace_back(options.symbols, i, engine);
-    }
+  Readers(const ReadersOptions& options, query::Engine* engine) : options_(options) {
+    for (uint32_t i = 0; i < options.readers; ++i) all_.emplace_back(options.symbols, i, engine);
   }
 
   /// Queries per second when every reader asks as soon as it has its answer.
   StatusOr<double> Capacity() {
     std::vector<double> tries;
     for (int i = 0; i < kCapacityTries; ++i) {
-      PX_ASSIGN_OR_RETURN(tries.emplace_back(), CapacityNow());
+      const SteadyTime start = std::chrono::steady_clock::now();
+      for (Reader& reader : all_) reader.Due(start);
+      PX_ASSIGN_OR_RETURN(const Times all, Ask(start + kCapacityTime, [](Reader* reader) {
+                            reader->Due(std::chrono::steady_clock::now());
+                          }));
+      tries.push_back(static_cast<double>(all.last_by.count() + all.asof.count()) /
+                      std::chrono::duration<double>(kCapacityTime).count());
     }
     return Middle(std::move(tries));
   }
@@ -125,31 +157,25 @@ class Readers {
   /// All readers together ask `rate` queries per second for the seconds of the options.
   StatusOr<Times> Run(double rate) {
     const SteadyTime start = std::chrono::steady_clock::now();
-    return OnThreads([&](std::vector<Reader>* readers, Times* times) {
-      return OpenLoop(start, rate / options_.readers, readers, times);
-    });
+    const double each = rate / options_.readers;
+    for (Reader& reader : all_) reader.DueAfter(start, each);
+    return Ask(start + std::chrono::seconds(options_.seconds),
+               [each](Reader* reader) { reader->DueAfter(reader->due(), each); });
   }
 
  private:
-  StatusOr<double> CapacityNow() {
-    const SteadyTime end = std::chrono::steady_clock::now() + kCapacityTime;
-    PX_ASSIGN_OR_RETURN(const Times all, OnThreads([&](std::vector<Reader>* readers, Times* times) {
-                          return AskUntil(end, readers, times);
-                        }));
-    return static_cast<double>(all.last_by.count() + all.asof.count()) /
-           std::chrono::duration<double>(kCapacityTime).count();
-  }
-
-  template <typename Work>
-  StatusOr<Times> OnThreads(const Work& work) {
+  /// All that is due before `end`; `answered` sets when a reader is due again.
+  template <typename Answered>
+  StatusOr<Times> Ask(SteadyTime end, const Answered& answered) {
+    DueReaders due;
+    for (Reader& reader : all_) due.Add(&reader);
     std::vector<std::thread> running;
-    std::vector<Times> times(threads_.size());
-    std::vector<Status> ended(threads_.size());
-    for (size_t i = 0; i < threads_.size(); ++i) {
-      if (threads_[i].empty()) continue;
+    std::vector<Times> times(server::ShortQueryThreads());
+    std::vector<Status> ended(times.size());
+    for (size_t i = 0; i < times.size(); ++i) {
       running.emplace_back([&, i] {
         env::SetShare(env::kShortWork);
-        ended[i] = work(&threads_[i], &times[i]);
+        ended[i] = AskUntil(end, answered, &due, &times[i]);
       });
     }
     for (std::thread& thread : running) thread.join();
@@ -159,30 +185,24 @@ class Readers {
     return all;
   }
 
-  static Status AskUntil(SteadyTime end, std::vector<Reader>* readers, Times* times) {
+  template <typename Answered>
+  static Status AskUntil(SteadyTime end, const Answered& answered, DueReaders* due, Times* times) {
     while (true) {
-      for (Reader& reader : *readers) {
-        if (std::chrono::steady_clock::now() >= end) return OkStatus();
-        PX_RETURN_IF_ERROR(reader.Ask(times));
-      }
-    }
-  }
-
-  Status OpenLoop(SteadyTime start, double rate, std::vector<Reader>* readers, Times* times) {
-    for (Reader& reader : *readers) reader.DueAfter(start, rate);
-    const SteadyTime end = start + std::chrono::seconds(options_.seconds);
-    while (true) {
-      const auto next = std::ranges::min_element(*readers, {}, &Reader::due);
-      if (next->due() >= end) return OkStatus();
       const SteadyTime now = std::chrono::steady_clock::now();
-      if (next->due() > now) std::this_thread::sleep_until(std::max(next->due(), now + kTick));
-      PX_RETURN_IF_ERROR(next->Ask(times));
-      next->DueAfter(next->due(), rate);
+      const auto [reader, at] = due->Take(std::min(now, end));
+      if (reader == nullptr) {
+        if (now >= end || at >= end) return OkStatus();
+        std::this_thread::sleep_until(std::max(at, now + kTick));
+        continue;
+      }
+      PX_RETURN_IF_ERROR(reader->Ask(times));
+      answered(reader);
+      due->Add(reader);
     }
   }
 
   const ReadersOptions& options_;
-  std::vector<std::vector<Reader>> threads_;
+  std::deque<Reader> all_;
 };
 
 /// What one round gave, whose parts follow one another closely: how fast the machine is changes
