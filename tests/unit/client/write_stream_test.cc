@@ -117,6 +117,24 @@ TEST_F(WriteStreamTest, AcksComeInOrder) {
   EXPECT_EQ(ingest_.applied.size(), 50U);
 }
 
+TEST_F(WriteStreamTest, GoesOnAfterWaitingForAcks) {
+  ingest_.fault_of = [](uint64_t arrived) {
+    return arrived == 2 ? FakeIngest::Fault::kLoseAck : FakeIngest::Fault::kNone;
+  };
+  const auto stream = Open();
+  EXPECT_TRUE(stream->AwaitAcks().ok());
+  for (uint64_t n = 0; n < 9; ++n) {
+    ASSERT_TRUE(stream->Send(BatchOf(n)).ok());
+    if (n % 3 != 2) continue;
+    ASSERT_TRUE(stream->AwaitAcks().ok());
+    EXPECT_EQ(stream->acked(), BatchNumber(n + 1));
+    EXPECT_EQ(numbers_.size(), n + 1);
+  }
+  ASSERT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(ingest_.applied.size(), 9U);
+  EXPECT_EQ(stream->reconnects(), 1U);
+}
+
 TEST_F(WriteStreamTest, NothingSentIsNothingToFinish) { EXPECT_TRUE(Open()->Finish().ok()); }
 
 TEST_F(WriteStreamTest, LostConnectionsLoseAndDoubleNothing) {
