@@ -14,6 +14,8 @@ namespace {
 constexpr size_t kPageBytes = 4096;
 // Of the time that a region took, the rest after it while there are plenty.
 constexpr int kCalm = 7;
+// With fewer, and fewer than a quarter of what is wanted, there is no rest at all.
+constexpr size_t kFew = 32;
 
 void* MapRegion(bool huge_pages) {
   void* raw = mmap(nullptr, 2 * kRegionBytes, PROT_READ | PROT_WRITE,
@@ -65,6 +67,11 @@ size_t RegionSupply::Wanted() const {
   return std::clamp(total_ - std::min(total_, taken_), least_, most_);
 }
 
+bool RegionSupply::MayStay() const {
+  if (regions_.empty()) return true;
+  return regions_.size() < most_ && regions_.size() + taken_ < total_ + least_;
+}
+
 void* RegionSupply::Take() {
   void* region = nullptr;
   bool low = false;
@@ -85,7 +92,7 @@ void RegionSupply::Give(void* region) {
   {
     MutexLock lock(&mutex_);
     --taken_;
-    if (regions_.size() < std::max<size_t>(1, Wanted())) {
+    if (MayStay()) {
       regions_.push_back(region);
       return;
     }
@@ -118,7 +125,7 @@ void RegionSupply::Run() {
     // Half of a processor is left to others, and most of it while there is no hurry, unless regions
     // run out. A low priority would not do: who is kept from touching a page keeps the whole
     // process from mapping memory.
-    if (regions_.size() > Wanted() / 4) {
+    if (regions_.size() > std::min(kFew, Wanted() / 4)) {
       const bool hurry = !was_full || regions_.size() <= Wanted() / 2;
       wanted_.wait_for(lock, hurry ? took : kCalm * took, [&]() PX_REQUIRES(mutex_) {
         return stop_ || (!hurry && regions_.size() <= Wanted() / 2);

@@ -33,9 +33,12 @@ class RegionSupply {
   void Run();
   /// How many are to be ready now.
   [[nodiscard]] size_t Wanted() const PX_REQUIRES(mutex_);
+  /// Whether one more may stay ready.
+  [[nodiscard]] bool MayStay() const PX_REQUIRES(mutex_);
 
-  // Of regions that are ready: never more than `most_`, nor, unless they are `least_`, more than
-  // make `total_` with those that are taken.
+  // Of regions that are ready: never more than `most_`. They are touched ahead only while they make
+  // no more than `total_` with those that are taken, or are fewer than `least_`; those that are
+  // given back stay as long as all are no more than `total_` and `least_` together.
   const size_t most_;
   const size_t total_;
   const size_t least_;
