@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The tasks in ClickHouse, in this process, out of libchdb. A line a task: name, seconds."""
+"""The tasks in ClickHouse, in this process, out of libchdb."""
 
 import ctypes
 import pathlib
@@ -7,7 +7,7 @@ import sys
 import tempfile
 
 from columns import QUOTES, TRADES, Columns, native_block
-from tasks import measure
+from tasks import report
 
 LIBRARY = pathlib.Path(__file__).resolve().parents[2] / "node_modules/@chdb/lib-linux-x64-gnu/libchdb.so"
 TYPES = {"i32": "Int32", "i64": "Int64", "f64": "Float64"}
@@ -19,6 +19,7 @@ DIALECT = {
     "div": "intDiv({}, {})",
     # Frames take 32 bits; generated times are whole microseconds.
     "five_minutes": ("intDiv(ts, 1000)", 300 * 10**6),
+    "one_thread": "SET max_threads = 1",
 }
 
 
@@ -61,8 +62,7 @@ def main():
         clickhouse = ClickHouse(directory + "/data")
         clickhouse.load(columns, "quotes", QUOTES, directory)
         clickhouse.load(columns, "trades", TRADES, directory)
-        for task, seconds in measure(columns, DIALECT, clickhouse.ask, int(sys.argv[2])):
-            print(task, seconds, flush=True)
+        report(columns, DIALECT, clickhouse.ask, int(sys.argv[2]))
         clickhouse.lib.chdb_close_conn(clickhouse.connection)
 
 

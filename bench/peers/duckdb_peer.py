@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The tasks in DuckDB, in this process, through its C interface. A line a task: name, seconds."""
+"""The tasks in DuckDB, in this process, through its C interface."""
 
 import ctypes
 import pathlib
 import sys
 
 from columns import QUOTES, TRADES, WIDTHS, Columns
-from tasks import measure
+from tasks import report
 
 LIBRARY = pathlib.Path(__file__).parent / "node_modules/@duckdb/node-bindings-linux-x64/libduckdb.so"
 TYPES = {"i32": 4, "i64": 5, "f64": 11}  # of duckdb_type
@@ -16,6 +16,7 @@ DIALECT = {
     "last": "arg_max",
     "div": "{} // {}",
     "five_minutes": ("ts", 300 * 10**9),
+    "one_thread": "SET threads = 1",
 }
 
 
@@ -79,8 +80,7 @@ def main():
     duckdb = DuckDb()
     duckdb.load(columns, "quotes", QUOTES)
     duckdb.load(columns, "trades", TRADES)
-    for task, seconds in measure(columns, DIALECT, duckdb.ask, int(sys.argv[2])):
-        print(task, seconds, flush=True)
+    report(columns, DIALECT, duckdb.ask, int(sys.argv[2]))
 
 
 if __name__ == "__main__":

@@ -25,9 +25,11 @@ def proxist(directory, passes, work):
 
 
 def peer(script, directory, passes, work):
+    """By name, median seconds on all threads and on one."""
     out = subprocess.run([sys.executable, HERE / script, directory, str(passes), work], check=True,
                          stdout=subprocess.PIPE, text=True).stdout
-    return {name: float(seconds) for name, seconds in (line.split() for line in out.splitlines())}
+    lines = (line.split() for line in out.splitlines())
+    return {name: (float(shared), float(alone)) for name, shared, alone in lines}
 
 
 def show(seconds):
@@ -49,16 +51,18 @@ def main():
         ours = proxist(directory, arguments.passes, work)
         duckdb = peer("duckdb_peer.py", directory, arguments.passes, work)
         clickhouse = peer("clickhouse_peer.py", directory, arguments.passes, work)
-    print("| task | Proxist, one thread | all threads | plain loop | DuckDB | ClickHouse | one thread / loop "
-          "| all threads / loop | best peer / one thread | best peer / all threads |")
-    print("|---" * 10 + "|")
+    print("| task | Proxist, one thread | all threads | plain loop | DuckDB | on one thread | ClickHouse | on one thread "
+          "| one thread / loop | all threads / loop | best peer / Proxist, one thread each | all threads each |")
+    print("|---" * 12 + "|")
     for task in TASKS:
         loop = ours[task + ".loop"]
         alone = ours[task]
         shared = next((times for name, times in ours.items() if name.startswith(task + "/")), None)
-        best = min((times[task] for times in (duckdb, clickhouse) if task in times), default=None)
-        cells = [alone, shared, loop, duckdb.get(task), clickhouse.get(task)]
-        ratios = [alone / loop, shared and shared / loop, best and best / alone, best and shared and best / shared]
+        peers = [times.get(task, (None, None)) for times in (duckdb, clickhouse)]
+        best_shared, best_alone = (min(filter(None, times), default=None) for times in zip(*peers))
+        cells = [alone, shared, loop, *peers[0], *peers[1]]
+        ratios = [alone / loop, shared and shared / loop, best_alone and best_alone / alone,
+                  best_shared and shared and best_shared / shared]
         print("| " + " | ".join([task] + ["-" if cell is None else show(cell) for cell in cells]
                                 + ["-" if ratio is None else f"{ratio:.3g}" for ratio in ratios]) + " |")
 

@@ -35,6 +35,14 @@ def questions(columns, dialect):
     }
 
 
+def report(columns, dialect, ask, passes):
+    """Prints a line a task: name, median seconds of a question on all threads and on one."""
+    shared = dict(measure(columns, dialect, ask, passes))
+    ask(dialect["one_thread"])
+    for task, seconds in measure(columns, dialect, ask, passes):
+        print(task, shared[task], seconds, flush=True)
+
+
 def measure(columns, dialect, ask, passes):
     """Yields task, median seconds of a question."""
     for task, statements in questions(columns, dialect).items():
