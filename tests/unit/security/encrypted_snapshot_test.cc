@@ -108,6 +108,7 @@ TEST_F(EncryptedSnapshotTest, TheVersionsThatAreWrittenStayAsTheyAre) {
   Fill(25);
   ASSERT_TRUE(TakeSnapshot().ok());
   CompareWithGolden("tests/unit/security/golden/v2");
+  RecoverFromGolden("tests/unit/security/golden/earlier/v2");
 }
 
 }  // namespace

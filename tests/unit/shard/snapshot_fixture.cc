@@ -69,21 +69,36 @@ Status SnapshotFixture::OpenOver(env::MemoryFileSystem* files) {
   return OkStatus();
 }
 
+std::string SnapshotFixture::GoldenName(const std::string& path) const {
+  const std::string part = path.ends_with(".chunks") ? ".chunks" : "snapshot-";
+  const auto file = std::ranges::find_if(memory_.contents(), [&](const auto& one) {
+    return one.first.starts_with("snap/") && one.first.find(part) != std::string::npos;
+  });
+  EXPECT_NE(file, memory_.contents().end()) << path;
+  return file->first;
+}
+
 void SnapshotFixture::CompareWithGolden(const std::string& stem) {
-  const std::string described = Describe();
-  for (const char* name : {"snapshot-", ".chunks"}) {
-    const auto file = std::ranges::find_if(memory_.contents(), [&](const auto& one) {
-      return one.first.starts_with("snap/") && one.first.find(name) != std::string::npos;
-    });
-    ASSERT_NE(file, memory_.contents().end());
-    const std::string path = Source(stem + (*name == '.' ? ".chunks" : ".snapshot"));
+  for (const char* suffix : {".snapshot", ".chunks"}) {
+    const std::string path = Source(stem + suffix);
+    const auto& written = memory_.contents().at(GoldenName(path));
     if (std::getenv("PROXIST_WRITE_GOLDEN") != nullptr) {
-      ASSERT_TRUE(env::PosixFileSystem().WriteAtomically(path, file->second).ok());
+      ASSERT_TRUE(env::PosixFileSystem().WriteAtomically(path, written).ok());
     }
     const auto golden = env::PosixFileSystem().ReadAll(path, 1 << 20);
     ASSERT_TRUE(golden.ok()) << golden.status();
-    EXPECT_TRUE(*golden == file->second) << "the bytes written differ from " << path;
-    memory_.Put(file->first, *golden);
+    EXPECT_TRUE(*golden == written) << "the bytes written differ from " << path;
+  }
+  RecoverFromGolden(stem);
+}
+
+void SnapshotFixture::RecoverFromGolden(const std::string& stem) {
+  const std::string described = Describe();
+  for (const char* suffix : {".snapshot", ".chunks"}) {
+    const std::string path = Source(stem + suffix);
+    const auto golden = env::PosixFileSystem().ReadAll(path, 1 << 20);
+    ASSERT_TRUE(golden.ok()) << golden.status();
+    memory_.Put(GoldenName(path), *golden);
   }
   ASSERT_TRUE(OpenOver(&memory_).ok());
   EXPECT_GT(report_.snapshot_rows, 0u);

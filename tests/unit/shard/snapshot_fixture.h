@@ -22,6 +22,10 @@ class SnapshotFixture : public ShardFixture {
   /// The snapshot that was taken and its chunk file are `stem`.snapshot and `stem`.chunks, and a
   /// shard that recovers from these is as this one. PROXIST_WRITE_GOLDEN writes them.
   void CompareWithGolden(const std::string& stem);
+  /// A shard that recovers from `stem`.snapshot and `stem`.chunks, in place of the snapshot that
+  /// was taken, is as this one. An earlier build wrote them, which numbered chunks and strings in
+  /// another order.
+  void RecoverFromGolden(const std::string& stem);
   /// Begins, runs and finishes a snapshot.
   Status TakeSnapshot();
   /// One batch of symbols S0..S2: mostly in order, some late, corrected, cancelled or repeated.
@@ -40,6 +44,8 @@ class SnapshotFixture : public ShardFixture {
   /// Marks in metadata that recycling leaves; removed, so that a copy of older files can be opened.
   void ForgetRecycling();
   void AddColumn();
+  /// The file in memory that the golden one at `path` stands for.
+  std::string GoldenName(const std::string& path) const;
 
   env::MemoryFileSystem memory_;
   env::Keyring* keyring_ = nullptr;

@@ -52,6 +52,7 @@ TEST_F(SnapshotGoldenTest, VersionOneStaysAsItIs) {
   }
   ASSERT_TRUE(TakeSnapshot().ok());
   CompareWithGolden("tests/unit/shard/golden/v1");
+  RecoverFromGolden("tests/unit/shard/golden/earlier/v1");
 }
 
 }  // namespace
