@@ -55,8 +55,9 @@ accept: build setup-dev ## verify a day of real ticks from ../shared/data agains
 	@python3 tests/process/run.py --accept
 
 soak: build setup-dev ## run the long tests, SECONDS_= each: every seam of random worlds and of real days, outages; COUNTS= over live views
-	@cmake --build --preset release --parallel $(JOBS) --target seam_test
-	@PROXIST_SEAM_SECONDS=$(SECONDS_) build/release/bin/seam_test
+	@cmake --preset dev >/dev/null
+	@cmake --build --preset dev --parallel $(JOBS) --target seam_test
+	@PROXIST_SEAM_SECONDS=$(SECONDS_) build/dev/bin/seam_test
 	@PROXIST_SOAK_SECONDS=$(SECONDS_) python3 tests/process/run.py --soak
 	@PROXIST_SOAK_COUNTS=$(COUNTS) python3 tests/process/run.py test_live_views
 
