@@ -250,7 +250,12 @@ Status WriteStream::Send(const column::Batch& batch) {
 }
 
 Status WriteStream::AwaitAcks() {
-  if (!state_->failed.ok() || state_->connection == nullptr) return state_->failed;
+  if (!state_->failed.ok()) return state_->failed;
+  {
+    // A connection that is lost while everything is acked is Send's to open again.
+    MutexLock lock(&state_->mutex);
+    if (state_->unacked.empty()) return OkStatus();
+  }
   state_->failed = state_->AwaitAtMost(0);
   return state_->failed;
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -133,6 +134,17 @@ TEST_F(WriteStreamTest, GoesOnAfterWaitingForAcks) {
   ASSERT_TRUE(stream->Finish().ok());
   EXPECT_EQ(ingest_.applied.size(), 9U);
   EXPECT_EQ(stream->reconnects(), 1U);
+}
+
+TEST_F(WriteStreamTest, NothingIsAwaitedOfALostServerThatAckedAll) {
+  const auto stream = Open(Duration::Millis(1));
+  ASSERT_TRUE(stream->Send(BatchOf(0)).ok());
+  ASSERT_TRUE(stream->AwaitAcks().ok());
+  server_->Shutdown(std::chrono::system_clock::now());
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));  // longer than it would retry
+  EXPECT_TRUE(stream->AwaitAcks().ok());
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(stream->reconnects(), 0U);
 }
 
 TEST_F(WriteStreamTest, NothingSentIsNothingToFinish) { EXPECT_TRUE(Open()->Finish().ok()); }
