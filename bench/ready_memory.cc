@@ -4,14 +4,12 @@
 #include <chrono>
 #include <thread>
 
-#include <unistd.h>
+#include "proxist/server/pressure_loop.h"
 
 namespace proxist::bench {
 
 uint64_t ReadyBytesFor(uint64_t rows) {
-  const uint64_t machine =
-      static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  return std::min<uint64_t>((256ull << 20) + 128 * rows, machine / 2);
+  return std::min<uint64_t>((256ull << 20) + 128 * rows, server::MachineMemory() / 2);
 }
 
 void WaitUntilReady(const hot::Store& store) {

@@ -11,7 +11,8 @@ namespace proxist::bench {
 inline constexpr uint64_t kReadyBytes = 256ull << 20;
 
 /// Of a server that shall take `rows` rows without touching memory or coming under pressure: twice
-/// what they take, and what everything else does. At most half of the machine's memory.
+/// what they take, and what everything else does. At most half of the machine's memory, where
+/// it may come under pressure after all.
 uint64_t ReadyBytesFor(uint64_t rows);
 
 /// Returns when `store`, which keeps kReadyBytes, has them; or after ten seconds.

@@ -26,14 +26,15 @@ void Add(const column::Batch& batch, Checksum* sum) {
 }  // namespace
 
 MarketOptions InOrder() {
-  MarketOptions options = WithLateRows();
-  options.venues = 1;
-  options.late_share = 0;
+  MarketOptions options = OneVenue();
+  options.symbols = 1000;
   return options;
 }
 
 MarketOptions WithLateRows() {
-  return {.symbols = 1000, .late_share = 0.02, .correction_share = 0, .cancel_share = 0};
+  MarketOptions options = AllVenues();
+  options.correction_share = options.cancel_share = 0;
+  return options;
 }
 
 QuoteFeed::QuoteFeed(const std::string& server, const std::string& producer, size_t window,

@@ -110,7 +110,8 @@ Status ServerWithHistory::AwaitRest() {
     const uint64_t before = std::exchange(ready, status.memory().ready_bytes());
     steady = ready == before && merges == 0 ? steady + 1 : 0;
   }
-  if (steady < kSteady) return DeadlineExceeded("ClickHouse merges without an end");
+  if (steady < kSteady)
+    return DeadlineExceeded("memory is made ready, or ClickHouse merges, without an end");
   return OkStatus();
 }
 

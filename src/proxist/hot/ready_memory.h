@@ -10,7 +10,8 @@ namespace proxist::hot {
 struct ReadyMemory {
   uint64_t bytes = 0;           // beyond what chunks use: so much is kept ready,
   uint64_t total = UINT64_MAX;  // less where that and what they use would be more,
-  uint64_t least = 0;           // but never less than this, at most `bytes`
+  uint64_t least = 0;           // but never less than this, at most `bytes`; what chunks give back
+                                // stays ready up to this beyond `total`
 };
 
 }  // namespace proxist::hot

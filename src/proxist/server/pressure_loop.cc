@@ -28,7 +28,7 @@ uint64_t Percent(uint64_t bytes, uint64_t percent) { return bytes / 100 * percen
 
 }  // namespace
 
-uint64_t StandardMemoryLimit() {
+uint64_t MachineMemory() {
   uint64_t bytes =
       static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   uint64_t allowed = 0;
@@ -36,8 +36,10 @@ uint64_t StandardMemoryLimit() {
   if (std::ifstream group("/sys/fs/cgroup/memory.max"); group >> allowed) {
     bytes = std::min(bytes, allowed);
   }
-  return Percent(bytes, kStandardLimitPercent);
+  return bytes;
 }
+
+uint64_t StandardMemoryLimit() { return Percent(MachineMemory(), kStandardLimitPercent); }
 
 PressureLoop::PressureLoop(Ports ports, uint64_t limit_bytes)
     : ports_(std::move(ports)), limit_(limit_bytes) {

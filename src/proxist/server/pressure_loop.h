@@ -26,7 +26,9 @@ inline constexpr uint64_t kHighMarkPercent = 80;
 inline constexpr uint64_t kLowMarkPercent = 65;
 inline constexpr uint64_t kSnapshotMarkPercent = 50;
 
-/// 60 % of the machine's memory, or of what its control group allows where that is less.
+/// Of the machine, or what its control group allows where that is less. Bytes.
+uint64_t MachineMemory();
+/// 60 % of it.
 uint64_t StandardMemoryLimit();
 
 /// Thread-safe.

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "proxist/history/internal/native_reader.h"
+#include "proxist/history/internal/row_selection.h"
 #include "tests/unit/history/shared_server.h"
 
 namespace proxist::history {
@@ -215,6 +216,13 @@ TEST(InsertBlock, HoldsTheRowsOfItsIntentInOrder) {
     compared += rows.size();
   }
   EXPECT_GT(compared, 10'000U);
+}
+
+TEST(InsertBlock, IsEmptyWithoutRows) {
+  const Case made(1, column::SeqMode::kProducer, column::Versions::kLatest);
+  const SelectedRows none{&made.sources().front(), {}, 0};
+  EXPECT_TRUE(EncodeSelectedRows(*made.intent().schema, {&none, 1}).empty());
+  EXPECT_TRUE(EncodeSelectedRows(*made.intent().schema, {}).empty());
 }
 
 }  // namespace

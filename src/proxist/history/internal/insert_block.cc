@@ -42,17 +42,16 @@ class WidenedParts {
 
 class BlockEncoder {
  public:
-  /// `places` has the place of every row, in the parts' order. Writes into `out` from `at` on.
+  /// Without symbols `order` is no order: its places alone count. Writes into `out` from `at` on.
   BlockEncoder(const column::TableSchema& schema, std::span<const SelectedRows> parts,
-               std::vector<uint32_t> places, std::vector<std::byte>* out, size_t at)
+               BlockOrder order, std::vector<std::byte>* out, size_t at)
       : schema_(schema),
         parts_(parts),
-        total_(places.size()),
-        places_(std::move(places)),
+        total_(order.places.size()),
+        order_(std::move(order)),
         writer_(out, at) {}
 
-  /// `order`, when given, is that of `places`.
-  void Encode(BlockColumns wanted, const BlockOrder* order) {
+  void Encode(BlockColumns wanted) {
     const std::vector<HistoryColumn> columns = HistoryColumns(schema_);
     writer_.BeginBlock(CountColumns(schema_, wanted), total_);
     size_t at = 0;
@@ -61,10 +60,10 @@ class BlockEncoder {
       ++at;
     };
     begin();
-    if (order != nullptr) {
-      EncodeSortedSymbols(*order);
-    } else {
+    if (order_.symbols.empty()) {
       EncodeSymbols([](const SelectedRows& part) { return &part.source->batch.symbol; }, false);
+    } else {
+      EncodeSortedSymbols();
     }
     begin();
     EncodeOf<int64_t>([](const SelectedRows& part) { return part.source->batch.ts.values; },
@@ -83,7 +82,8 @@ class BlockEncoder {
     }
     if (wanted == BlockColumns::kAll) {
       begin();
-      EncodeVersions();
+      EncodeOf<uint64_t>([](const SelectedRows&) { return ByteSpan(); },
+                         [](const SelectedRows& part, uint32_t row) { return part.LsnOf(row); });
       begin();
       EncodeConstant<uint16_t>([](const SelectedRows& part) { return part.source->shard.value(); });
       begin();
@@ -112,23 +112,19 @@ class BlockEncoder {
     return std::find(schema_.series.begin(), schema_.series.end(), index) != schema_.series.end();
   }
 
-  /// Puts the values of the part's rows at their places.
-  template <typename T>
-  void Scatter(const SelectedRows& part, const std::byte* values, std::byte* out) const {
-    const uint32_t* places = places_.data();
-    part.ForEach([=](size_t at, uint32_t row) {
-      std::memcpy(out + size_t{places[at]} * sizeof(T), values + size_t{row} * sizeof(T),
-                  sizeof(T));
-    });
-  }
-  /// The same with `value(row)`.
+  /// Puts `value(row)` of the part's rows at their places.
   template <typename T, typename Value>
-  void ScatterComputed(const SelectedRows& part, Value value, std::byte* out) const {
-    const uint32_t* places = places_.data();
+  void Scatter(const SelectedRows& part, Value value, std::byte* out) const {
+    const uint32_t* places = order_.places.data();
     part.ForEach([=](size_t at, uint32_t row) {
       const T v = value(row);
-      std::memcpy(out + size_t{places[at]} * sizeof(T), &v, sizeof(T));
+      std::memcpy(out + places[at] * sizeof(T), &v, sizeof(T));
     });
+  }
+  template <typename T>
+  void ScatterValues(const SelectedRows& part, const std::byte* values, std::byte* out) const {
+    Scatter<T>(
+        part, [values](uint32_t row) { return LoadAt<T>(values, row); }, out);
   }
 
   /// `values_of(part)`, or `value(part, row)` of the rows of a part where these are empty.
@@ -138,24 +134,10 @@ class BlockEncoder {
     for (const SelectedRows& part : parts_) {
       const ByteSpan values = values_of(part);
       if (!values.empty()) {
-        Scatter<T>(part, values.data(), out);
+        ScatterValues<T>(part, values.data(), out);
       } else {
-        ScatterComputed<T>(
+        Scatter<T>(
             part, [&](uint32_t row) { return value(part, row); }, out);
-      }
-    }
-  }
-
-  void EncodeVersions() {
-    std::byte* out = writer_.AppendFixed(total_ * sizeof(uint64_t));
-    for (const SelectedRows& part : parts_) {
-      if (part.lsns.empty()) {
-        const uint64_t first = part.source->first.value();
-        ScatterComputed<uint64_t>(
-            part, [first](uint32_t row) { return first + row; }, out);
-      } else {
-        ScatterComputed<uint64_t>(
-            part, [&](uint32_t row) { return part.LsnOf(row); }, out);
       }
     }
   }
@@ -170,7 +152,7 @@ class BlockEncoder {
     for (const SelectedRows& part : parts_) {
       const T own = value(part);
       if (own != first)
-        ScatterComputed<T>(
+        Scatter<T>(
             part, [own](uint32_t) { return own; }, out);
     }
   }
@@ -189,12 +171,12 @@ class BlockEncoder {
       if (view == nullptr) continue;
       const std::byte* values = view->values.data();
       if (view->validity.empty()) {
-        Scatter<T>(part, values, out);
+        ScatterValues<T>(part, values, out);
         continue;
       }
       part.ForEach([&](size_t at, uint32_t row) {
         if (!view->IsValid(row)) return;
-        std::memcpy(out + places_[at] * sizeof(T), values + row * sizeof(T), sizeof(T));
+        std::memcpy(out + order_.places[at] * sizeof(T), values + row * sizeof(T), sizeof(T));
       });
     }
   }
@@ -205,7 +187,7 @@ class BlockEncoder {
       const ColumnView* view = ViewOf(part, index);
       part.ForEach([&](size_t at, uint32_t row) {
         const bool valid = view != nullptr && view->IsValid(row);
-        out[places_[at]] = std::byte{static_cast<uint8_t>(valid ? 0 : 1)};
+        out[order_.places[at]] = std::byte{static_cast<uint8_t>(valid ? 0 : 1)};
       });
     }
   }
@@ -216,7 +198,7 @@ class BlockEncoder {
       const ColumnView* view = ViewOf(part, index);
       if (view == nullptr) continue;
       part.ForEach([&](size_t at, uint32_t row) {
-        if (view->IsValid(row)) texts[places_[at]] = view->TextAt(row);
+        if (view->IsValid(row)) texts[order_.places[at]] = view->TextAt(row);
       });
     }
     for (const std::string_view text : texts) writer_.AppendString(text);
@@ -230,22 +212,22 @@ class BlockEncoder {
     const uint32_t shift = nullable ? 1 : 0;
     std::vector<uint32_t> codes(total_);
     VisitCodes(parts_, view_of, missing, &texts,
-               [&](size_t at, uint32_t code) { codes[places_[at]] = code + shift; });
+               [&](size_t at, uint32_t code) { codes[order_.places[at]] = code + shift; });
     std::vector<std::string_view> dictionary;
     if (nullable) dictionary.emplace_back("");
     dictionary.insert(dictionary.end(), texts.texts().begin(), texts.texts().end());
     writer_.AppendLowCardinality(dictionary, codes);
   }
 
-  void EncodeSortedSymbols(const BlockOrder& order) {
+  void EncodeSortedSymbols() {
     std::vector<uint32_t> codes(total_);
     size_t begin = 0;
-    for (uint32_t code = 0; code < order.symbols.size(); ++code) {
+    for (uint32_t code = 0; code < order_.symbols.size(); ++code) {
       std::fill(codes.begin() + static_cast<std::ptrdiff_t>(begin),
-                codes.begin() + static_cast<std::ptrdiff_t>(order.ends[code]), code);
-      begin = order.ends[code];
+                codes.begin() + static_cast<std::ptrdiff_t>(order_.ends[code]), code);
+      begin = order_.ends[code];
     }
-    writer_.AppendLowCardinality(order.symbols, codes);
+    writer_.AppendLowCardinality(order_.symbols, codes);
   }
 
   void EncodeDeclared(size_t index) {
@@ -275,7 +257,7 @@ class BlockEncoder {
   const column::TableSchema& schema_;
   std::span<const SelectedRows> parts_;
   size_t total_;
-  const std::vector<uint32_t> places_;
+  const BlockOrder order_;
   NativeWriter writer_;
 };
 
@@ -290,11 +272,10 @@ std::vector<std::byte> EncodeInsertBlock(const InsertIntent& intent,
 std::vector<std::byte> EncodeSelectedRows(const column::TableSchema& schema,
                                           std::span<const SelectedRows> selected,
                                           std::vector<std::byte> reused) {
-  if (selected.empty()) return {};
-  std::vector<std::byte> out = std::move(reused);
+  const size_t total = TotalRows(selected);
+  if (total == 0) return {};
   const WidenedParts widened(schema, selected);
   const std::span<const SelectedRows> parts = widened.parts();
-  const size_t total = parts.back().base + parts.back().rows.size();
   PX_CHECK(total <= kMaxInsertRows);
   size_t row_bytes = 0;
   for (const HistoryColumn& c : HistoryColumns(schema)) {
@@ -304,11 +285,12 @@ std::vector<std::byte> EncodeSelectedRows(const column::TableSchema& schema,
     PX_CHECK(part.source->batch.columns.size() <= schema.columns.size());
   }
   constexpr size_t kHeaderBytes = 1 << 16;
+  std::vector<std::byte> out = std::move(reused);
+  if (out.capacity() < total * row_bytes + kHeaderBytes) out.clear();  // not worth a copy
   out.reserve(total * row_bytes + kHeaderBytes);
   // The block's own memory is free until it is encoded, and larger than what sorting takes.
   BlockOrder order = OrderRows(schema, parts, &out);
-  std::vector<uint32_t> places = std::move(order.places);
-  BlockEncoder(schema, parts, std::move(places), &out, 0).Encode(BlockColumns::kAll, &order);
+  BlockEncoder(schema, parts, std::move(order), &out, 0).Encode(BlockColumns::kAll);
   return out;
 }
 
@@ -316,9 +298,9 @@ void EncodeBlock(const column::TableSchema& schema, std::span<const SelectedRows
                  BlockColumns wanted, std::vector<std::byte>* out) {
   const WidenedParts widened(schema, selected);
   const std::span<const SelectedRows> parts = widened.parts();
-  std::vector<uint32_t> places(parts.empty() ? 0 : parts.back().base + parts.back().rows.size());
-  std::iota(places.begin(), places.end(), 0);
-  BlockEncoder(schema, parts, std::move(places), out, out->size()).Encode(wanted, nullptr);
+  BlockOrder as_they_come{.places = std::vector<uint32_t>(TotalRows(parts))};
+  std::iota(as_they_come.places.begin(), as_they_come.places.end(), 0);
+  BlockEncoder(schema, parts, std::move(as_they_come), out, out->size()).Encode(wanted);
 }
 
 }  // namespace proxist::history

@@ -186,10 +186,6 @@ void SortBucket(std::span<SortKey> bucket, KeyOrder* order, std::vector<SortKey>
   }
 }
 
-size_t TotalRows(std::span<const SelectedRows> parts) {
-  return parts.empty() ? 0 : parts.back().base + parts.back().rows.size();
-}
-
 /// Corrects the places of the rows in buckets that are not in order. `codes` has each row's bucket.
 void SortBuckets(const column::TableSchema& schema, std::span<const SelectedRows> parts,
                  std::span<const uint32_t> codes, std::span<const Bucket> buckets,

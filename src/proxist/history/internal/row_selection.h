@@ -40,6 +40,10 @@ struct SelectedRows {
   }
 };
 
+inline size_t TotalRows(std::span<const SelectedRows> parts) {
+  return parts.empty() ? 0 : parts.back().base + parts.back().rows.size();
+}
+
 /// In the order of `sources`; sources without a row are left out.
 std::vector<SelectedRows> SelectRows(const InsertIntent& intent,
                                      std::span<const SourceBatch> sources);

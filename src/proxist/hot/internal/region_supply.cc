@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kPageBytes = 4096;
 // Of the time that a region took, the rest after it while there are plenty.
 constexpr int kCalm = 7;
-// With fewer, and fewer than a quarter of what is wanted, there is no rest at all.
+// With at most so many, and at most a quarter of what is wanted, there is no rest at all.
 constexpr size_t kFew = 32;
 
 void* MapRegion(bool huge_pages) {

@@ -36,7 +36,8 @@ class RegionSupply {
   /// Whether one more may stay ready.
   [[nodiscard]] bool MayStay() const PX_REQUIRES(mutex_);
 
-  // Of regions that are ready: never more than `most_`. They are touched ahead only while they make
+  // Of regions that are ready: not more than `most_`, but for one
+  // that is being touched. They are touched ahead only while they make
   // no more than `total_` with those that are taken, or are fewer than `least_`; those that are
   // given back stay as long as all are no more than `total_` and `least_` together.
   const size_t most_;
