@@ -57,10 +57,12 @@ struct QueryOptions {
   uint32_t symbols = 1000;
   uint32_t rows = 1'000'000;  // of quotes; a fourth as many trades
   uint32_t rounds = 20'000;   // with fewer the medians move by a tenth
+  uint32_t pauses = 20;       // of a second each
 };
 struct QueryResults {
   std::vector<Result> calls;   // a call for each query
   std::vector<Result> stream;  // all on one call
+  std::vector<Result> pauses;  // calls after a pause
 };
 StatusOr<QueryResults> MeasureQuery(const QueryOptions& options);
 /// One series of `rows` rows in this process.

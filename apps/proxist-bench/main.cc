@@ -116,6 +116,8 @@ void DeclareMeasurements(CLI::App& app, Options& options) {
   query->add_option("--rows", options.query.rows, "Quotes; a fourth as many trades")
       ->check(CLI::Range(1000, 100'000'000));
   query->add_option("--rounds", options.query.rounds)->check(CLI::Range(10, 1'000'000));
+  query->add_option("--pauses", options.query.pauses, "Of a second, before a query each")
+      ->check(CLI::Range(0, 10'000));
   query->add_option("--columns", options.columns.columns,
                     "A directory of raw arrays: asks its tasks instead, beside plain loops");
   query->add_option("--passes", options.columns.passes, "Over the questions of each task")
@@ -213,6 +215,7 @@ Status Dispatch(const CLI::App& app, Options& options) {
   PX_ASSIGN_OR_RETURN(const QueryResults results, MeasureQuery(options.query));
   Print(options, "query latency", results.calls);
   Print(options, "queries on one stream", results.stream);
+  if (!results.pauses.empty()) Print(options, "queries after a pause", results.pauses);
   return Show(options, "long windows", MeasureLongWindows(options.query));
 }
 

@@ -1,9 +1,11 @@
 // query: last rows, a symbol's row at a moment (a point as-of) and as-of joins on hot rows, in
 // process and over gRPC, beside echoes of the same bytes.
+#include <chrono>
 #include <future>
 #include <memory>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -164,6 +166,28 @@ StatusOr<Result> MeasureStream(TwoNodes* nodes, const std::string& name, uint32_
   return result;
 }
 
+/// What a query takes when nobody has called for a moment: threads that wait sleep deeper.
+StatusOr<Result> MeasureAfterPauses(TwoNodes* nodes, uint32_t pauses, Asked* asked) {
+  constexpr std::chrono::milliseconds kPause(1050);
+  Latencies first;
+  Latencies second;
+  for (uint32_t i = 0; i < pauses; ++i) {
+    std::this_thread::sleep_for(kPause);
+    for (Latencies* times : {&first, &second}) {
+      const query::Plan plan = asked->Next();
+      PX_ASSIGN_OR_RETURN(const Duration took,
+                          Time([&] { return nodes->connection->Run(plan).status(); }));
+      times->Add(took);
+    }
+  }
+  Result result;
+  result.name = "last-by, now, after 1.05 s without a call";
+  const auto micros = [](Duration time) { return static_cast<double>(time.ns()) * 1e-3; };
+  result.With("first p50 us", micros(first.Percentile(50)));
+  result.With("first worst us", micros(first.Percentile(100)));
+  return result.With("second p50 us", micros(second.Percentile(50)));
+}
+
 /// Of one trade on average.
 constexpr Duration kShortSpan = Duration::Millis(2400);
 constexpr Duration kLongSpan = Duration::Seconds(60);
@@ -186,6 +210,10 @@ StatusOr<QueryResults> MeasureQuery(const QueryOptions& options) {
     results.calls.push_back(std::move(call));
     PX_ASSIGN_OR_RETURN(Result streamed, MeasureStream(nodes.get(), name, options.rounds, asked));
     results.stream.push_back(std::move(streamed));
+  }
+  if (options.pauses > 0) {
+    PX_ASSIGN_OR_RETURN(Result paused, MeasureAfterPauses(nodes.get(), options.pauses, &last_by));
+    results.pauses.push_back(std::move(paused));
   }
   return results;
 }

@@ -15,6 +15,7 @@
 #include "proxist/env/thread_share.h"
 #include "proxist/env/work_pool.h"
 #include "proxist/observe/log.h"
+#include "proxist/server/internal/heartbeat.h"
 #include "proxist/server/internal/services.h"
 
 namespace proxist::server {
@@ -66,6 +67,7 @@ struct GrpcServer::Impl {
   env::WorkPool short_queries;
   env::WorkPool admin;
   std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<Heartbeat> heartbeat;
 };
 
 size_t ShortQueryThreads() { return Cores() + 1; }
@@ -94,10 +96,12 @@ StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOptions&
     return FailedPrecondition("the gRPC address: cannot listen on {}", Format(options.address));
   }
   impl->options.address.port = static_cast<uint16_t>(port);
+  impl->heartbeat = std::make_unique<Heartbeat>(impl->server.get());
   return std::unique_ptr<GrpcServer>(new GrpcServer(std::move(impl)));
 }
 
 GrpcServer::~GrpcServer() {
+  impl_->heartbeat.reset();
   impl_->server->Shutdown(std::chrono::system_clock::now() + kDrainTime);
 }
 
