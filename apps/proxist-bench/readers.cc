@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include <sys/prctl.h>
+
 #include "apps/proxist-bench/asked.h"
 #include "apps/proxist-bench/commands.h"
 #include "apps/proxist-bench/paced_ingest.h"
@@ -37,9 +39,9 @@ constexpr size_t kLoadRows = 5000;
 constexpr Duration kAsofSpan = Duration::Seconds(60);
 constexpr std::chrono::milliseconds kCapacityTime(500);
 constexpr int kCapacityTries = 3;
-// Between two looks at what is due: to be woken for each query takes as long as the query. What a
-// query waits for the look counts.
-constexpr std::chrono::microseconds kTick{100};
+// Queries come in groups, at the ends of such spans, as they do from a network: to be woken for
+// each of them takes a thread longer than the query.
+constexpr std::chrono::microseconds kGroupSpan{100};
 
 struct Times {
   Latencies last_by;
@@ -60,12 +62,15 @@ class Reader {
         asked_(seed),
         engine_(*engine) {}
 
+  /// When its next query comes.
   [[nodiscard]] SteadyTime due() const { return due_; }
-  void Due(SteadyTime at) { due_ = at; }
-  void DueAfter(SteadyTime last, double rate) {
+  void Due(SteadyTime at) { at_random_ = due_ = at; }
+  /// With a group, `rate` of them a second at random. `start`: of the groups.
+  void DueInGroup(double rate, SteadyTime start) {
     std::exponential_distribution<double> gap(rate);
-    due_ = last + std::chrono::duration_cast<SteadyTime::duration>(
-                      std::chrono::duration<double>(gap(random_)));
+    at_random_ += std::chrono::duration_cast<SteadyTime::duration>(
+        std::chrono::duration<double>(gap(random_)));
+    due_ = start + ((at_random_ - start) / kGroupSpan + 1) * kGroupSpan;
   }
   /// Asks and waits for the answer; its time counts from when it was due.
   Status Ask(Times* times) {
@@ -84,6 +89,7 @@ class Reader {
   std::mt19937_64 random_;
   uint64_t asked_;
   query::Engine& engine_;
+  SteadyTime at_random_;
   SteadyTime due_;
 };
 
@@ -114,10 +120,10 @@ class DueReaders {
     waiting_.push_back(reader);
     std::ranges::push_heap(waiting_, std::greater(), &Reader::due);
   }
-  /// The one that is due first, when it is by `now`; else nullptr, and when it will be.
+  /// The one that is due first, when it is by `now`; else nullptr, and when to look again.
   std::pair<Reader*, SteadyTime> Take(SteadyTime now) {
     const MutexLock lock(&mutex_);
-    if (waiting_.empty()) return {nullptr, SteadyTime::min()};  // others ask for all of them
+    if (waiting_.empty()) return {nullptr, now + kGroupSpan};  // others ask for all of them
     const SteadyTime due = waiting_.front()->due();
     if (due > now) return {nullptr, due};
     std::ranges::pop_heap(waiting_, std::greater(), &Reader::due);
@@ -158,9 +164,12 @@ class Readers {
   StatusOr<Times> Run(double rate) {
     const SteadyTime start = std::chrono::steady_clock::now();
     const double each = rate / options_.readers;
-    for (Reader& reader : all_) reader.DueAfter(start, each);
+    for (Reader& reader : all_) {
+      reader.Due(start);
+      reader.DueInGroup(each, start);
+    }
     return Ask(start + std::chrono::seconds(options_.seconds),
-               [each](Reader* reader) { reader->DueAfter(reader->due(), each); });
+               [each, start](Reader* reader) { reader->DueInGroup(each, start); });
   }
 
  private:
@@ -175,6 +184,7 @@ class Readers {
     for (size_t i = 0; i < times.size(); ++i) {
       running.emplace_back([&, i] {
         env::SetShare(env::kShortWork);
+        prctl(PR_SET_TIMERSLACK, 1);  // ns; it is 50 us else, of which a server's threads know none
         ended[i] = AskUntil(end, answered, &due, &times[i]);
       });
     }
@@ -192,7 +202,7 @@ class Readers {
       const auto [reader, at] = due->Take(std::min(now, end));
       if (reader == nullptr) {
         if (now >= end || at >= end) return OkStatus();
-        std::this_thread::sleep_until(std::max(at, now + kTick));
+        std::this_thread::sleep_until(at);
         continue;
       }
       PX_RETURN_IF_ERROR(reader->Ask(times));
@@ -229,9 +239,35 @@ Result Compare(const std::string& name, Latencies Times::*times, const std::vect
           MiddleOf(rounds, [&](const Round& round) { return micros(round.*part, percent); }));
     }
   }
+  result.With("adds p95 us", MiddleOf(rounds, [&](const Round& round) {
+                return micros(round.beside, 95) - micros(round.quiet, 95);
+              }));
   return result.With("ratio p95", MiddleOf(rounds, [&](const Round& round) {
                        return micros(round.beside, 95) / micros(round.quiet, 95);
                      }));
+}
+
+Status Measure(const ReadersOptions& options, bool quiet_first, Readers* readers,
+               PacedIngest* ingest, Round* round) {
+  const Duration part = Duration::Seconds(options.seconds);
+  const auto quiet = [&]() -> Status {
+    AwaitRest();
+    PX_ASSIGN_OR_RETURN(round->quiet, readers->Run(round->asked));
+    return OkStatus();
+  };
+  PX_ASSIGN_OR_RETURN(round->alone_rate, ingest->Run(options.rate, part));
+  AwaitRest();
+  PX_ASSIGN_OR_RETURN(const double capacity, readers->Capacity());
+  round->asked = options.queries > 0 ? options.queries : capacity * options.load;
+  if (quiet_first) PX_RETURN_IF_ERROR(quiet());
+  AwaitRest();
+  StatusOr<double> rate(0.0);
+  std::thread writer([&] { rate = ingest->Run(options.rate, part); });
+  StatusOr<Times> with = readers->Run(round->asked);
+  writer.join();
+  PX_ASSIGN_OR_RETURN(round->beside, std::move(with));
+  PX_ASSIGN_OR_RETURN(round->beside_rate, rate);
+  return quiet_first ? OkStatus() : quiet();
 }
 
 /// Beside one feed.
@@ -250,20 +286,9 @@ StatusOr<ReadersResults> Measure(const ReadersOptions& options, const std::strin
   PX_RETURN_IF_ERROR(ingest.Load(options.rows, kLoadRows, kAskedSpan));
   Readers readers(options, &node->engine());
   AwaitRest();
-  const Duration part = Duration::Seconds(options.seconds);
   std::vector<Round> rounds(options.rounds);
-  for (Round& round : rounds) {
-    PX_ASSIGN_OR_RETURN(round.alone_rate, ingest.Run(options.rate, part));
-    AwaitRest();
-    PX_ASSIGN_OR_RETURN(const double capacity, readers.Capacity());
-    round.asked = options.queries > 0 ? options.queries : capacity * options.load;
-    PX_ASSIGN_OR_RETURN(round.quiet, readers.Run(round.asked));
-    StatusOr<double> rate(0.0);
-    std::thread writer([&] { rate = ingest.Run(options.rate, part); });
-    StatusOr<Times> with = readers.Run(round.asked);
-    writer.join();
-    PX_ASSIGN_OR_RETURN(round.beside, std::move(with));
-    PX_ASSIGN_OR_RETURN(round.beside_rate, rate);
+  for (size_t i = 0; i < rounds.size(); ++i) {
+    PX_RETURN_IF_ERROR(Measure(options, /*quiet_first=*/i % 2 == 0, &readers, &ingest, &rounds[i]));
   }
   ReadersResults results;
   results.readers = {Compare("last-by, now; " + feed, &Times::last_by, rounds),
