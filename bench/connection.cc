@@ -25,6 +25,7 @@ StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& addres
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
   arguments.SetMaxSendMessageSize(-1);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);  // channels share a connection else
   auto impl = std::make_unique<Impl>();
   impl->channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
   if (!impl->channel->WaitForConnected(std::chrono::system_clock::now() +

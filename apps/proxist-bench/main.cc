@@ -132,7 +132,9 @@ void DeclareMeasurements(CLI::App& app, Options& options) {
   readers->add_option("--readers", options.readers.readers)->check(CLI::Range(1, 200));
   readers->add_option("--load", options.readers.load, "Of the queries that readers can ask")
       ->check(CLI::Range(0.01, 1.0));
-  readers->add_option("--queries", options.readers.queries, "Per second; 0: as --load says")
+  readers->add_option("--grpc-load", options.readers.grpc_load, "The same over gRPC; 0: none")
+      ->check(CLI::Range(0.0, 1.0));
+  readers->add_option("--queries", options.readers.queries, "Per second, in place of --load")
       ->check(CLI::Range(0.0, 1e8));
   readers->add_option("--rate", options.readers.rate, "Rows per second of ingest")
       ->check(CLI::Range(1000, 100'000'000));

@@ -1,101 +1,36 @@
 // readers: what ingest does to the latency of concurrent readers, and they to it. Their queries
 // come at moments that do not depend on the answers, so one that waits for its turn counts from
 // when it was due.
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <ctime>
-#include <deque>
 #include <functional>
 #include <iterator>
 #include <memory>
-#include <random>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include <sys/prctl.h>
-
-#include "apps/proxist-bench/asked.h"
 #include "apps/proxist-bench/commands.h"
+#include "apps/proxist-bench/concurrent_readers.h"
 #include "apps/proxist-bench/paced_ingest.h"
-#include "bench/latencies.h"
 #include "bench/ready_memory.h"
 #include "bench/rounds.h"
 #include "bench/temporary_directory.h"
-#include "proxist/base/mutex.h"
-#include "proxist/env/clock.h"
-#include "proxist/env/thread_share.h"
+#include "proxist/observe/metrics.h"
+#include "proxist/server/address.h"
 #include "proxist/server/grpc_server.h"
 #include "proxist/server/node.h"
 
 namespace proxist::bench {
 namespace {
 
-using SteadyTime = std::chrono::steady_clock::time_point;
-
 constexpr size_t kLoadRows = 5000;
-constexpr Duration kAsofSpan = Duration::Seconds(60);
-constexpr std::chrono::milliseconds kCapacityTime(500);
-constexpr int kCapacityTries = 3;
-// Queries come in groups, at the ends of such spans, as they do from a network: to be woken for
-// each of them takes a thread longer than the query.
-constexpr std::chrono::microseconds kGroupSpan{100};
 
-struct Times {
-  Latencies last_by;
-  Latencies asof;
-  void AddAll(const Times& other) {
-    last_by.AddAll(other.last_by);
-    asof.AddAll(other.asof);
-  }
-};
-
-/// A last-by and an as-of in turns. One thread at a time.
-class Reader {
- public:
-  Reader(uint32_t symbols, uint64_t seed, query::Engine* engine)
-      : last_by_(symbols, seed, true),
-        asof_(symbols, seed, kAsofSpan),
-        random_(seed),
-        asked_(seed),
-        engine_(*engine) {}
-
-  /// When its next query comes.
-  [[nodiscard]] SteadyTime due() const { return due_; }
-  void Due(SteadyTime at) { at_random_ = due_ = at; }
-  /// With a group, `rate` of them a second at random. `start`: of the groups.
-  void DueInGroup(double rate, SteadyTime start) {
-    std::exponential_distribution<double> gap(rate);
-    at_random_ += std::chrono::duration_cast<SteadyTime::duration>(
-        std::chrono::duration<double>(gap(random_)));
-    due_ = start + ((at_random_ - start) / kGroupSpan + 1) * kGroupSpan;
-  }
-  /// Asks and waits for the answer; its time counts from when it was due.
-  Status Ask(Times* times) {
-    const bool last_by = asked_++ % 2 == 0;
-    const query::Plan plan = last_by ? last_by_.Next() : asof_.Next();
-    const auto sink = [](const query::ResultBatch&) { return OkStatus(); };
-    PX_RETURN_IF_ERROR(engine_.Run(plan, {}, sink, nullptr));
-    (last_by ? times->last_by : times->asof)
-        .Add(Duration((std::chrono::steady_clock::now() - due_).count()));
-    return OkStatus();
-  }
-
- private:
-  LastByAsked last_by_;
-  AsofAsked asof_;
-  std::mt19937_64 random_;
-  uint64_t asked_;
-  query::Engine& engine_;
-  SteadyTime at_random_;
-  SteadyTime due_;
-};
-
-/// How many rows both tables get at most, alone and beside readers.
+/// How many rows both tables get at most: alone, and beside either kind of readers.
 uint64_t RowsOf(const ReadersOptions& options) {
-  const uint64_t fed = uint64_t{2} * options.rounds * options.seconds * options.rate;
+  const uint64_t fed = uint64_t{4} * options.rounds * options.seconds * options.rate;
   return options.rows + options.rows / 4 + fed;
 }
 
@@ -112,121 +47,19 @@ void AwaitRest() {
   }
 }
 
-/// Readers that wait for when they are due. Any thread.
-class DueReaders {
- public:
-  void Add(Reader* reader) {
-    const MutexLock lock(&mutex_);
-    waiting_.push_back(reader);
-    std::ranges::push_heap(waiting_, std::greater(), &Reader::due);
-  }
-  /// The one that is due first, when it is by `now`; else nullptr, and when to look again.
-  std::pair<Reader*, SteadyTime> Take(SteadyTime now) {
-    const MutexLock lock(&mutex_);
-    if (waiting_.empty()) return {nullptr, now + kGroupSpan};  // others ask for all of them
-    const SteadyTime due = waiting_.front()->due();
-    if (due > now) return {nullptr, due};
-    std::ranges::pop_heap(waiting_, std::greater(), &Reader::due);
-    Reader* const first = waiting_.back();
-    waiting_.pop_back();
-    return {first, due};
-  }
-
- private:
-  Mutex mutex_;
-  std::vector<Reader*> waiting_ PX_GUARDED_BY(mutex_);  // a heap
-};
-
-/// Readers whose queries go to as many threads, with the same share of the processors, as the
-/// server has for short queries: the first that is free takes the next query.
-class Readers {
- public:
-  Readers(const ReadersOptions& options, query::Engine* engine) : options_(options) {
-    for (uint32_t i = 0; i < options.readers; ++i) all_.emplace_back(options.symbols, i, engine);
-  }
-
-  /// Queries per second when every reader asks as soon as it has its answer.
-  StatusOr<double> Capacity() {
-    std::vector<double> tries;
-    for (int i = 0; i < kCapacityTries; ++i) {
-      const SteadyTime start = std::chrono::steady_clock::now();
-      for (Reader& reader : all_) reader.Due(start);
-      PX_ASSIGN_OR_RETURN(const Times all, Ask(start + kCapacityTime, [](Reader* reader) {
-                            reader->Due(std::chrono::steady_clock::now());
-                          }));
-      tries.push_back(static_cast<double>(all.last_by.count() + all.asof.count()) /
-                      std::chrono::duration<double>(kCapacityTime).count());
-    }
-    return Middle(std::move(tries));
-  }
-
-  /// All readers together ask `rate` queries per second for the seconds of the options.
-  StatusOr<Times> Run(double rate) {
-    const SteadyTime start = std::chrono::steady_clock::now();
-    const double each = rate / options_.readers;
-    for (Reader& reader : all_) {
-      reader.Due(start);
-      reader.DueInGroup(each, start);
-    }
-    return Ask(start + std::chrono::seconds(options_.seconds),
-               [each, start](Reader* reader) { reader->DueInGroup(each, start); });
-  }
-
- private:
-  /// All that is due before `end`; `answered` sets when a reader is due again.
-  template <typename Answered>
-  StatusOr<Times> Ask(SteadyTime end, const Answered& answered) {
-    DueReaders due;
-    for (Reader& reader : all_) due.Add(&reader);
-    std::vector<std::thread> running;
-    std::vector<Times> times(server::ShortQueryThreads());
-    std::vector<Status> ended(times.size());
-    for (size_t i = 0; i < times.size(); ++i) {
-      running.emplace_back([&, i] {
-        env::SetShare(env::kShortWork);
-        prctl(PR_SET_TIMERSLACK, 1);  // ns; it is 50 us else, of which a server's threads know none
-        ended[i] = AskUntil(end, answered, &due, &times[i]);
-      });
-    }
-    for (std::thread& thread : running) thread.join();
-    for (const Status& status : ended) PX_RETURN_IF_ERROR(status);
-    Times all;
-    for (const Times& one : times) all.AddAll(one);
-    return all;
-  }
-
-  template <typename Answered>
-  static Status AskUntil(SteadyTime end, const Answered& answered, DueReaders* due, Times* times) {
-    while (true) {
-      const SteadyTime now = std::chrono::steady_clock::now();
-      const auto [reader, at] = due->Take(std::min(now, end));
-      if (reader == nullptr) {
-        if (now >= end || at >= end) return OkStatus();
-        std::this_thread::sleep_until(at);
-        continue;
-      }
-      PX_RETURN_IF_ERROR(reader->Ask(times));
-      answered(reader);
-      due->Add(reader);
-    }
-  }
-
-  const ReadersOptions& options_;
-  std::deque<Reader> all_;
-};
-
 /// What one round gave, whose parts follow one another closely: how fast the machine is changes
 /// with what else its host does.
 struct Round {
   double asked = 0;  // queries per second
-  Times quiet;
-  Times beside;
+  ReaderTimes quiet;
+  ReaderTimes beside;
   double alone_rate = 0;  // rows per second
   double beside_rate = 0;
 };
 
-Result Compare(const std::string& name, Latencies Times::*times, const std::vector<Round>& rounds) {
-  const auto micros = [times](const Times& of, int percent) {
+Result Compare(const std::string& name, Latencies ReaderTimes::*times,
+               const std::vector<Round>& rounds) {
+  const auto micros = [times](const ReaderTimes& of, int percent) {
     return static_cast<double>((of.*times).Percentile(percent).ns()) * 1e-3;
   };
   Result result;
@@ -247,32 +80,69 @@ Result Compare(const std::string& name, Latencies Times::*times, const std::vect
                      }));
 }
 
-Status Measure(const ReadersOptions& options, bool quiet_first, Readers* readers,
-               PacedIngest* ingest, Round* round) {
-  const Duration part = Duration::Seconds(options.seconds);
-  const auto quiet = [&]() -> Status {
-    AwaitRest();
-    PX_ASSIGN_OR_RETURN(round->quiet, readers->Run(round->asked));
-    return OkStatus();
-  };
-  PX_ASSIGN_OR_RETURN(round->alone_rate, ingest->Run(options.rate, part));
-  AwaitRest();
-  PX_ASSIGN_OR_RETURN(const double capacity, readers->Capacity());
-  round->asked = options.queries > 0 ? options.queries : capacity * options.load;
-  if (quiet_first) PX_RETURN_IF_ERROR(quiet());
-  AwaitRest();
-  StatusOr<double> rate(0.0);
-  std::thread writer([&] { rate = ingest->Run(options.rate, part); });
-  StatusOr<Times> with = readers->Run(round->asked);
-  writer.join();
-  PX_ASSIGN_OR_RETURN(round->beside, std::move(with));
-  PX_ASSIGN_OR_RETURN(round->beside_rate, rate);
-  return quiet_first ? OkStatus() : quiet();
-}
+/// One kind of readers beside one feed.
+class Contest {
+ public:
+  /// `asked`: queries a second, of those that the readers can ask.
+  Contest(const ReadersOptions& options, std::function<double(double)> asked, Readers* readers,
+          PacedIngest* ingest)
+      : options_(options), asked_(std::move(asked)), readers_(*readers), ingest_(*ingest) {}
 
-/// Beside one feed.
-StatusOr<ReadersResults> Measure(const ReadersOptions& options, const std::string& feed,
-                                 const MarketOptions& market) {
+  Status Run() {
+    for (uint32_t i = 0; i < options_.rounds; ++i) {
+      PX_RETURN_IF_ERROR(RunRound(/*quiet_first=*/i % 2 == 0, &rounds_.emplace_back()));
+    }
+    return OkStatus();
+  }
+
+  void AddTo(ReadersResults* results, const std::string& where) const {
+    results->readers.push_back(Compare("last-by, now; " + where, &ReaderTimes::last_by, rounds_));
+    results->readers.push_back(
+        Compare("as-of, 60 s of trades; " + where, &ReaderTimes::asof, rounds_));
+    Result rows;
+    rows.name = fmt::format("{} rows/s asked for; {}", options_.rate, where);
+    const double alone = MiddleOf(rounds_, &Round::alone_rate);
+    const double with = MiddleOf(rounds_, &Round::beside_rate);
+    rows.With("alone rows/s", alone).With("with readers rows/s", with);
+    rows.With("loses", alone > 0 ? 1 - with / alone : 0);
+    rows.With("readers", options_.readers).With("queries/s", MiddleOf(rounds_, &Round::asked));
+    results->ingest.push_back(std::move(rows));
+  }
+
+ private:
+  Status RunRound(bool quiet_first, Round* round) {
+    const Duration part = Duration::Seconds(options_.seconds);
+    AwaitRest();
+    PX_ASSIGN_OR_RETURN(round->alone_rate, ingest_.Run(options_.rate, part));
+    AwaitRest();
+    PX_ASSIGN_OR_RETURN(const double capacity, readers_.Capacity());
+    round->asked = asked_(capacity);
+    const auto quiet = [&]() -> Status {
+      AwaitRest();
+      PX_ASSIGN_OR_RETURN(round->quiet, readers_.Run(round->asked, part));
+      return OkStatus();
+    };
+    if (quiet_first) PX_RETURN_IF_ERROR(quiet());
+    AwaitRest();
+    StatusOr<double> rate(0.0);
+    std::thread writer([&] { rate = ingest_.Run(options_.rate, part); });
+    StatusOr<ReaderTimes> with = readers_.Run(round->asked, part);
+    writer.join();
+    PX_ASSIGN_OR_RETURN(round->beside, std::move(with));
+    PX_ASSIGN_OR_RETURN(round->beside_rate, rate);
+    return quiet_first ? OkStatus() : quiet();
+  }
+
+  const ReadersOptions& options_;
+  const std::function<double(double)> asked_;
+  Readers& readers_;
+  PacedIngest& ingest_;
+  std::vector<Round> rounds_;
+};
+
+/// Beside one feed, in process and over gRPC.
+Status Measure(const ReadersOptions& options, const std::string& feed, const MarketOptions& market,
+               ReadersResults* results) {
   PX_ASSIGN_OR_RETURN(const TemporaryDirectory directory,
                       TemporaryDirectory::Make(options.directory));
   server::NodeOptions node_options;
@@ -281,27 +151,33 @@ StatusOr<ReadersResults> Measure(const ReadersOptions& options, const std::strin
   // A node that has run for a day has its memory; this one touches it before anything is measured.
   node_options.memory_limit_bytes = ReadyBytesFor(RowsOf(options));
   node_options.ready_memory_bytes = node_options.memory_limit_bytes;
+  observe::Metrics metrics;
   PX_ASSIGN_OR_RETURN(const std::unique_ptr<server::Node> node, server::Node::Open(node_options));
   PacedIngest ingest(node.get(), market);
   PX_RETURN_IF_ERROR(ingest.Load(options.rows, kLoadRows, kAskedSpan));
-  Readers readers(options, &node->engine());
-  AwaitRest();
-  std::vector<Round> rounds(options.rounds);
-  for (size_t i = 0; i < rounds.size(); ++i) {
-    PX_RETURN_IF_ERROR(Measure(options, /*quiet_first=*/i % 2 == 0, &readers, &ingest, &rounds[i]));
-  }
-  ReadersResults results;
-  results.readers = {Compare("last-by, now; " + feed, &Times::last_by, rounds),
-                     Compare("as-of, 60 s of trades; " + feed, &Times::asof, rounds)};
-  Result rows;
-  rows.name = fmt::format("{} rows/s asked for; {}", options.rate, feed);
-  const double alone = MiddleOf(rounds, &Round::alone_rate);
-  const double with = MiddleOf(rounds, &Round::beside_rate);
-  rows.With("alone rows/s", alone).With("with readers rows/s", with);
-  rows.With("loses", alone > 0 ? 1 - with / alone : 0);
-  rows.With("readers", options.readers).With("queries/s", MiddleOf(rounds, &Round::asked));
-  results.ingest = {std::move(rows)};
-  return results;
+  const auto run = [&](Readers* readers, const std::function<double(double)>& asked,
+                       const std::string& where) -> Status {
+    Contest contest(options, asked, readers, &ingest);
+    PX_RETURN_IF_ERROR(contest.Run());
+    contest.AddTo(results, where);
+    return OkStatus();
+  };
+  const std::unique_ptr<Readers> local =
+      ReadersOf(&node->engine(), options.readers, options.symbols);
+  const auto local_load = [&options](double capacity) {
+    return options.queries > 0 ? options.queries : capacity * options.load;
+  };
+  PX_RETURN_IF_ERROR(run(local.get(), local_load, feed));
+  if (options.grpc_load <= 0) return OkStatus();
+  server::GrpcServerOptions served;
+  PX_ASSIGN_OR_RETURN(served.address, server::ParseListenAddress("127.0.0.1:0"));
+  PX_ASSIGN_OR_RETURN(const std::unique_ptr<server::GrpcServer> server,
+                      server::GrpcServer::Start(served, node.get(), &metrics));
+  PX_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Readers> remote,
+      ReadersOver(server::Format(server->address()), options.readers, options.symbols));
+  const auto remote_load = [&options](double capacity) { return capacity * options.grpc_load; };
+  return run(remote.get(), remote_load, "gRPC, " + feed);
 }
 
 }  // namespace
@@ -312,13 +188,11 @@ StatusOr<ReadersResults> MeasureReaders(const ReadersOptions& options) {
   one_venue.symbols = all_venues.symbols = options.symbols;
   const std::array<std::pair<std::string, MarketOptions>, 2> feeds = {
       {{"one venue", one_venue}, {"all venues", all_venues}}};
-  ReadersResults all;
+  ReadersResults results;
   for (const auto& [feed, market] : feeds) {
-    PX_ASSIGN_OR_RETURN(ReadersResults one, Measure(options, feed, market));
-    std::ranges::move(one.readers, std::back_inserter(all.readers));
-    std::ranges::move(one.ingest, std::back_inserter(all.ingest));
+    PX_RETURN_IF_ERROR(Measure(options, feed, market, &results));
   }
-  return all;
+  return results;
 }
 
 }  // namespace proxist::bench
