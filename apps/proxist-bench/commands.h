@@ -75,7 +75,7 @@ struct ReadersOptions {
   uint32_t readers = 32;
   double load = 0.5;        // of the queries that the readers can ask
   double queries = 0;       // per second, in place of that; 0: as `load` says
-  double grpc_load = 0.25;  // the same of those that ask over gRPC; 0: there are none
+  double grpc_load = 0.5;   // the same of those that ask over gRPC; 0: there are none
   uint32_t rate = 500'000;  // rows per second of ingest
   uint32_t seconds = 3;     // of each part of a round
   uint32_t rounds = 5;

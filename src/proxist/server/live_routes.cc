@@ -89,11 +89,6 @@ StatusOr<HttpStream> Answer(std::string_view what, const UrlQuery& query,
   PX_ASSIGN_OR_RETURN(const auto table, Number<TableId>(query, "table"));
   PX_ASSIGN_OR_RETURN(const auto version, Number<SchemaVersion>(query, "schema"));
   PX_ASSIGN_OR_RETURN(const column::SchemaPtr schema, catalog.Find(table, version));
-  const column::SchemaPtr newest = catalog.Find(table);
-  if (newest != schema && !newest->SameColumns(*schema)) {
-    return Aborted("table {} was changed, and its live view is being made anew: ask again",
-                   schema->name);
-  }
   const std::string_view who = ValueOf(query, "query");
   const size_t dot = who.find('.');
   if (dot == 0 || dot == std::string_view::npos || who.size() > kMaxQueryIdBytes) {
@@ -102,6 +97,12 @@ StatusOr<HttpStream> Answer(std::string_view what, const UrlQuery& query,
   }
   PX_ASSIGN_OR_RETURN(auto seam,
                       seams->Of(who.substr(0, dot), who.substr(dot + 1), what == "seam"));
+  // After the cut was taken, which a row of a schema that came in between could be in else.
+  const column::SchemaPtr newest = catalog.Find(table);
+  if (newest != schema && !newest->SameColumns(*schema)) {
+    return Aborted("table {} was changed, and its live view is being made anew: ask again",
+                   schema->name);
+  }
   if (what == "seam") return HttpStream{{.body = SeamText(*seam, table)}, nullptr};
   if (what == "rows") return Rows(schema, std::move(seam), history::LiveRows::What::kRows);
   if (what == "keys") return Rows(schema, std::move(seam), history::LiveRows::What::kKeys);
