@@ -9,14 +9,14 @@
 namespace proxist::bench {
 namespace {
 
-double Micros(Duration d) { return static_cast<double>(d.ns()) / 1000.0; }
-
 std::string FormatFigure(double value) {
   if (std::abs(value) >= 1000) return fmt::format("{:.0f}", value);
   return fmt::format("{:.2f}", value);
 }
 
 }  // namespace
+
+double Micros(Duration time) { return static_cast<double>(time.ns()) / 1000.0; }
 
 Result& Result::WithLatency(std::string_view what, const Latencies& latencies) {
   With(fmt::format("{} p50 us", what), Micros(latencies.Percentile(50)));

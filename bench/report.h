@@ -7,8 +7,11 @@
 #include <vector>
 
 #include "bench/latencies.h"
+#include "proxist/base/time.h"
 
 namespace proxist::bench {
+
+double Micros(Duration time);
 
 /// One measurement: a name and its figures in the order in which they are shown.
 struct Result {

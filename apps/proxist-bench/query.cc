@@ -182,10 +182,9 @@ StatusOr<Result> MeasureAfterPauses(TwoNodes* nodes, uint32_t pauses, Asked* ask
   }
   Result result;
   result.name = "last-by, now, after 1.05 s without a call";
-  const auto micros = [](Duration time) { return static_cast<double>(time.ns()) * 1e-3; };
-  result.With("first p50 us", micros(first.Percentile(50)));
-  result.With("first worst us", micros(first.Percentile(100)));
-  return result.With("second p50 us", micros(second.Percentile(50)));
+  result.With("first p50 us", Micros(first.Percentile(50)));
+  result.With("first worst us", Micros(first.Percentile(100)));
+  return result.With("second p50 us", Micros(second.Percentile(50)));
 }
 
 /// Of one trade on average.

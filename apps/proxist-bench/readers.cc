@@ -4,7 +4,6 @@
 #include <array>
 #include <chrono>
 #include <ctime>
-#include <functional>
 #include <iterator>
 #include <memory>
 #include <string>
@@ -60,7 +59,7 @@ struct Round {
 Result Compare(const std::string& name, Latencies ReaderTimes::*times,
                const std::vector<Round>& rounds) {
   const auto micros = [times](const ReaderTimes& of, int percent) {
-    return static_cast<double>((of.*times).Percentile(percent).ns()) * 1e-3;
+    return Micros((of.*times).Percentile(percent));
   };
   Result result;
   result.name = name;
@@ -83,10 +82,10 @@ Result Compare(const std::string& name, Latencies ReaderTimes::*times,
 /// One kind of readers beside one feed.
 class Contest {
  public:
-  /// `asked`: queries a second, of those that the readers can ask.
-  Contest(const ReadersOptions& options, std::function<double(double)> asked, Readers* readers,
+  /// The readers ask `queries` a second, or when that is 0 `load` of what they can.
+  Contest(const ReadersOptions& options, double load, double queries, Readers* readers,
           PacedIngest* ingest)
-      : options_(options), asked_(std::move(asked)), readers_(*readers), ingest_(*ingest) {}
+      : options_(options), load_(load), queries_(queries), readers_(*readers), ingest_(*ingest) {}
 
   Status Run() {
     for (uint32_t i = 0; i < options_.rounds; ++i) {
@@ -116,7 +115,7 @@ class Contest {
     PX_ASSIGN_OR_RETURN(round->alone_rate, ingest_.Run(options_.rate, part));
     AwaitRest();
     PX_ASSIGN_OR_RETURN(const double capacity, readers_.Capacity());
-    round->asked = asked_(capacity);
+    round->asked = queries_ > 0 ? queries_ : capacity * load_;
     const auto quiet = [&]() -> Status {
       AwaitRest();
       PX_ASSIGN_OR_RETURN(round->quiet, readers_.Run(round->asked, part));
@@ -134,7 +133,8 @@ class Contest {
   }
 
   const ReadersOptions& options_;
-  const std::function<double(double)> asked_;
+  const double load_;
+  const double queries_;
   Readers& readers_;
   PacedIngest& ingest_;
   std::vector<Round> rounds_;
@@ -155,19 +155,16 @@ Status Measure(const ReadersOptions& options, const std::string& feed, const Mar
   PX_ASSIGN_OR_RETURN(const std::unique_ptr<server::Node> node, server::Node::Open(node_options));
   PacedIngest ingest(node.get(), market);
   PX_RETURN_IF_ERROR(ingest.Load(options.rows, kLoadRows, kAskedSpan));
-  const auto run = [&](Readers* readers, const std::function<double(double)>& asked,
+  const auto run = [&](Readers* readers, double load, double queries,
                        const std::string& where) -> Status {
-    Contest contest(options, asked, readers, &ingest);
+    Contest contest(options, load, queries, readers, &ingest);
     PX_RETURN_IF_ERROR(contest.Run());
     contest.AddTo(results, where);
     return OkStatus();
   };
   const std::unique_ptr<Readers> local =
       ReadersOf(&node->engine(), options.readers, options.symbols);
-  const auto local_load = [&options](double capacity) {
-    return options.queries > 0 ? options.queries : capacity * options.load;
-  };
-  PX_RETURN_IF_ERROR(run(local.get(), local_load, feed));
+  PX_RETURN_IF_ERROR(run(local.get(), options.load, options.queries, feed));
   if (options.grpc_load <= 0) return OkStatus();
   server::GrpcServerOptions served;
   PX_ASSIGN_OR_RETURN(served.address, server::ParseListenAddress("127.0.0.1:0"));
@@ -176,8 +173,7 @@ Status Measure(const ReadersOptions& options, const std::string& feed, const Mar
   PX_ASSIGN_OR_RETURN(
       const std::unique_ptr<Readers> remote,
       ReadersOver(server::Format(server->address()), options.readers, options.symbols));
-  const auto remote_load = [&options](double capacity) { return capacity * options.grpc_load; };
-  return run(remote.get(), remote_load, "gRPC, " + feed);
+  return run(remote.get(), options.grpc_load, 0, "gRPC, " + feed);
 }
 
 }  // namespace

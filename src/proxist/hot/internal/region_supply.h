@@ -36,10 +36,10 @@ class RegionSupply {
   /// Whether one more may stay ready.
   [[nodiscard]] bool MayStay() const PX_REQUIRES(mutex_);
 
-  // Of regions that are ready: not more than `most_`, but for one
-  // that is being touched. They are touched ahead only while they make
-  // no more than `total_` with those that are taken, or are fewer than `least_`; those that are
-  // given back stay as long as all are no more than `total_` and `least_` together.
+  // Of regions that are ready: not more than `most_`, but for one that is being touched. They are
+  // touched ahead only while they make no more than `total_` with those that are taken, or are
+  // fewer than `least_`; those that are given back stay as long as all are no more than `total_`
+  // and `least_` together.
   const size_t most_;
   const size_t total_;
   const size_t least_;

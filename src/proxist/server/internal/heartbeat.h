@@ -12,7 +12,7 @@ namespace proxist::server {
 
 /// A thread that calls the server from within, a few times a second. gRPC's threads, each once it
 /// has had nothing to do for a second, sleep for a tenth of one and look at nothing; a call that
-/// comes while all of them do, which without this is one in ten after a pause, waits for that long.
+/// comes while all of them do, as after a pause of just over a second, waits for their end.
 class Heartbeat {
  public:
   /// Begins at once. `server` serves Admin, and outlives this.
